@@ -1,0 +1,54 @@
+//! Limits shared by both ends of a wire (law 4): each with the reason for its number.
+
+/// Members of one meeting; the KID has 10 bits of leaf, and joins stay under 60 ms (facts: 50 members).
+pub const MAX_MEMBERS: usize = 250;
+/// One JSON message of a participant: a commit with GroupInfo of 250 members is about 400 kB in base64.
+pub const MAX_CLIENT_MESSAGE: usize = 1 << 20;
+/// One JSON message of a service on the control link.
+pub const MAX_CONTROL_MESSAGE: usize = 1 << 20;
+/// Commits kept for those who have not acknowledged: beyond it, or 60 s, a member resyncs.
+pub const MAX_KEPT_COMMITS: usize = 256;
+/// How long commits are kept, ms.
+pub const KEPT_COMMITS_MS: u64 = 60_000;
+/// Adds are batched so long, ms.
+pub const ADD_BATCH_MS: u64 = 200;
+/// The next committer takes over an Add after, ms.
+pub const ADD_COMMITTER_MS: u64 = 2_000;
+/// The next committer takes over a removal after, ms.
+pub const REMOVE_COMMITTER_MS: u64 = 250;
+/// At most one epoch per, ms.
+pub const EPOCH_SPACING_MS: u64 = 250;
+/// A sender that has seen a removal order and no commit stops sending after, ms.
+pub const REMOVAL_STOP_MS: u64 = 800;
+/// A participant silent for so long (at signaling and at the SFU) is removed, ms.
+pub const SILENT_MS: u64 = 30_000;
+/// After an Add senders switch at latest after, ms.
+pub const EPOCH_SWITCH_MS: u64 = 1_000;
+/// Receivers hold frames of the next epoch so long, ms.
+pub const HOLD_MS: u64 = 1_000;
+/// ... and at most so many per track.
+pub const HOLD_FRAMES: usize = 64;
+/// Receivers keep epochs left in the last, ms ...
+pub const KEEP_EPOCH_MS: u64 = 5_000;
+/// ... and at most so many.
+pub const KEEP_EPOCHS: usize = 32;
+/// A sender manifest at least every, ms.
+pub const MANIFEST_MS: u64 = 2_000;
+/// A recorder beacon every, ms.
+pub const BEACON_MS: u64 = 500;
+/// Banner when no beacon for, ms.
+pub const BEACON_BANNER_MS: u64 = 1_500;
+/// Smallest `recorder_grace`, ms.
+pub const GRACE_MIN_MS: u64 = 2_000;
+/// Largest `recorder_grace`, ms.
+pub const GRACE_MAX_MS: u64 = 30_000;
+/// One resync per member per, ms.
+pub const RESYNC_SPACING_MS: u64 = 5_000;
+/// Largest SFrame frame taken: a 4K key frame at 20 Mbit/s stays below.
+pub const MAX_FRAME: usize = 2 << 20;
+/// Participant certificate life, s (e2ee.md: <= 12 h).
+pub const MAX_LEAF_LIFE_S: u64 = 12 * 3600;
+/// Largest body of one record-link message: one RTP packet and its head.
+pub const MAX_RECORD_MESSAGE: usize = 64 * 1024;
+/// Largest custody request: a signed meeting manifest of 250 members.
+pub const MAX_CUSTODY_MESSAGE: usize = 4 << 20;

@@ -1,0 +1,219 @@
+//! Control link: each SFU dials signaling (`/v1/sfu`, WSS, mutual TLS under the operator's CA). JSON, one message a
+//! text frame. The SFU learns transports, firms and leaves; never a key, a name beyond the participant id, a statement.
+
+use super::client::{PublishedTrack, SubscribedTrack};
+use crate::policy::Rule;
+use crate::units::{Epoch, LeafIndex, Slot};
+use crate::{B64, FirmId, MeetingId, ParticipantId, TransportKind};
+use serde::{Deserialize, Serialize};
+
+/// From signaling to an SFU.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ToSfu {
+    /// A meeting lives here; sent again whenever a rule changes.
+    Meeting {
+        /// Which.
+        meeting: MeetingId,
+        /// Each firm with members in the room.
+        firms: Vec<FirmRule>,
+    },
+    /// The meeting is over.
+    MeetingEnded {
+        /// Which.
+        meeting: MeetingId,
+    },
+    /// Someone is admitted.
+    Participant {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// A recorder has no transports of its own but a record link.
+        recorder: bool,
+        /// May publish (signed acknowledgement of the notices verified; until it exists, every admitted member).
+        may_publish: bool,
+    },
+    /// The page's publish offer; answered by [`FromSfu::PublishAnswer`] or [`FromSfu::Failed`].
+    PublishOffer {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// SDP.
+        sdp: String,
+        /// What the sections carry.
+        tracks: Vec<PublishedTrack>,
+    },
+    /// The page's answer for its subscribe transport.
+    SubscribeAnswer {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// Which offer.
+        revision: u32,
+        /// SDP.
+        sdp: String,
+    },
+    /// A candidate of the page.
+    Candidate {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// Which transport.
+        transport: TransportKind,
+        /// `candidate:...`
+        candidate: String,
+    },
+    /// Who owns which leaf in `epoch`. Acknowledged before the commit is broadcast.
+    Leaves {
+        /// Where.
+        meeting: MeetingId,
+        /// Which epoch.
+        epoch: Epoch,
+        /// Every leaf.
+        leaves: Vec<(LeafIndex, ParticipantId)>,
+    },
+    /// Drop the participant's transports and record link now, forget it.
+    Cut {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Forward nothing of this source (host's mute); `muted: false` lifts it.
+    Mute {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// Which source.
+        slot: Slot,
+        /// On or off.
+        muted: bool,
+    },
+    /// A recorder may open its record link with this token, once.
+    RecordToken {
+        /// Where.
+        meeting: MeetingId,
+        /// The recorder.
+        participant: ParticipantId,
+        /// SHA-256 of the token.
+        token_hash: B64,
+        /// SHA-256 of the recorder's leaf certificate (DER): the client certificate it must show.
+        certificate_hash: B64,
+    },
+}
+
+/// What the SFU enforces for a firm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirmRule {
+    /// Whose.
+    pub firm: FirmId,
+    /// Sound and picture: `must` fails closed.
+    pub audio_video: Rule,
+    /// Grace without acknowledgements, ms.
+    pub recorder_grace_ms: u64,
+}
+
+/// From an SFU to signaling.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FromSfu {
+    /// First message.
+    Hello {
+        /// Name of the node.
+        node: String,
+        /// `host:port` that recorders dial.
+        record_address: String,
+        /// TLS server name there.
+        record_server_name: String,
+        /// SHA-256 of the record listener's certificate (DER).
+        record_certificate: B64,
+    },
+    /// Answer to [`ToSfu::PublishOffer`].
+    PublishAnswer {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// SDP.
+        sdp: String,
+    },
+    /// Offer for the participant's subscribe transport; a new revision whenever tracks come or go.
+    SubscribeOffer {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// Counts up from 1.
+        revision: u32,
+        /// SDP.
+        sdp: String,
+        /// Whose track each section is.
+        tracks: Vec<SubscribedTrack>,
+    },
+    /// An offer or answer could not be used.
+    Failed {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// Which transport.
+        transport: TransportKind,
+        /// Why, for the log and the page.
+        detail: String,
+    },
+    /// [`ToSfu::Leaves`] is in force.
+    LeavesTaken {
+        /// Where.
+        meeting: MeetingId,
+        /// Which.
+        epoch: Epoch,
+    },
+    /// A transport is up (ICE and DTLS done).
+    Connected {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// Which.
+        transport: TransportKind,
+    },
+    /// A transport is gone (closed, or silent for its liveness bound).
+    Disconnected {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// Which.
+        transport: TransportKind,
+    },
+    /// A firm's recorder went past its grace (forwarding from the firm's people stopped), or is back.
+    FirmSuspended {
+        /// Where.
+        meeting: MeetingId,
+        /// Whose.
+        firm: FirmId,
+        /// Stopped?
+        suspended: bool,
+    },
+    /// A record link came up or went down.
+    RecordLink {
+        /// Where.
+        meeting: MeetingId,
+        /// The recorder.
+        participant: ParticipantId,
+        /// Up?
+        up: bool,
+    },
+    /// Active speaker.
+    Speaker {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+    },
+}

@@ -1,0 +1,246 @@
+//! The page and its own firm's front, HTTP and JSON. Errors are `application/problem+json` with [`super::client::Problem`]'s
+//! shape: `{code, detail, firm}`.
+
+use super::custody::LeafRole;
+use crate::{B64, DeviceId, FirmId, MeetingId, ParticipantId, RoomId, UnixMillis};
+use serde::{Deserialize, Serialize};
+
+/// `GET /api/config`: what a page needs before login.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PageConfig {
+    /// Whose front.
+    pub firm: FirmId,
+    /// Its name for people.
+    pub firm_name: String,
+    /// Base address of signaling (`ws://...` on localhost names only, else `wss://...`).
+    pub signaling: String,
+    /// `evidence::identity::TrustMap`, as JSON value.
+    pub trust: serde_json::Value,
+    /// OIDC: issuer address; `development` when it is the one inside this front.
+    pub issuer: String,
+    /// Shown when the identity provider is the development one or the archive is of class test.
+    pub warnings: Vec<String>,
+    /// OIDC client id.
+    pub client_id: String,
+}
+
+/// `POST /idp/login` (development identity provider only).
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Login {
+    /// Login name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+/// Answer to [`Login`]: the provider's session, kept in the tab.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoginSession {
+    /// Opaque.
+    pub session: String,
+    /// Name for people.
+    pub name: String,
+    /// User id.
+    pub user: String,
+    /// What this person may be.
+    pub roles: Vec<LeafRole>,
+}
+
+/// `POST /idp/authorize` (development provider): code flow with PKCE without a redirect.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Authorize {
+    /// [`LoginSession::session`].
+    pub session: String,
+    /// [`PageConfig::client_id`].
+    pub client_id: String,
+    /// S256 challenge.
+    pub code_challenge: String,
+    /// base64url of SHA-256 of the CSR: binds the token to it.
+    pub nonce: String,
+}
+
+/// Answer to [`Authorize`].
+#[derive(Clone, Serialize, Deserialize)]
+pub struct AuthorizationCode {
+    /// One use, 60 s.
+    pub code: String,
+}
+
+/// `POST /idp/token`, with header `DPoP`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// Code.
+    pub code: String,
+    /// PKCE verifier.
+    pub code_verifier: String,
+    /// Client id.
+    pub client_id: String,
+}
+
+/// Answer to [`TokenRequest`].
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    /// ID token.
+    pub id_token: String,
+}
+
+/// `POST /enrol`: certificate for a CSR. Header `DPoP`: proof over this request.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enrol {
+    /// PKCS#10, DER.
+    pub csr: B64,
+    /// ID token.
+    pub id_token: String,
+    /// Wanted role.
+    pub role: LeafRole,
+}
+
+/// `POST /enrol/recorder`, from the recorder over the front's own Unix socket or mutual TLS.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct EnrolRecorder {
+    /// PKCS#10, DER.
+    pub csr: B64,
+    /// By the recorder identity.
+    pub countersignature: B64,
+}
+
+/// Answer to both.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// Leaf, DER.
+    pub chain: Vec<B64>,
+    /// Front session for the pages that need one (officers); sent as `Authorization: Bearer`.
+    pub session: String,
+}
+
+/// `GET /api/rooms`: rooms of this firm's user (as configured for the demo's embedded directory).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RoomSummary {
+    /// Id.
+    pub room: RoomId,
+    /// Title.
+    pub title: String,
+    /// This firm's rule in words: `must`, `should`, `off`, `forbidden`.
+    pub audio_video: String,
+}
+
+/// `GET /api/meetings`: a row of the archive.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ArchivedMeeting {
+    /// Which.
+    pub meeting: MeetingId,
+    /// Room.
+    pub room: RoomId,
+    /// Title.
+    pub title: String,
+    /// Begin.
+    pub started_at: UnixMillis,
+    /// End.
+    pub ended_at: UnixMillis,
+    /// Who was in (text form of participants).
+    pub participants: Vec<String>,
+    /// Frames kept.
+    pub frames: u64,
+    /// Gaps.
+    pub gaps: u64,
+    /// `verified`, `open`, or what is wrong.
+    pub integrity: String,
+    /// SHA-256 of the signed meeting manifest: what requests name.
+    pub manifest_hash: B64,
+}
+
+/// `GET /api/requests`: a replay request and where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplayRequest {
+    /// Id.
+    pub id: String,
+    /// Which meeting.
+    pub meeting: MeetingId,
+    /// By whom.
+    pub requester: String,
+    /// Case number.
+    pub case: String,
+    /// Reason.
+    pub reason: String,
+    /// Approved by.
+    pub approver: Option<String>,
+    /// Grant ends.
+    pub until: Option<UnixMillis>,
+    /// COSE_Sign1 of the request (the approver signs over its hash).
+    pub signed: B64,
+}
+
+/// `POST /api/requests`: COSE_Sign1 over `evidence::grant::Request`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PostRequest {
+    /// COSE_Sign1.
+    pub request: B64,
+}
+
+/// `POST /api/requests/{id}/approval`: COSE_Sign1 over `evidence::grant::Approval`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PostApproval {
+    /// COSE_Sign1.
+    pub approval: B64,
+}
+
+/// `POST /api/requests/{id}/open`: custody opens the meeting key, the front decrypts into memory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Opened {
+    /// Secret path part: `/replay/<grant>/...`.
+    pub grant: String,
+    /// Grant ends.
+    pub until: UnixMillis,
+    /// Length of the meeting, ms.
+    pub duration_ms: u64,
+    /// One per participant with media.
+    pub lanes: Vec<Lane>,
+    /// Joins, leaves, gaps, epochs on the same time line.
+    pub events: Vec<LaneEvent>,
+}
+
+/// One speaker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lane {
+    /// Who.
+    pub participant: ParticipantId,
+    /// Name from the certificate.
+    pub name: String,
+    /// `/replay/<grant>/<n>.webm`: sound and picture of this person from the meeting's begin, silent and black before.
+    pub src: String,
+    /// First frame, ms from the begin.
+    pub from_ms: u64,
+    /// Last frame, ms from the begin.
+    pub to_ms: u64,
+    /// Gaps, ms from the begin.
+    pub gaps: Vec<(u64, u64)>,
+}
+
+/// A mark on the time line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LaneEvent {
+    /// ms from the begin.
+    pub at_ms: u64,
+    /// `join`, `leave`, `epoch`, `gap`.
+    pub kind: String,
+    /// Text.
+    pub text: String,
+}
+
+/// `GET /api/exports/{id}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExportState {
+    /// Id.
+    pub id: String,
+    /// `queued`, `running`, `done`, `failed`, `cancelled`.
+    pub state: String,
+    /// 0 to 100.
+    pub percent: u8,
+    /// When failed: what to do.
+    pub detail: Option<String>,
+    /// When done: where to fetch it.
+    pub href: Option<String>,
+}
+
+/// A device's own id, kept in the tab over reloads.
+pub type Device = DeviceId;

@@ -1,0 +1,20 @@
+//! Every message on every wire, versioned. Edges convert; nothing else defines a wire type (law 3).
+//!
+//! | wire | module | carrier |
+//! |---|---|---|
+//! | participant or recorder <-> signaling | [`client`] | WebSocket, JSON text |
+//! | SFU <-> signaling | [`control`] | WebSocket over mutual TLS, JSON text |
+//! | recorder <-> SFU | [`record_link`] | mutual TLS, length-framed CBOR |
+//! | front, recorder <-> custody | [`custody`] | Unix socket, length-framed CBOR |
+//! | page <-> its firm's front | [`front`] | HTTP, JSON |
+//! | front -> export | [`export`] | pipe, length-framed CBOR |
+
+pub mod client;
+pub mod control;
+pub mod custody;
+pub mod export;
+pub mod front;
+pub mod record_link;
+
+/// Version of the participant's protocol; signaling refuses another with `upgrade`.
+pub const PROTOCOL: u16 = 1;

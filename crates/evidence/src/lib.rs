@@ -1,0 +1,16 @@
+//! What is judged without a secret: certificates and trust map, signatures of statements, orders, acknowledgements and
+//! grants, sender manifests, receipts, and the archive's formats and proofs.
+//!
+//! No MLS, no media key, no I/O. Also built for the browser; signaling, custody, front and the offline verifier stand on it.
+
+pub mod archive;
+pub mod cose;
+pub mod grant;
+pub mod identity;
+pub mod key;
+pub mod ledger;
+pub mod order;
+pub mod policy;
+pub mod receipt;
+pub mod sender_manifest;
+pub mod statement;
