@@ -1,7 +1,7 @@
 //! The page and its own firm's front, HTTP and JSON. Errors are `application/problem+json` with [`super::client::Problem`]'s
 //! shape: `{code, detail, firm}`.
 
-use super::custody::LeafRole;
+use super::custody::{LeafRole, LedgerEvent};
 use crate::{B64, DeviceId, FirmId, MeetingId, ParticipantId, RoomId, UnixMillis};
 use serde::{Deserialize, Serialize};
 
@@ -240,6 +240,45 @@ pub struct ExportState {
     pub detail: Option<String>,
     /// When done: where to fetch it.
     pub href: Option<String>,
+}
+
+/// `POST /api/ledger`: what the officer does in the player. Answered (204) when it is durable in the ledger.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PlayerEvent {
+    /// [`Opened::grant`].
+    pub grant: String,
+    /// Play or seek.
+    pub action: PlayerAction,
+    /// Where on the meeting's time line, ms from the begin.
+    pub at_ms: u64,
+}
+
+/// What [`PlayerEvent`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlayerAction {
+    /// Playing from here.
+    Play,
+    /// Jumped to here.
+    Seek,
+}
+
+/// `GET /api/ledger?from=N`: one entry, oldest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// Position in the ledger.
+    pub index: u64,
+    /// What happened.
+    pub event: LedgerEvent,
+    /// `verified`, or what is wrong with signature or chain.
+    pub integrity: String,
+}
+
+/// `POST /api/exports`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PostExport {
+    /// [`ReplayRequest::id`] of a request whose grant is open.
+    pub request: String,
 }
 
 /// A device's own id, kept in the tab over reloads.
