@@ -4,6 +4,7 @@
 //! No MLS, no media key, no I/O. Also built for the browser; signaling, custody, front and the offline verifier stand on it.
 
 pub mod archive;
+pub mod cbor;
 pub mod cose;
 pub mod grant;
 pub mod identity;
@@ -14,3 +15,9 @@ pub mod policy;
 pub mod receipt;
 pub mod sender_manifest;
 pub mod statement;
+
+/// SHA-256 of some bytes.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).into()
+}

@@ -1,1 +1,178 @@
-//! Stub.
+//! From the terms of a meeting to what binds its group: the judged statements, the clash check, and the bytes of the two
+//! GroupContext extensions that every member recomputes and compares.
+
+use crate::identity::TrustMap;
+use crate::sha256;
+use crate::statement::{StatementError, judge_statement};
+use domain::message::client::MeetingTerms;
+use domain::policy::{ContentClass, Rule, Statement};
+use domain::{FirmId, Kid, MeetingId, RoomId};
+use serde::Serialize;
+
+/// Extension type of `meeting_policy` (RFC 9420 section 17.3, private use).
+pub const MEETING_POLICY: u16 = 0xF100;
+/// Extension type of `recorders`.
+pub const RECORDERS: u16 = 0xF101;
+/// SFrame cipher suite of all media: AES_256_GCM_SHA512_128 (RFC 9605 section 4.5).
+pub const MEDIA_SUITE: u16 = 5;
+/// Firms in one meeting: a syndicate has a few dozen.
+pub const MAX_FIRMS: usize = 64;
+
+/// Why terms are refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The terms were made under another trust map.
+    #[error("the terms name another trust map")]
+    TrustMismatch,
+    /// A statement does not judge well.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// A statement for another room.
+    #[error("the statement of {0} is about another room")]
+    WrongRoom(FirmId),
+    /// Not ordered by firm, or one firm twice, or too many.
+    #[error("the statements are not one per firm, ordered by firm")]
+    Order,
+    /// One firm must keep what another forbids to be kept.
+    #[error("{must} must record what {forbidden} forbids to record ({class:?})")]
+    Clash {
+        /// Who must.
+        must: FirmId,
+        /// Who forbids.
+        forbidden: FirmId,
+        /// What.
+        class: ContentClass,
+    },
+}
+
+/// The rules of one meeting, made of verified statements only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeetingRules {
+    statements: Vec<Statement>,
+    meeting_policy: Vec<u8>,
+    recorders: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct MeetingPolicy<'a> {
+    version: u16,
+    meeting: &'a MeetingId,
+    room: &'a RoomId,
+    #[serde(with = "serde_bytes")]
+    statements: [u8; 32],
+    #[serde(with = "serde_bytes")]
+    trust: [u8; 32],
+    media_suite: u16,
+    kid_bits: [u32; 3],
+    sframe_only: bool,
+}
+
+#[derive(Serialize)]
+struct RecorderPlace<'a> {
+    firm: &'a FirmId,
+    archive_key_ids: &'a [String],
+    classes: Vec<(ContentClass, Rule)>,
+}
+
+fn classes(statement: &Statement) -> [(ContentClass, Rule); 3] {
+    [
+        (ContentClass::AudioVideo, statement.audio_video),
+        (ContentClass::Chat, statement.chat),
+        (ContentClass::Files, statement.files),
+    ]
+}
+
+fn keeps(rule: Rule) -> bool {
+    matches!(rule, Rule::Must | Rule::Should)
+}
+
+fn clash(statements: &[Statement]) -> Result<(), PolicyError> {
+    for must in statements {
+        for forbidden in statements {
+            for ((class, a), (_, b)) in classes(must).into_iter().zip(classes(forbidden)) {
+                if a == Rule::Must && b == Rule::Forbidden {
+                    let (must, forbidden) = (must.firm.clone(), forbidden.firm.clone());
+                    return Err(PolicyError::Clash { must, forbidden, class });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Judges the terms of a meeting.
+pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, PolicyError> {
+    let trust_hash = trust.hash();
+    if terms.trust.as_slice() != trust_hash {
+        return Err(PolicyError::TrustMismatch);
+    }
+    if terms.statements.len() > MAX_FIRMS {
+        return Err(PolicyError::Order);
+    }
+    let mut statements: Vec<Statement> = Vec::with_capacity(terms.statements.len());
+    let mut all = Vec::new();
+    for signed in &terms.statements {
+        let statement = judge_statement(trust, signed)?;
+        if statement.room != terms.room {
+            return Err(PolicyError::WrongRoom(statement.firm));
+        }
+        if statements.last().is_some_and(|last| last.firm >= statement.firm) {
+            return Err(PolicyError::Order);
+        }
+        all.extend((signed.len() as u32).to_be_bytes());
+        all.extend_from_slice(signed);
+        statements.push(statement);
+    }
+    clash(&statements)?;
+    let meeting_policy = crate::cbor::encode(&MeetingPolicy {
+        version: 1,
+        meeting: &terms.meeting,
+        room: &terms.room,
+        statements: sha256(&all),
+        trust: trust_hash,
+        media_suite: MEDIA_SUITE,
+        kid_bits: [Kid::SLOT_BITS, Kid::LEAF_BITS, Kid::EPOCH_BITS],
+        sframe_only: true,
+    });
+    let places: Vec<RecorderPlace<'_>> = statements.iter().filter_map(place).collect();
+    let recorders = crate::cbor::encode(&places);
+    Ok(MeetingRules { statements, meeting_policy, recorders })
+}
+
+fn place(statement: &Statement) -> Option<RecorderPlace<'_>> {
+    let kept: Vec<_> = classes(statement).into_iter().filter(|(_, rule)| keeps(*rule)).collect();
+    let archive_key_ids = &statement.archive_key_ids;
+    (!kept.is_empty()).then(|| RecorderPlace { firm: &statement.firm, archive_key_ids, classes: kept })
+}
+
+impl MeetingRules {
+    /// Bytes of the `meeting_policy` extension.
+    pub fn meeting_policy(&self) -> &[u8] {
+        &self.meeting_policy
+    }
+    /// Bytes of the `recorders` extension.
+    pub fn recorders(&self) -> &[u8] {
+        &self.recorders
+    }
+    /// Both extensions, in the order they stand in the GroupContext.
+    pub fn extensions(&self) -> [(u16, &[u8]); 2] {
+        [(MEETING_POLICY, &self.meeting_policy), (RECORDERS, &self.recorders)]
+    }
+    /// What a firm states; `None` if it has no statement for the room.
+    pub fn firm_rule(&self, firm: &FirmId) -> Option<&Statement> {
+        self.statements.iter().find(|statement| statement.firm == *firm)
+    }
+    /// All statements, ordered by firm.
+    pub fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+    /// Firms whose people send sound and picture only while their recorder keeps it.
+    pub fn must_firms(&self) -> Vec<&FirmId> {
+        self.statements.iter().filter(|s| s.audio_video == Rule::Must).map(|s| &s.firm).collect()
+    }
+    /// May a recorder of this firm be in the group?
+    pub fn has_recorder_place(&self, firm: &FirmId) -> bool {
+        self.firm_rule(firm).is_some_and(|s| classes(s).iter().any(|(_, rule)| keeps(*rule)))
+    }
+}
