@@ -1,1 +1,72 @@
-//! Stub.
+//! The archive's formats and proofs: records, segments, manifests, Merkle trees and the firm's log.
+//!
+//! Pure functions over bytes: no file, no clock, no secret. The recorder writes with these, custody and front read the
+//! meeting manifest, and the offline verifier checks all of it. What a frame says is not known here: records hold
+//! SFrame ciphertext as the sender made it.
+//!
+//! ```text
+//! archive/<firm>/<yyyy>/<mm>/<meeting>/meeting.cose        MeetingManifest, COSE_Sign1 by the record key; written last
+//!                                     /proof.cbor          LogProof of the SHA-256 of meeting.cose
+//!                                     /events.seg          joins, leaves, epochs, sender manifests, receipts, gaps
+//!                                     /tracks/<t>/<n>.seg  one source of one participant: SFrame ciphertext
+//!                                     /segments/*.cose     SegmentManifest, COSE_Sign1 by the record key
+//!                                     /keys/sealed.cbor    Vec<SealedKeys>: meeting keys for the archive tokens
+//!                                     /keys/epochs.cbor    CBOR sequence of EpochKey: base keys under a meeting key
+//! archive/<firm>/log/                                      checkpoint and hash tiles (C2SP tlog-tiles)
+//! ```
+
+mod crc;
+pub mod digest;
+pub mod event;
+pub mod log;
+pub mod manifest;
+pub mod merkle;
+pub mod record;
+pub mod segment;
+
+pub use digest::{Digest, sha256};
+pub use event::{ArchiveEvent, Gap, GapCause};
+pub use log::{Checkpoint, LogProof};
+pub use manifest::{
+    Attendance, ClockState, EpochEntry, EpochKey, MeetingManifest, SealedKey, SealedKeys, SegmentEntry, TrackEntry,
+};
+pub use record::{Media, Placed, Record, RecordError, SegmentHeader, SegmentReader, TrackInfo};
+pub use segment::{SegmentManifest, SegmentWriter};
+
+/// Label of a signed [`SegmentManifest`].
+pub const SEGMENT_LABEL: &str = "strongroom segment v1";
+/// Label of a signed [`MeetingManifest`].
+pub const MEETING_LABEL: &str = "strongroom meeting v1";
+/// Label of a signed log checkpoint; its payload is the note's text.
+pub const CHECKPOINT_LABEL: &str = "strongroom checkpoint v1";
+
+/// Names of files inside a meeting's folder.
+pub mod names {
+    /// [`super::MeetingManifest`], signed.
+    pub const MEETING: &str = "meeting.cose";
+    /// [`super::LogProof`].
+    pub const PROOF: &str = "proof.cbor";
+    /// The event segment.
+    pub const EVENTS: &str = "events.seg";
+    /// [`super::SealedKeys`] of every incarnation.
+    pub const SEALED_KEYS: &str = "keys/sealed.cbor";
+    /// [`super::EpochKey`]s, one after the other.
+    pub const EPOCH_KEYS: &str = "keys/epochs.cbor";
+}
+
+/// The label that custody puts on what the record key signs.
+pub fn label(kind: domain::message::custody::RecordKind) -> &'static str {
+    use domain::message::custody::RecordKind;
+    match kind {
+        RecordKind::Segment => SEGMENT_LABEL,
+        RecordKind::Meeting => MEETING_LABEL,
+        RecordKind::Checkpoint => CHECKPOINT_LABEL,
+    }
+}
+
+/// CBOR of a typed value of this module.
+pub(crate) fn to_cbor<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    let mut out = Vec::new();
+    ciborium::into_writer(value, &mut out).expect("writing to memory does not fail and these types have no odd maps");
+    out
+}
