@@ -1,2 +1,71 @@
-//! Stub.
-fn main() {}
+//! `cargo xtask`: set-up, demo, checks and tests of a checkout. Depends on little, so that it starts in seconds.
+
+mod args;
+mod ended;
+mod laws;
+mod place;
+mod run;
+mod say;
+mod setup;
+mod stamp;
+
+use args::Args;
+use ended::{Ended, usage};
+use place::Place;
+use std::process::ExitCode;
+
+const HELP: &str = "usage: cargo xtask COMMAND
+
+  setup                  install what a checkout needs, build the page
+  demo                   set-up, build, then run two firms and an operator on this machine until Ctrl-C
+    --port-base N        first of six ports (default 8440)
+    --fresh              forget the meetings, keys and tokens of earlier runs
+    --headless-check     start, check that all is ready, stop
+  check meeting          run the demo with two headless browsers for 20 s; one JSON line
+  test                   set-up, then every check and test that fits in 40 minutes
+    --full               also what takes longer
+    --filter WORD        only tests whose name has WORD in it
+  tidy                   sizes, module docs, machine paths
+  laws [--prove]         the four laws of docs/ARCHITECTURE.md; --prove plants a violation of each
+
+exit codes: 0 ok, 1 failed, 2 usage, 3 verification failed, 4 something it needs is not there
+";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::line(format!("\n{error:#}"));
+            ExitCode::from(error.downcast_ref::<Ended>().map_or(1, |ended| ended.code))
+        }
+    }
+}
+
+fn dispatch() -> anyhow::Result<()> {
+    let mut args = Args::of(std::env::args().skip(1));
+    let place = Place::find()?;
+    match args.word().as_deref() {
+        Some("setup") => {
+            args.finish()?;
+            setup::all(&place).map(|_| ())
+        }
+        Some("tidy") => {
+            args.finish()?;
+            laws::tidy(&place)
+        }
+        Some("laws") => {
+            let prove = args.flag("--prove");
+            args.finish()?;
+            laws::laws(&place)?;
+            if prove {
+                laws::prove::prove(&place, laws::prove::Depth::WithClippy)?;
+            }
+            Ok(())
+        }
+        Some("help") | None => {
+            say::line(HELP);
+            Ok(())
+        }
+        Some(other) => Err(usage(format!("`{other}` is no command.\n\n{HELP}"))),
+    }
+}

@@ -1,0 +1,168 @@
+//! The operating system: which one it is, and its packages.
+
+use crate::ended::unavailable;
+use crate::{run, say};
+use anyhow::Context;
+use std::process::Command;
+
+/// Packages both systems have under the same name, and what each is for.
+const PACKAGES: [&str; 18] = [
+    "openssl",             // the demo's operator CA
+    "libssl-dev",          // crate openssl
+    "pkg-config",          // crates openssl and gstreamer
+    "softhsm2",            // the demo's tokens
+    "libgstreamer1.0-dev", // strongroom-export
+    "libgstreamer-plugins-base1.0-dev",
+    "gstreamer1.0-plugins-base",
+    "gstreamer1.0-plugins-good",
+    "gstreamer1.0-plugins-bad",
+    "gstreamer1.0-x",
+    "gstreamer1.0-tools",
+    "bubblewrap",        // the sandbox of strongroom-export
+    "fonts-dejavu-core", // names in the composed picture, text in a headless browser
+    "ffmpeg",            // tests: pixels and tones of recordings
+    "iproute2",          // tests: an interface for Firefox
+    "procps",            // tests: memory of processes
+    "python3-venv",      // a newer Node, where the system's is too old
+    "ca-certificates",
+];
+/// Browsers; Ubuntu ships both only as snaps, which do not run headless in a container.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-sandbox", "firefox-esr"];
+/// A second Rust that brings the source of its standard library, for systems where rustup cannot add a target.
+const WASM_RUST: [&str; 4] = ["lld-19", "rustc-web", "cargo-web", "rust-web-src"];
+
+/// What `os-release` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// Debian 12.
+    Debian,
+    /// Ubuntu 24.04.
+    Ubuntu,
+}
+
+impl System {
+    /// Reads `/etc/os-release`.
+    pub fn detect() -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+        Self::read(&text).ok_or_else(|| {
+            let name = value(&text, "PRETTY_NAME").unwrap_or_else(|| "an unknown system".into());
+            unavailable(format!(
+                "This is {name}. The set-up knows Debian 12 and Ubuntu 24.04 only.\n\
+                 On another system, install what these Debian packages hold, and Node 20 or newer:\n  {}",
+                [&PACKAGES[..], &BROWSERS[..]].concat().join(" ")
+            ))
+        })
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        match (value(text, "ID")?.as_str(), value(text, "VERSION_ID")?.as_str()) {
+            ("debian", "12") => Some(Self::Debian),
+            ("ubuntu", "24.04") => Some(Self::Ubuntu),
+            _ => None,
+        }
+    }
+
+    /// Installs what is missing of what every part needs.
+    pub fn packages(self) -> anyhow::Result<()> {
+        let mut wanted = PACKAGES.to_vec();
+        match self {
+            Self::Debian => wanted.extend(BROWSERS),
+            Self::Ubuntu => {
+                if !["chromium", "google-chrome", "firefox"].into_iter().any(run::is_there) {
+                    say::line(
+                        "   No browser found: Ubuntu ships Chromium and Firefox as snaps only. Install one yourself.",
+                    );
+                }
+            }
+        }
+        install(&wanted)
+    }
+
+    /// Installs Debian's Rust for browsers. Only Debian has it.
+    pub fn wasm_rust(self) -> anyhow::Result<()> {
+        if self == Self::Ubuntu {
+            return Err(unavailable(
+                "rustup cannot add the target wasm32-unknown-unknown, and Ubuntu has no package for it.\n\
+                 Run `rustup target add wasm32-unknown-unknown` where rustup reaches its server, then try again.",
+            ));
+        }
+        install(&WASM_RUST)
+    }
+}
+
+fn value(text: &str, key: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    Some(line.trim_matches('"').to_owned())
+}
+
+/// Which of them are not installed.
+fn missing<'a>(wanted: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
+    // dpkg-query fails when one of them is unknown to it; what it prints for the others is right all the same.
+    let out = Command::new("dpkg-query")
+        .args(["-W", "-f=${Package} ${db:Status-Status}\n"])
+        .args(wanted)
+        .output()
+        .context("start dpkg-query")?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let there: Vec<&str> = text.lines().filter_map(|line| line.strip_suffix(" installed")).collect();
+    Ok(wanted.iter().copied().filter(|package| !there.contains(package)).collect())
+}
+
+fn install(wanted: &[&str]) -> anyhow::Result<()> {
+    let missing = missing(wanted)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
+    let root = nix::unistd::geteuid().is_root();
+    if !root && !may_sudo() {
+        return Err(unavailable(format!(
+            "These packages are missing, and installing them needs root. Run this once, then try again:\n\n  \
+             sudo apt-get update && sudo {by_hand}\n"
+        )));
+    }
+    let step = say::step(format!("install {} system packages ({})", missing.len(), missing.join(" ")));
+    let apt = |words: &[&str]| {
+        let mut command = if root { Command::new("env") } else { Command::new("sudo") };
+        if !root {
+            command.arg("env");
+        }
+        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(words);
+        command
+    };
+    let log = std::env::temp_dir().join(format!("strongroom-apt-{}.log", std::process::id()));
+    run::logged(&mut apt(&["update"]), &log)?;
+    let mut words = vec!["install", "-y", "--no-install-recommends"];
+    words.extend(&missing);
+    run::logged(&mut apt(&words), &log)?;
+    // The log is only of use when something failed.
+    let _ = std::fs::remove_file(&log);
+    step.done();
+    Ok(())
+}
+
+/// Without a terminal sudo must not ask; with one it may.
+fn may_sudo() -> bool {
+    use std::io::IsTerminal;
+    let asks = if std::io::stdin().is_terminal() { "-v" } else { "-n" };
+    let mut words = vec![asks];
+    if asks == "-n" {
+        words.push("true");
+    }
+    run::is_there("sudo") && Command::new("sudo").args(words).status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_two_known_systems_are_taken() {
+        let debian = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n";
+        assert_eq!(System::read(debian), Some(System::Debian));
+        assert_eq!(System::read("ID=ubuntu\nVERSION_ID=\"24.04\"\n"), Some(System::Ubuntu));
+        for other in ["ID=debian\nVERSION_ID=\"11\"\n", "ID=fedora\nVERSION_ID=42\n", ""] {
+            assert_eq!(System::read(other), None, "{other}");
+        }
+    }
+}
