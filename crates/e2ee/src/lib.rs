@@ -1,1 +1,13 @@
-//! Stub.
+//! What needs a secret: leaf keys, SFrame, sealing of base keys for the archive, the human code; and with the feature
+//! `mls` (on by default) the MLS group and the whole client side of a meeting.
+//!
+//! Native participants, recorder and browser run this same code, so a check cannot exist on one side only. Sans-IO: no
+//! socket, no clock. What can be judged without a secret is in `evidence`.
+//!
+//! - [`sframe`]: frames sealed and opened; [`sframe::Opener`] alone is enough for a replay.
+//! - [`escrow`]: base keys sealed under a meeting key.
+
+pub mod code;
+pub mod escrow;
+pub mod leaf;
+pub mod sframe;
