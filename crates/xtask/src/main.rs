@@ -1,6 +1,9 @@
 //! `cargo xtask`: set-up, demo, checks and tests of a checkout. Depends on little, so that it starts in seconds.
 
 mod args;
+mod binaries;
+mod check;
+mod demo;
 mod ended;
 mod laws;
 mod place;
@@ -8,6 +11,7 @@ mod run;
 mod say;
 mod setup;
 mod stamp;
+mod test;
 
 use args::Args;
 use ended::{Ended, usage};
@@ -49,6 +53,24 @@ fn dispatch() -> anyhow::Result<()> {
             args.finish()?;
             setup::all(&place).map(|_| ())
         }
+        Some("demo") => {
+            let base = args.value("--port-base")?.unwrap_or(demo::plan::PORT_BASE);
+            let wanted = demo::Wanted { base, fresh: args.flag("--fresh"), only_start: args.flag("--headless-check") };
+            args.finish()?;
+            demo::run(&place, &wanted)
+        }
+        Some("check") => match args.word().as_deref() {
+            Some("meeting") => {
+                args.finish()?;
+                check::alone(&place)
+            }
+            _ => Err(usage("`cargo xtask check` wants a word: meeting")),
+        },
+        Some("test") => {
+            let wanted = test::Wanted { full: args.flag("--full"), filter: args.value("--filter")? };
+            args.finish()?;
+            test::all(&place, &wanted)
+        }
         Some("tidy") => {
             args.finish()?;
             laws::tidy(&place)
@@ -56,11 +78,7 @@ fn dispatch() -> anyhow::Result<()> {
         Some("laws") => {
             let prove = args.flag("--prove");
             args.finish()?;
-            laws::laws(&place)?;
-            if prove {
-                laws::prove::prove(&place, laws::prove::Depth::WithClippy)?;
-            }
-            Ok(())
+            if prove { laws::prove::prove(&place, laws::prove::Depth::All).map(|_| ()) } else { laws::laws(&place) }
         }
         Some("help") | None => {
             say::line(HELP);

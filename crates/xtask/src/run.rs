@@ -38,12 +38,6 @@ pub fn capture(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// Its output goes to the terminal.
-pub fn shown(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.stdin(Stdio::null()).status().with_context(|| format!("start `{}`", text(command)))?;
-    if status.success() { Ok(()) } else { Err(failed(format!("`{}` failed ({status})", text(command)))) }
-}
-
 /// Its output goes to `log`; when it fails the end of the log is part of the error.
 pub fn logged(command: &mut Command, log: &Path) -> anyhow::Result<()> {
     if let Some(folder) = log.parent() {

@@ -1,0 +1,165 @@
+//! The configuration files of the twelve processes. Written at every start, because the ports may differ.
+
+use super::plan::{FIRMS, Firm, Plan, ROOMS};
+use serde_json::json;
+
+/// PKCS#11 module of the test tokens.
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// OIDC client id and audience of enrolments.
+const CLIENT: &str = "strongroom-page";
+
+/// The embedded directory's seed.
+pub fn rooms() -> String {
+    let members: Vec<_> = FIRMS
+        .iter()
+        .flat_map(|firm| {
+            let bankers = firm.people.iter().filter(|person| person.roles.contains(&"member"));
+            bankers.map(|person| json!({ "firm": firm.id, "user": person.user, "host": firm.id == FIRMS[0].id }))
+        })
+        .collect();
+    let rooms: Vec<_> =
+        ROOMS.iter().map(|(room, title, _)| json!({ "room": room, "title": title, "members": members })).collect();
+    let mut text = serde_json::to_string_pretty(&rooms).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Signaling.
+pub fn signaling(plan: &Plan) -> String {
+    let origins: Vec<String> = FIRMS.iter().map(|firm| format!("\"{}\"", plan.origin(firm))).collect();
+    format!(
+        r#"listen = "127.0.0.1:{port}"
+origins = [{origins}]
+trust = "../trust.json"
+order_key = "order.pem"
+statements = "statements"
+
+[control]
+listen = "127.0.0.1:{control}"
+certificate = "signaling.pem"
+key = "signaling.key"
+client_ca = "ca.pem"
+
+[directory]
+path = "rooms.db"
+seed = "rooms.json"
+"#,
+        port = plan.signaling_port(),
+        origins = origins.join(", "),
+        control = plan.control_port(),
+    )
+}
+
+/// SFU.
+pub fn sfu(plan: &Plan) -> String {
+    format!(
+        r#"node = "sfu-1"
+udp_port = {media}
+addresses = []
+
+[control]
+url = "wss://localhost:{control}/v1/sfu"
+ca = "ca.pem"
+certificate = "sfu.pem"
+key = "sfu.key"
+
+[record]
+listen = "127.0.0.1:{record}"
+advertise = "127.0.0.1:{record}"
+server_name = "localhost"
+certificate = "sfu.pem"
+key = "sfu.key"
+"#,
+        media = plan.media_port(),
+        control = plan.control_port(),
+        record = plan.record_port(),
+    )
+}
+
+/// One token's process. The recorder identity is known after the first ceremony.
+pub fn custody(plan: &Plan, firm: &Firm, token: &str, recorder_identity: Option<&str>) -> String {
+    let section = match token {
+        "people" => {
+            let identity = recorder_identity.map(|key| format!("recorder_identity = \"{key}\"\n")).unwrap_or_default();
+            let origin = plan.origin(firm);
+            format!(
+                "[people]\n{identity}\n[people.oidc]\nissuer = \"{origin}/idp\"\naudience = \"{CLIENT}\"\n\
+                 jwks_file = \"jwks.json\"\ndpop_htu = \"{origin}/enrol\"\n"
+            )
+        }
+        "record" => "[record]\n".to_owned(),
+        _ => "[archive]\ntrust = \"../trust.json\"\nledger = \"ledger.bin\"\narchive_keys = 2\n".to_owned(),
+    };
+    format!(
+        r#"firm = "{firm}"
+role = "{token}"
+module = "{SOFTHSM}"
+token_label = "{firm}-{token}"
+pin_file = "pin-{token}"
+socket = "run/{token}.sock"
+
+[softhsm]
+config = "tokens/{token}/softhsm2.conf"
+
+{section}"#,
+        firm = firm.id,
+    )
+}
+
+/// A firm's front.
+pub fn front(plan: &Plan, firm: &Firm) -> String {
+    format!(
+        r#"firm = "{firm}"
+name = "{name}"
+listen = "127.0.0.1:{port}"
+origin = "{origin}"
+signaling = "{signaling}"
+trust = "../trust.json"
+archive = "archive"
+pages = "{pages}"
+export = "{export}"
+statements = "../operator/statements"
+rooms = "../operator/rooms.json"
+client_id = "{CLIENT}"
+
+[custody]
+people = "run/people.sock"
+archive = "run/archive.sock"
+
+[development_idp]
+users = "users.json"
+key = "idp.pem"
+"#,
+        firm = firm.id,
+        name = firm.name,
+        port = plan.base + firm.port,
+        origin = plan.origin(firm),
+        signaling = plan.signaling(),
+        pages = plan.pages.display(),
+        export = plan.binaries.join("strongroom-export").display(),
+    )
+}
+
+/// A firm's recorder.
+pub fn recorder(plan: &Plan, firm: &Firm) -> String {
+    let rooms: Vec<String> =
+        ROOMS.iter().filter(|(_, _, rule)| *rule == "must").map(|(room, _, _)| format!("\"{room}\"")).collect();
+    format!(
+        r#"firm = "{firm}"
+name = "recorder-1"
+signaling = "{signaling}"
+front = "{origin}"
+origin = "{origin}"
+trust = "../trust.json"
+archive = "archive"
+rooms = [{rooms}]
+
+[custody]
+record = "run/record.sock"
+"#,
+        firm = firm.id,
+        signaling = plan.signaling(),
+        origin = plan.origin(firm),
+        rooms = rooms.join(", "),
+    )
+}

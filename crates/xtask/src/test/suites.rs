@@ -1,0 +1,98 @@
+//! The suites: Rust's tests, the page's, and the browsers'.
+
+use super::Wanted;
+use super::outcome::{Counts, Passed, Tally};
+use crate::ended::failed;
+use crate::place::Place;
+use crate::setup::node::Node;
+use crate::{check, run, say};
+use anyhow::Context;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// Runs a test runner, shows what it says and reads its counts.
+fn runner(command: &mut Command) -> anyhow::Result<Counts> {
+    let text = run::text(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start `{text}`"))?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let errors = std::thread::spawn(move || err.map(read).unwrap_or_default());
+    let mut counts = out.map(read).unwrap_or_default();
+    counts = counts.plus(errors.join().unwrap_or_default());
+    let status = child.wait()?;
+    if !status.success() && counts.failed == 0 {
+        // It did not even get to its tests.
+        return Err(failed(format!("`{text}` failed ({status})")));
+    }
+    Ok(counts)
+}
+
+fn read(stream: impl std::io::Read) -> Counts {
+    let mut counts = Counts::default();
+    for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        counts = counts.plus(Counts::read(&line));
+        say::line(format!("   | {line}"));
+    }
+    counts
+}
+
+fn suite(name: &str, tally: &mut Tally, command: &mut Command) {
+    say::line(format!("   {name}: {}", run::text(command)));
+    match runner(command) {
+        Ok(counts) => tally.add(name, counts),
+        Err(error) => {
+            tally.check(name, || Err(error));
+        }
+    }
+}
+
+/// All tests of the workspace, fuzz smoke included.
+pub fn rust(place: &Place, wanted: &Wanted, tally: &mut Tally) {
+    let nextest = run::capture(Command::new("cargo").args(["nextest", "--version"])).is_ok();
+    let mut command = Command::new("cargo");
+    command.current_dir(&place.root).env("STRONGROOM_BIN", place.binaries()).env("CARGO_TERM_COLOR", "never");
+    if wanted.full {
+        command.env("STRONGROOM_FULL", "1");
+    }
+    if nextest {
+        command.args(["nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--no-tests", "pass"]);
+        command.args(["--status-level", "fail", "--final-status-level", "slow", "--show-progress", "none"]);
+    } else {
+        // Installing nextest takes minutes of compilation on a new machine, more than it saves there.
+        say::line("   cargo-nextest is not installed: plain `cargo test` is used");
+        command.args(["test", "--quiet", "--locked", "--workspace", "--all-targets", "--no-fail-fast"]);
+    }
+    command.args(&wanted.filter);
+    suite("unit, simulation, conformance, end to end, fuzz smoke", tally, &mut command);
+}
+
+/// Types and unit tests of the page.
+pub fn page(place: &Place, node: &Node, wanted: &Wanted, tally: &mut Tally) {
+    if wanted.filter.is_some() {
+        tally.skip("page", "a filter was given");
+        return;
+    }
+    tally.check("page: types and rules", || {
+        run::logged(node.npm(place).args(["run", "check"]), &place.own("logs/page-check.log"))
+    });
+    suite("page: unit tests", tally, node.npm(place).args(["test"]));
+}
+
+/// The demo, held and watched by real browsers.
+pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tally: &mut Tally) {
+    const NAME: &str = "browsers: check meeting";
+    if wanted.filter.is_some() {
+        tally.skip(NAME, "a filter was given");
+    } else if built == Passed::No {
+        tally.skip(NAME, "the build failed");
+    } else if !run::is_there("chromium") {
+        tally.skip(NAME, "no chromium on this system");
+    } else {
+        tally.check(NAME, || check::meeting(place, node));
+    }
+}
