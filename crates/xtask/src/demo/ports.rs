@@ -34,6 +34,10 @@ fn owner(port: u16, tables: &[&str]) -> Option<String> {
     let inode = tables.iter().find_map(|table| inode(&fs::read_to_string(table).ok()?, port))?;
     let wanted = format!("socket:[{inode}]");
     for process in fs::read_dir("/proc").ok()?.flatten() {
+        // `self` is an alias of ours.
+        if !process.file_name().to_string_lossy().starts_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
         let Ok(held) = fs::read_dir(process.path().join("fd")) else { continue };
         let holds = held.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy() == wanted));
         if holds {
