@@ -144,6 +144,11 @@ pub enum Answer {
         /// 32 bytes.
         key: B64,
     },
+    /// To [`Ask::OpenMeetingKey`]: one meeting key per incarnation of the recorder; wiped by its holder.
+    MeetingKeys {
+        /// In the order of the manifest.
+        keys: Vec<IncarnationKey>,
+    },
     /// Ledger position.
     Appended {
         /// Index of the entry.
@@ -167,12 +172,22 @@ impl std::fmt::Debug for Answer {
             Self::Certificate { .. } => "Certificate",
             Self::Signed { .. } => "Signed",
             Self::Key { .. } => "Key(…)",
+            Self::MeetingKeys { .. } => "MeetingKeys(…)",
             Self::Appended { .. } => "Appended",
             Self::Entries { .. } => "Entries",
             Self::Done {} => "Done",
             Self::Refused(_) => "Refused",
         })
     }
+}
+
+/// The meeting key of one recorder incarnation.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct IncarnationKey {
+    /// Counts the recorder's starts in the meeting from 1.
+    pub incarnation: u64,
+    /// 32 bytes.
+    pub key: B64,
 }
 
 /// Public facts of a token.

@@ -1,0 +1,350 @@
+//! Configuration of one token's process: TOML, an unknown key is an error, `STRONGROOM__A__B` overrides.
+//! Relative paths are taken from the folder of the configuration file.
+
+use crate::failure::Failure;
+use domain::FirmId;
+use domain::limits::MAX_LEAF_LIFE_S;
+use domain::message::custody::TokenRole;
+use serde::Deserialize;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Prefix of overriding environment variables.
+const ENVIRONMENT: &str = "STRONGROOM__";
+/// SoftHSM reads the path of its own configuration from here.
+const SOFTHSM: &str = "SOFTHSM2_CONF";
+/// Archive keys a token may hold: two today, room for rotation.
+const MAX_ARCHIVE_KEYS: usize = 4;
+/// Opened meeting keys an hour if the configuration says nothing: a busy review desk stays below.
+const OPENS_PER_HOUR: u32 = 60;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Whose token.
+    pub firm: FirmId,
+    /// Which token.
+    pub role: TokenRole,
+    /// PKCS#11 module.
+    pub module: PathBuf,
+    /// Label of the token.
+    pub token_label: String,
+    /// File with the PIN, readable by its owner only.
+    pub pin_file: PathBuf,
+    /// Unix socket to serve.
+    pub socket: PathBuf,
+    /// SoftHSM (test token) only.
+    pub softhsm: Option<SoftHsm>,
+    /// Role people.
+    pub people: Option<People>,
+    /// Role record.
+    pub record: Option<Record>,
+    /// Role archive.
+    pub archive: Option<Archive>,
+    /// Where relative paths begin.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+/// SoftHSM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoftHsm {
+    /// Path of its `softhsm2.conf`; the ceremony writes one if it is missing.
+    pub config: PathBuf,
+}
+
+/// The people token.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct People {
+    /// The firm's identity provider. Without it no person is certified.
+    pub oidc: Option<Oidc>,
+    /// Life of a leaf, s.
+    #[serde(default = "max_leaf_life")]
+    pub leaf_life_s: u64,
+    /// Recorder identity of this firm: SPKI as base64url, or a file with it (DER or base64url). Without it no recorder is
+    /// certified.
+    pub recorder_identity: Option<String>,
+    /// How many administrators must sign a statement: 1, or 2 for four eyes.
+    #[serde(default = "one")]
+    pub administrators: usize,
+}
+
+/// Whose ID tokens count.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Oidc {
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`: this firm's enrolment.
+    pub audience: String,
+    /// The issuer's keys (JWK set); read at each enrolment, so a rotation needs no restart.
+    pub jwks_file: PathBuf,
+    /// `htu` of the DPoP proof: address of the front's enrolment.
+    pub dpop_htu: String,
+}
+
+/// The record token.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {}
+
+/// The archive token.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {
+    /// Trust map (JSON).
+    pub trust: PathBuf,
+    /// Ledger file.
+    pub ledger: PathBuf,
+    /// How many archive keys the ceremony makes.
+    #[serde(default = "two")]
+    pub archive_keys: usize,
+    /// At most so many meeting keys are opened in an hour.
+    #[serde(default = "opens_per_hour")]
+    pub opens_per_hour: u32,
+}
+
+fn max_leaf_life() -> u64 {
+    MAX_LEAF_LIFE_S
+}
+fn one() -> usize {
+    1
+}
+fn two() -> usize {
+    2
+}
+fn opens_per_hour() -> u32 {
+    OPENS_PER_HOUR
+}
+
+impl Config {
+    /// Reads the file and the environment.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] naming file and key.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| bad(format!("cannot be read ({e})")))?;
+        let overrides: Vec<(String, String)> = std::env::vars()
+            .filter_map(|(key, value)| Some((key.strip_prefix(ENVIRONMENT)?.to_lowercase(), value)))
+            .collect();
+        let mut config: Self = if overrides.is_empty() {
+            toml::from_str(&text).map_err(|e| bad(e.to_string()))?
+        } else {
+            let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(e.to_string()))?;
+            for (key, value) in overrides {
+                put(&mut table, &key, value);
+            }
+            Self::deserialize(table).map_err(|e| bad(format!("{e} (with {ENVIRONMENT} variables applied)")))?
+        };
+        let folder = path.parent().unwrap_or(Path::new("."));
+        config.folder = std::path::absolute(folder).map_err(|e| bad(e.to_string()))?;
+        config.judge().map_err(bad)?;
+        config.place();
+        Ok(config)
+    }
+
+    fn judge(&self) -> Result<(), String> {
+        let has = match self.role {
+            TokenRole::People => self.people.is_some() && self.record.is_none() && self.archive.is_none(),
+            TokenRole::Record => self.people.is_none() && self.archive.is_none(),
+            TokenRole::Archive => self.archive.is_some() && self.people.is_none() && self.record.is_none(),
+        };
+        if !has {
+            return Err("`role` and the sections do not fit: one section named like the role, no other".to_owned());
+        }
+        if let Some(people) = &self.people {
+            if !(60..=MAX_LEAF_LIFE_S).contains(&people.leaf_life_s) {
+                return Err(format!("`people.leaf_life_s` must be 60 to {MAX_LEAF_LIFE_S} seconds"));
+            }
+            if !(1..=2).contains(&people.administrators) {
+                return Err("`people.administrators` must be 1 or 2".to_owned());
+            }
+        }
+        if let Some(archive) = &self.archive
+            && !(1..=MAX_ARCHIVE_KEYS).contains(&archive.archive_keys)
+        {
+            return Err(format!("`archive.archive_keys` must be 1 to {MAX_ARCHIVE_KEYS}"));
+        }
+        Ok(())
+    }
+
+    fn place(&mut self) {
+        let folder = self.folder.clone();
+        let put = |path: &mut PathBuf| *path = folder.join(&*path);
+        put(&mut self.pin_file);
+        put(&mut self.socket);
+        if let Some(softhsm) = &mut self.softhsm {
+            put(&mut softhsm.config);
+        }
+        if let Some(oidc) = self.people.as_mut().and_then(|p| p.oidc.as_mut()) {
+            put(&mut oidc.jwks_file);
+        }
+        if let Some(archive) = &mut self.archive {
+            put(&mut archive.trust);
+            put(&mut archive.ledger);
+        }
+    }
+
+    /// What can be checked without the token.
+    ///
+    /// # Errors
+    /// [`Failure::Config`].
+    pub fn check(&self) -> Result<(), Failure> {
+        if !self.module.is_file() {
+            return Err(Failure::Config(format!(
+                "the PKCS#11 module {} does not exist; for the test token install the package softhsm2",
+                self.module.display()
+            )));
+        }
+        self.pin()?;
+        self.recorder_identity()?;
+        if let Some(archive) = &self.archive {
+            archive.read_trust()?;
+        }
+        Ok(())
+    }
+
+    /// The PIN, without surrounding white space.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] if the file is missing, empty or readable by others.
+    pub fn pin(&self) -> Result<Zeroizing<String>, Failure> {
+        let name = self.pin_file.display();
+        let bad = |why: String| Failure::Config(format!("PIN file {name}: {why}"));
+        let file = std::fs::metadata(&self.pin_file)
+            .map_err(|e| bad(format!("{e}; write the token's PIN into it, mode 0600, or let the ceremony make it")))?;
+        if file.permissions().mode() & 0o077 != 0 {
+            return Err(bad("others can read it; run chmod 600 on it".to_owned()));
+        }
+        let text = Zeroizing::new(std::fs::read_to_string(&self.pin_file).map_err(|e| bad(e.to_string()))?);
+        let pin = Zeroizing::new(text.trim().to_owned());
+        if pin.is_empty() { Err(bad("it is empty".to_owned())) } else { Ok(pin) }
+    }
+
+    /// Recorder identity (SPKI DER) if one is pinned.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] if it is no P-256 key.
+    pub fn recorder_identity(&self) -> Result<Option<evidence::key::PublicKey>, Failure> {
+        let Some(text) = self.people.as_ref().and_then(|people| people.recorder_identity.as_ref()) else {
+            return Ok(None);
+        };
+        let key = |bytes: &[u8]| evidence::key::PublicKey::from_spki(bytes).ok();
+        let from_text = |text: &str| domain::B64::decode(text.trim()).and_then(|spki| key(&spki));
+        if let Some(found) = from_text(text) {
+            return Ok(Some(found));
+        }
+        let path = self.folder.join(text);
+        let bad = |why: &str| Failure::Config(format!("`people.recorder_identity`: {} {why}", path.display()));
+        let bytes = std::fs::read(&path).map_err(|e| bad(&format!("cannot be read ({e})")))?;
+        let found = key(&bytes).or_else(|| std::str::from_utf8(&bytes).ok().and_then(from_text));
+        found.map(Some).ok_or_else(|| bad("holds no P-256 public key (SPKI, DER or base64url)"))
+    }
+
+    /// Starts this program again with SoftHSM's environment variable where it is not set: the module reads it when it is
+    /// loaded, and a running process must not change its own environment.
+    ///
+    /// # Errors
+    /// [`Failure::Other`] if the program cannot be started again.
+    pub fn point_softhsm(&self) -> Result<(), Failure> {
+        let Some(softhsm) = &self.softhsm else { return Ok(()) };
+        if std::env::var_os(SOFTHSM).is_some_and(|now| now == *softhsm.config.as_os_str()) {
+            return Ok(());
+        }
+        let program = std::env::current_exe().map_err(|e| Failure::Other(format!("cannot find this program ({e})")))?;
+        let error = std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .env(SOFTHSM, &softhsm.config)
+            .exec();
+        Err(Failure::Other(format!("cannot start again with {SOFTHSM} ({error})")))
+    }
+}
+
+impl Archive {
+    /// Reads the trust map.
+    ///
+    /// # Errors
+    /// [`Failure::Config`].
+    pub fn read_trust(&self) -> Result<evidence::identity::TrustMap, Failure> {
+        let bad = |why: String| Failure::Config(format!("trust map {}: {why}", self.trust.display()));
+        let bytes = std::fs::read(&self.trust).map_err(|e| bad(format!("cannot be read ({e})")))?;
+        serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))
+    }
+}
+
+/// Puts an override at its place; what is no TOML value is taken as text.
+fn put(table: &mut toml::Table, key: &str, value: String) {
+    match key.split_once("__") {
+        Some((section, rest)) => {
+            let inner = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            if let Some(inner) = inner.as_table_mut() {
+                put(inner, rest, value);
+            }
+        }
+        None => {
+            let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
+            table.insert(key.to_owned(), parsed.unwrap_or(toml::Value::String(value)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "firm = \"bank-a\"\nrole = \"record\"\nmodule = \"m.so\"\ntoken_label = \"t\"\npin_file = \"pin\"\nsocket = \"s\"\n";
+
+    fn read(text: &str) -> Result<Config, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("custody.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::read(&path)
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_file() {
+        let error = read(&format!("{GOOD}pin = \"1234\"\n")).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let text = error.to_string();
+        assert!(text.contains("custody.toml") && text.contains("`pin`"), "{text}");
+    }
+
+    #[test]
+    fn relative_paths_begin_at_the_file() {
+        let config = read(GOOD).unwrap();
+        assert!(config.pin_file.is_absolute() && config.pin_file.ends_with("pin"));
+    }
+
+    #[test]
+    fn a_section_of_another_role_is_refused() {
+        assert!(read(&format!("{GOOD}[archive]\ntrust = \"t\"\nledger = \"l\"\n")).is_err());
+    }
+
+    #[test]
+    fn a_pin_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("custody.toml");
+        std::fs::write(&path, GOOD).unwrap();
+        std::fs::write(folder.path().join("pin"), "1234\n").unwrap();
+        let config = Config::read(&path).unwrap();
+        std::fs::set_permissions(&config.pin_file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(config.pin().unwrap_err().to_string().contains("chmod 600"));
+        std::fs::set_permissions(&config.pin_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(*config.pin().unwrap(), "1234");
+    }
+
+    #[test]
+    fn an_override_reaches_its_section() {
+        let mut table: toml::Table = GOOD.parse().unwrap();
+        put(&mut table, "people__oidc__issuer", "https://idp".to_owned());
+        put(&mut table, "people__leaf_life_s", "600".to_owned());
+        assert_eq!(table["people"]["oidc"]["issuer"].as_str(), Some("https://idp"));
+        assert_eq!(table["people"]["leaf_life_s"].as_integer(), Some(600));
+    }
+}

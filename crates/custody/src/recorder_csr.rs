@@ -1,0 +1,41 @@
+//! The countersignature of a recorder's CSR: what the record token signs and the people token wants to see.
+
+use domain::{B64, UnixMillis};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// COSE label.
+pub const LABEL: &str = "strongroom recorder csr v1";
+/// A countersignature is used at once; older ones are refused (clocks of two hosts may differ by a minute or two).
+pub const MAX_AGE_MS: u64 = 5 * 60_000;
+
+/// Payload of the COSE_Sign1 by the recorder identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecorderCsr {
+    /// SHA-256 of the CSR.
+    pub csr_hash: B64,
+    /// When it was signed.
+    pub issued_at: UnixMillis,
+}
+
+impl RecorderCsr {
+    /// The payload for a CSR.
+    pub fn of(csr: &[u8], issued_at: UnixMillis) -> Self {
+        Self { csr_hash: Sha256::digest(csr).to_vec().into(), issued_at }
+    }
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        ciborium::into_writer(self, &mut out).expect("writing to memory");
+        out
+    }
+    /// Reads verified bytes and says whether they are about this CSR and fresh.
+    pub fn covers(payload: &[u8], csr: &[u8], now: UnixMillis) -> bool {
+        ciborium::from_reader::<Self, _>(payload).is_ok_and(|signed| {
+            signed.csr_hash.as_slice() == Sha256::digest(csr).as_slice()
+                && now.since(signed.issued_at) <= MAX_AGE_MS
+                && signed.issued_at.since(now) <= MAX_AGE_MS
+        })
+    }
+}
