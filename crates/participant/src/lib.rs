@@ -4,6 +4,7 @@
 //! makes its leaf key, proves it to signaling and then publishes and opens frames. It is a member like any other: it
 //! must not see what a browser would not.
 
+pub mod login;
 pub mod packets;
 pub mod peer;
 
