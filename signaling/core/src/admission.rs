@@ -1,0 +1,118 @@
+//! The first two messages of a connection: a certificate is claimed, then its key is proven over a fresh nonce
+//! (`domain::message::client::challenge_bytes`). Nothing of a connection is believed before.
+//!
+//! Owns one connection's handshake; does not know rooms or meetings.
+
+use crate::problem::{bad_message, of_firm, problem};
+use domain::message::PROTOCOL;
+use domain::message::client::{Problem, ProblemCode, Resume, ToClient, ToServer, challenge_bytes};
+use domain::message::custody::LeafRole;
+use domain::{B64, RoomId, UnixMillis};
+use evidence::identity::{Identity, TrustMap, judge};
+use std::sync::Arc;
+
+/// Who a connection is, proven.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// From the judged certificate.
+    pub identity: Identity,
+    /// Where to.
+    pub room: RoomId,
+    /// Group state it still holds.
+    pub resume: Option<Resume>,
+}
+
+impl Proven {
+    /// A firm's recorder, by its certificate.
+    pub fn is_recorder(&self) -> bool {
+        self.identity.role == LeafRole::Recorder
+    }
+}
+
+/// What follows from a message of the handshake.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this.
+    Send(ToClient),
+    /// Hand the connection to its room.
+    Proven(Box<Proven>),
+    /// Send the refusal and close.
+    Refuse(Problem),
+}
+
+enum State {
+    Fresh,
+    Challenged { proven: Box<Proven>, leaf: Vec<u8> },
+    Over,
+}
+
+/// The handshake of one connection.
+pub struct Handshake {
+    trust: Arc<TrustMap>,
+    nonce: [u8; 32],
+    state: State,
+}
+
+impl Handshake {
+    /// `nonce` is fresh and random.
+    pub fn new(trust: Arc<TrustMap>, nonce: [u8; 32]) -> Self {
+        Self { trust, nonce, state: State::Fresh }
+    }
+
+    /// Takes the next message.
+    pub fn handle(&mut self, now: UnixMillis, message: ToServer) -> Step {
+        match (std::mem::replace(&mut self.state, State::Over), message) {
+            (State::Fresh, ToServer::Hello { version, room, chain, trust, resume }) => {
+                match self.claim(now, version, &chain, &trust) {
+                    Ok(identity) => {
+                        let leaf = chain.into_iter().next().unwrap_or_default().0;
+                        let proven = Box::new(Proven { identity, room, resume });
+                        self.state = State::Challenged { proven, leaf };
+                        Step::Send(ToClient::Challenge { nonce: self.nonce.into() })
+                    }
+                    Err(problem) => Step::Refuse(problem),
+                }
+            }
+            (State::Challenged { proven, leaf }, ToServer::Prove { signature }) => {
+                let signed = challenge_bytes(&self.nonce, &proven.room, &leaf);
+                match proven.identity.public_key.verify(&signed, &signature) {
+                    Ok(()) => Step::Proven(proven),
+                    Err(_) => Step::Refuse(problem(
+                        ProblemCode::BadSignature,
+                        "the challenge is not signed by the certificate's key",
+                    )),
+                }
+            }
+            _ => Step::Refuse(bad_message("expected hello, then prove")),
+        }
+    }
+
+    fn claim(&self, now: UnixMillis, version: u16, chain: &[B64], trust: &B64) -> Result<Identity, Problem> {
+        if version != PROTOCOL {
+            return Err(problem(
+                ProblemCode::Upgrade,
+                format!("this server speaks protocol {PROTOCOL}: load the page again"),
+            ));
+        }
+        if trust.as_slice() != self.trust.hash() {
+            return Err(problem(
+                ProblemCode::TrustMismatch,
+                "your firm's trust map differs from this server's: ask the firm to load the current one",
+            ));
+        }
+        let [leaf] = chain else {
+            return Err(problem(ProblemCode::BadCertificate, "send the leaf certificate alone"));
+        };
+        let identity = judge(&self.trust, leaf, now.seconds())
+            .map_err(|why| problem(ProblemCode::BadCertificate, format!("the certificate is refused: {why}")))?;
+        match identity.role {
+            LeafRole::Member | LeafRole::Recorder => Ok(identity),
+            LeafRole::Guest => {
+                Err(of_firm(ProblemCode::NotAMember, "guests are not admitted here", &identity.participant.firm))
+            }
+            LeafRole::Compliance | LeafRole::Administrator => {
+                Err(problem(ProblemCode::BadCertificate, "this certificate is for another use than meetings"))
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Limits of signaling alone, each with its reason; those shared with clients are `domain::limits` (law 4).
+
+/// A connection that has not proven itself after, ms: two round trips and one signature take far less.
+pub const HELLO_TIMEOUT_MS: u64 = 10_000;
+/// A commit waits at most so long for the SFU to take its leaves, ms: an epoch change must stay unnoticed.
+pub const LEAVES_WAIT_MS: u64 = 100;
+/// Answers to a commit are awaited so long, ms; then those that came decide. Three of them fit the 3 s bound.
+pub const DECIDE_MS: u64 = 1_000;
+/// Who was told to create the group and has not after, ms, is passed over.
+pub const CREATE_MS: u64 = 2_000;
+/// A group without a member able to commit is given up after, ms, when people wait: inside the 3 s bound.
+pub const ORPHAN_MS: u64 = 2_000;
+/// Refusals that make a committer skipped ...
+pub const STRIKES: usize = 2;
+/// ... when they fall within, ms.
+pub const STRIKE_WINDOW_MS: u64 = 60_000;
+/// Group states kept to withdraw commits: refusals arrive within a second, an epoch takes 250 ms.
+pub const KEPT_STATES: usize = 8;
+/// A commit nobody asked for (renewal, update) at most once per, ms and member.
+pub const UNASKED_COMMIT_MS: u64 = 5_000;
+/// KeyPackages remembered as used: 250 members, each joining sixteen times.
+pub const USED_KEY_PACKAGES: usize = 4_096;
+/// Largest SDP, bytes: 64 sections of a large call.
+pub const MAX_SDP: usize = 64 * 1024;
+/// Most tracks of one participant: slots 0 to 31.
+pub const MAX_TRACKS: usize = 32;
+/// Largest ICE candidate line, bytes.
+pub const MAX_CANDIDATE: usize = 1_024;
+/// Recorders that wait at one room: a few a firm.
+pub const MAX_PARKED: usize = 64;
+/// Messages a second of one connection: beacons, manifests and candidates of a busy client stay below 30 ...
+pub const MESSAGES_PER_S: u64 = 100;
+/// ... and a burst of trickled candidates and acknowledgements below this.
+pub const MESSAGE_BURST: u64 = 400;
+/// Record link tokens at most one per, ms and recorder.
+pub const RECORD_TOKEN_MS: u64 = 1_000;
+/// Removal orders are kept for those who return and replay commits, ms: as long as the commits.
+pub const KEPT_ORDERS_MS: u64 = domain::limits::KEPT_COMMITS_MS;

@@ -1,0 +1,123 @@
+//! Admission to a meeting: a person or recorder enters, or comes back by a new connection.
+
+use super::roster::Person;
+use super::{Entrant, Meeting};
+use crate::delivery::identity::Seat;
+use crate::ports::ConnId;
+use crate::problem::problem;
+use domain::limits::MAX_MEMBERS;
+use domain::message::client::{Entry, Problem, ProblemCode, Resume, ToClient};
+use domain::message::control::ToSfu;
+use domain::{LeafIndex, ParticipantId, UnixMillis};
+
+impl Meeting {
+    /// A connection that may enter does so. A second one of the same participant takes the first one's place.
+    pub fn enter(&mut self, now: UnixMillis, conn: ConnId, entrant: Entrant, resume: Option<Resume>) {
+        let who = entrant.participant.clone();
+        if let Err(problem) = self.may_enter(&entrant) {
+            self.refuse(conn, problem);
+            return;
+        }
+        let known = self.people.get_mut(&who);
+        let old = known.and_then(|person| person.conn.replace(conn));
+        if let Some(old) = old {
+            self.conns.remove(&old);
+            self.refuse(old, problem(ProblemCode::Replaced, "a newer connection took this place"));
+        }
+        self.conns.insert(conn, who.clone());
+        self.note(Some(&who.firm), if entrant.recorder { "recorder enters" } else { "participant enters" });
+        let seat =
+            Seat { participant: who.clone(), recorder: entrant.recorder, certificate_hash: entrant.certificate_hash };
+        let (meeting, recorder) = (self.terms.meeting.clone(), entrant.recorder);
+        let person = self.people.entry(who.clone()).or_insert_with(|| Person::new(now, entrant.clone(), conn));
+        person.entrant = entrant;
+        person.heard = now;
+        person.sources.clear();
+        let resume = resume.filter(|resume| resume.meeting == meeting).map(|resume| resume.epoch);
+        self.to_sfu(ToSfu::Participant { meeting, participant: who.clone(), recorder, may_publish: !recorder });
+        let entered = self.delivery.enter(now, seat, resume);
+        self.admit(now, &who, entered.entry, entered.replay);
+        if let Some(entry) = self.people.get(&who).map(|person| person.entry(self.delivery.leaf_of(&who))) {
+            self.tell_all(Some(&who), ToClient::RosterChanged { entry });
+        }
+        self.settle(now);
+    }
+
+    fn may_enter(&self, entrant: &Entrant) -> Result<(), Problem> {
+        let who = &entrant.participant;
+        let known = self.people.contains_key(who);
+        if !entrant.recorder && self.expelled.contains(&(who.firm.clone(), who.user.clone())) {
+            return Err(problem(ProblemCode::Removed, "the host removed you from this meeting"));
+        }
+        if entrant.recorder && !self.rules.has_recorder_place(&who.firm) {
+            return Err(problem(ProblemCode::NotAMember, "your firm's statement keeps nothing in this room"));
+        }
+        if !known && self.people.len() >= MAX_MEMBERS {
+            return Err(problem(ProblemCode::MeetingFull, "the meeting is full"));
+        }
+        if !known && self.sfu.is_none() {
+            return Err(problem(ProblemCode::MediaUnavailable, "no media server is connected: try again"));
+        }
+        Ok(())
+    }
+
+    /// Sends `Admitted`, then what the entrant missed: orders, commits, receipts, suspensions.
+    pub(super) fn admit(&mut self, now: UnixMillis, who: &ParticipantId, entry: Entry, replay: Vec<ToClient>) {
+        let continues = matches!(entry, Entry::Continue {});
+        let admitted = ToClient::Admitted {
+            participant: who.clone(),
+            terms: Box::new(self.terms.clone()),
+            entry,
+            roster: self.roster(),
+            now,
+        };
+        self.tell(who, admitted);
+        if continues {
+            self.send_orders(who, OrdersOf::LastMinute);
+        }
+        replay.into_iter().for_each(|message| self.tell(who, message));
+        if continues {
+            self.send_receipts(who);
+        }
+        for firm in self.suspended.clone() {
+            self.tell(who, ToClient::FirmSuspended { firm, suspended: true });
+        }
+    }
+
+    /// Someone got or lost its leaf: the roster shows it, and newcomers learn the removals that are still open.
+    pub(super) fn seated(&mut self, who: &ParticipantId, leaf: Option<LeafIndex>) {
+        self.row_changed(who);
+        if leaf.is_some() {
+            self.send_orders(who, OrdersOf::Pending);
+        } else {
+            self.receipts.remove(who);
+        }
+    }
+
+    fn send_orders(&mut self, who: &ParticipantId, which: OrdersOf) {
+        let pending = |target: &ParticipantId| self.delivery.leaf_of(target).is_some();
+        let orders: Vec<_> = self
+            .orders
+            .iter()
+            .filter(|(target, _)| *target != who && (which == OrdersOf::LastMinute || pending(target)))
+            .map(|(_, (order, _))| order.clone())
+            .collect();
+        orders.into_iter().for_each(|order| self.tell(who, ToClient::RemovalOrder { order }));
+    }
+
+    fn send_receipts(&mut self, who: &ParticipantId) {
+        let epoch = self.delivery.epoch();
+        let current = self.receipts.values().filter(|(of, _)| Some(*of) == epoch);
+        let receipts: Vec<_> = current.map(|(_, receipt)| receipt.clone()).collect();
+        receipts.into_iter().for_each(|receipt| self.tell(who, ToClient::Receipt { receipt }));
+    }
+}
+
+/// Which removal orders are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OrdersOf {
+    /// Not committed yet.
+    Pending,
+    /// All that a replay may need.
+    LastMinute,
+}

@@ -1,0 +1,266 @@
+//! One meeting: terms, roster, who is connected by which connection, removals and relays. The order of the group's
+//! commits is [`crate::delivery`]'s; rooms and waiting recorders are [`crate::room`]'s.
+//!
+//! `entry` admits, `removal` removes, `relay` passes on what is not the group's.
+
+mod entry;
+mod relay;
+mod removal;
+mod roster;
+
+use crate::delivery::{Delivery, Order, SfuLink};
+use crate::ports::{ConnId, Output, Ports};
+use crate::problem::{of_firm, problem};
+use crate::room::RoomRecord;
+use domain::message::client::{MeetingTerms, Problem, ProblemCode, RosterEntry, ToClient, ToServer};
+use domain::message::control::{FirmRule, ToSfu};
+use domain::{B64, Epoch, FirmId, MeetingId, ParticipantId, UnixMillis, UserId};
+use evidence::order::Reason;
+use evidence::policy::{MeetingRules, PolicyError, rules};
+use roster::Person;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What the SFU said of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SfuInfo {
+    /// `host:port` that recorders dial.
+    pub record_address: String,
+    /// TLS server name there.
+    pub record_server_name: String,
+    /// SHA-256 of its certificate there.
+    pub record_certificate: B64,
+}
+
+/// Who enters, as admission and directory judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrant {
+    /// Who.
+    pub participant: ParticipantId,
+    /// A firm's recorder.
+    pub recorder: bool,
+    /// May remove others.
+    pub host: bool,
+    /// SHA-256 of its certificate.
+    pub certificate_hash: [u8; 32],
+}
+
+/// Where a meeting stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// People are in it.
+    Running,
+    /// The last person is gone.
+    Ended,
+    /// Nobody can commit any more: a new group is needed.
+    GroupLost,
+}
+
+/// One live session of a room.
+pub struct Meeting {
+    ports: Ports,
+    record: Arc<RoomRecord>,
+    terms: MeetingTerms,
+    rules: MeetingRules,
+    delivery: Delivery,
+    people: BTreeMap<ParticipantId, Person>,
+    conns: BTreeMap<ConnId, ParticipantId>,
+    expelled: BTreeSet<(FirmId, UserId)>,
+    orders: BTreeMap<ParticipantId, (B64, UnixMillis)>,
+    receipts: BTreeMap<ParticipantId, (Epoch, B64)>,
+    suspended: BTreeSet<FirmId>,
+    sfu: Option<SfuInfo>,
+    lost: bool,
+    out: VecDeque<Output>,
+}
+
+fn meeting_id(random: [u8; 32]) -> MeetingId {
+    let text: String = random[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    text.parse().expect("32 hexadecimal digits are an id")
+}
+
+fn clash(error: &PolicyError) -> Problem {
+    match error {
+        PolicyError::Clash { must, forbidden, .. } => of_firm(
+            ProblemCode::PolicyClash,
+            format!("{error}: the administrators of {must} and {forbidden} must agree first"),
+            forbidden,
+        ),
+        PolicyError::WrongRoom(firm) => of_firm(ProblemCode::PolicyClash, error.to_string(), firm),
+        _ => problem(ProblemCode::Internal, format!("the statements of this room do not judge well: {error}")),
+    }
+}
+
+impl Meeting {
+    /// Begins a meeting; refused when statements are missing or clash.
+    pub fn begin(now: UnixMillis, ports: Ports, record: Arc<RoomRecord>, sfu: SfuInfo) -> Result<Self, Problem> {
+        let mut statements = Vec::new();
+        for firm in record.firms() {
+            let signed = record.statements.iter().find(|(of, _)| of == firm).map(|(_, signed)| signed.clone());
+            let missing = || {
+                let detail = format!("{firm} has no statement about this room: its administrator must sign one");
+                of_firm(ProblemCode::PolicyClash, detail, firm)
+            };
+            statements.push(signed.ok_or_else(missing)?);
+        }
+        let terms = MeetingTerms {
+            meeting: meeting_id(ports.random.bytes()),
+            room: record.room.clone(),
+            title: record.title.clone(),
+            statements,
+            trust: ports.trust.hash().into(),
+            started_at: now,
+        };
+        let rules = rules(&ports.trust, &terms).map_err(|error| clash(&error))?;
+        let extensions = rules.extensions().map(|(kind, bytes)| (kind, bytes.to_vec())).to_vec();
+        let delivery = Delivery::new(ports.trust.clone(), terms.meeting.clone(), extensions, SfuLink::Up);
+        let mut meeting = Self {
+            ports,
+            record,
+            terms,
+            rules,
+            delivery,
+            people: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            expelled: BTreeSet::new(),
+            orders: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            suspended: BTreeSet::new(),
+            sfu: Some(sfu),
+            lost: false,
+            out: VecDeque::new(),
+        };
+        meeting.note(None, "meeting begins");
+        let opening = meeting.opening();
+        meeting.to_sfu(opening);
+        Ok(meeting)
+    }
+
+    fn opening(&self) -> ToSfu {
+        let rule = |s: &domain::policy::Statement| FirmRule {
+            firm: s.firm.clone(),
+            audio_video: s.audio_video,
+            recorder_grace_ms: s.recorder_grace_ms,
+        };
+        let firms = self.rules.statements().iter().map(rule).collect();
+        ToSfu::Meeting { meeting: self.terms.meeting.clone(), firms }
+    }
+
+    /// What binds everybody here.
+    pub fn terms(&self) -> &MeetingTerms {
+        &self.terms
+    }
+    /// The room as it was when the meeting began.
+    pub fn record(&self) -> &Arc<RoomRecord> {
+        &self.record
+    }
+    /// The SFU, while its link stands.
+    pub fn sfu(&self) -> Option<SfuInfo> {
+        self.sfu.clone()
+    }
+    /// Where it stands.
+    pub fn flow(&self) -> Flow {
+        if self.people.values().all(|person| person.entrant.recorder) {
+            Flow::Ended
+        } else if self.lost {
+            Flow::GroupLost
+        } else {
+            Flow::Running
+        }
+    }
+
+    /// What to do next; empties the queue.
+    pub fn take_output(&mut self) -> VecDeque<Output> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Takes a message of a connection.
+    pub fn message(&mut self, now: UnixMillis, conn: ConnId, message: ToServer) {
+        let Some(who) = self.conns.get(&conn).cloned() else { return };
+        let Some(person) = self.people.get_mut(&who) else { return };
+        person.heard = now;
+        if !person.bucket.take(now) {
+            let why = problem(ProblemCode::RateLimited, "too many messages");
+            self.drop_connection(now, &who, Some(why));
+            return;
+        }
+        self.dispatch(now, &who, message);
+        self.settle(now);
+    }
+
+    /// Lets due things happen.
+    pub fn timeout(&mut self, now: UnixMillis) {
+        self.delivery.timeout(now);
+        self.remove_silent(now);
+        self.orders.retain(|who, (_, at)| {
+            now.since(*at) < crate::limits::KEPT_ORDERS_MS || self.delivery.leaf_of(who).is_some()
+        });
+        self.settle(now);
+    }
+
+    /// When [`Meeting::timeout`] is wanted next.
+    pub fn poll_timeout(&self) -> Option<UnixMillis> {
+        self.delivery.poll_timeout().into_iter().chain(self.silence_timeout()).min()
+    }
+
+    /// Carries out what the delivery service wants.
+    pub fn settle(&mut self, now: UnixMillis) {
+        while let Some(order) = self.delivery.poll_output() {
+            match order {
+                Order::Send { to, message } => {
+                    let to = to.iter().filter_map(|who| self.people.get(who).and_then(|p| p.conn)).collect();
+                    self.send(to, *message);
+                }
+                Order::Leaves { epoch, leaves } => {
+                    let meeting = self.terms.meeting.clone();
+                    self.to_sfu(ToSfu::Leaves { meeting, epoch, leaves });
+                }
+                Order::Seated { participant, leaf } => self.seated(&participant, leaf),
+                Order::Readmit { participant, entry } => self.admit(now, &participant, entry, Vec::new()),
+                Order::Evict(who) => self.evict(now, &who),
+                Order::Reseat(who) => self.order(now, &who, Reason::Replaced, removal::Tell::Others),
+                Order::Orphan(who) => self.order(now, &who, Reason::Left, removal::Tell::All),
+                Order::GroupLost => self.lost = true,
+                Order::Note(fact) => self.note(None, fact),
+            }
+        }
+    }
+
+    fn send(&mut self, to: Vec<ConnId>, message: ToClient) {
+        if !to.is_empty() {
+            self.out.push_back(Output::Send { to, message: Box::new(message) });
+        }
+    }
+
+    fn tell(&mut self, who: &ParticipantId, message: ToClient) {
+        let conn = self.people.get(who).and_then(|person| person.conn);
+        self.send(conn.into_iter().collect(), message);
+    }
+
+    /// To everybody connected but `except`.
+    fn tell_all(&mut self, except: Option<&ParticipantId>, message: ToClient) {
+        let others = self.people.iter().filter(|(who, _)| Some(*who) != except);
+        let to = others.filter_map(|(_, person)| person.conn).collect();
+        self.send(to, message);
+    }
+
+    fn refuse(&mut self, conn: ConnId, problem: Problem) {
+        self.send(vec![conn], ToClient::Refusal(problem));
+        self.out.push_back(Output::Close { conn });
+    }
+
+    fn to_sfu(&mut self, message: ToSfu) {
+        if self.sfu.is_some() {
+            self.out.push_back(Output::Sfu(Box::new(message)));
+        }
+    }
+
+    fn note(&mut self, firm: Option<&FirmId>, fact: impl Into<String>) {
+        self.out.push_back(Output::Note { firm: firm.cloned(), fact: fact.into() });
+    }
+
+    fn roster(&self) -> Vec<RosterEntry> {
+        let shown = self.people.values().filter(|person| person.conn.is_some());
+        shown.map(|person| person.entry(self.delivery.leaf_of(&person.entrant.participant))).collect()
+    }
+}

@@ -1,0 +1,277 @@
+//! One room: the recorders that wait at it, and its meeting while people are in.
+//!
+//! A recorder alone starts no meeting: it waits here, admitted to nothing, until a person enters. When the last person
+//! is gone the meeting ends and recorders are told. The directory owns rooms; this is a view handed in with each join.
+
+use crate::limits::MAX_PARKED;
+use crate::meeting::{Entrant, Flow, Meeting, SfuInfo};
+use crate::ports::{ConnId, Input, Output, Ports};
+use crate::problem::{bad_message, of_firm, problem};
+use domain::message::client::{Problem, ProblemCode, Resume, ToClient, ToServer};
+use domain::message::control::FromSfu;
+use domain::{B64, FirmId, MeetingId, RoomId, UnixMillis, UserId};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// A room as the directory has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomRecord {
+    /// Id.
+    pub room: RoomId,
+    /// Title, for people.
+    pub title: String,
+    /// Its members.
+    pub members: Vec<Member>,
+    /// Signed statements by firm.
+    pub statements: Vec<(FirmId, B64)>,
+}
+
+/// A member of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Whose person.
+    pub firm: FirmId,
+    /// Who.
+    pub user: UserId,
+    /// May remove others.
+    pub host: bool,
+}
+
+impl RoomRecord {
+    /// Firms with members in the room, ordered.
+    pub fn firms(&self) -> BTreeSet<&FirmId> {
+        self.members.iter().map(|member| &member.firm).collect()
+    }
+    fn member(&self, firm: &FirmId, user: &UserId) -> Option<&Member> {
+        self.members.iter().find(|member| member.firm == *firm && member.user == *user)
+    }
+}
+
+struct Parked {
+    conn: ConnId,
+    entrant: Entrant,
+    resume: Option<Resume>,
+}
+
+/// One room's state.
+pub struct Room {
+    ports: Ports,
+    sfu: Option<SfuInfo>,
+    parked: Vec<Parked>,
+    meeting: Option<Meeting>,
+    out: VecDeque<Output>,
+}
+
+impl Room {
+    /// Empty, the SFU not known.
+    pub fn new(ports: Ports) -> Self {
+        Self { ports, sfu: None, parked: Vec::new(), meeting: None, out: VecDeque::new() }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: UnixMillis, input: Input) {
+        match input {
+            Input::Join { conn, proven, room } => {
+                let id = &proven.identity;
+                match self.admissible(&room, &proven) {
+                    Ok(host) => {
+                        let entrant = Entrant {
+                            participant: id.participant.clone(),
+                            recorder: proven.is_recorder(),
+                            host,
+                            certificate_hash: id.certificate_hash,
+                        };
+                        self.join(now, conn, entrant, proven.resume, &room);
+                    }
+                    Err(problem) => self.refuse(conn, problem),
+                }
+            }
+            Input::Message { conn, message } => self.message(now, conn, *message),
+            Input::Alive { conn } => {
+                if let Some(meeting) = &mut self.meeting {
+                    meeting.alive(now, conn);
+                }
+            }
+            Input::Closed { conn } => {
+                self.parked.retain(|parked| parked.conn != conn);
+                if let Some(meeting) = &mut self.meeting {
+                    meeting.closed(now, conn);
+                }
+            }
+            Input::Sfu(message) => self.from_sfu(now, *message),
+            Input::SfuLost => {
+                self.sfu = None;
+                if let Some(meeting) = &mut self.meeting {
+                    meeting.sfu_lost(now);
+                }
+            }
+            Input::MembershipEnded { firm, user } => {
+                if let Some(meeting) = &mut self.meeting {
+                    meeting.membership_ended(now, &firm, &user);
+                }
+            }
+        }
+        self.follow(now);
+    }
+
+    /// Lets due things happen.
+    pub fn timeout(&mut self, now: UnixMillis) {
+        if let Some(meeting) = &mut self.meeting {
+            meeting.timeout(now);
+        }
+        self.follow(now);
+    }
+
+    /// When [`Room::timeout`] is wanted next.
+    pub fn poll_timeout(&self) -> Option<UnixMillis> {
+        self.meeting.as_ref().and_then(Meeting::poll_timeout)
+    }
+
+    /// What to do next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// The meeting that runs, if one does.
+    pub fn meeting(&self) -> Option<&MeetingId> {
+        self.meeting.as_ref().map(|meeting| &meeting.terms().meeting)
+    }
+
+    /// Nothing here: the edge may drop this room.
+    pub fn is_empty(&self) -> bool {
+        self.meeting.is_none() && self.parked.is_empty()
+    }
+
+    /// May it enter at all? Tells whether it is a host.
+    fn admissible(&self, room: &RoomRecord, proven: &crate::Proven) -> Result<bool, Problem> {
+        let who = &proven.identity.participant;
+        let unknown = || problem(ProblemCode::NotAMember, "no such room, or you are not a member of it");
+        if proven.room != room.room {
+            return Err(unknown());
+        }
+        if proven.is_recorder() {
+            return if room.firms().contains(&who.firm) { Ok(false) } else { Err(unknown()) };
+        }
+        room.member(&who.firm, &who.user).map(|member| member.host).ok_or_else(unknown)
+    }
+
+    fn join(
+        &mut self,
+        now: UnixMillis,
+        conn: ConnId,
+        entrant: Entrant,
+        resume: Option<Resume>,
+        room: &Arc<RoomRecord>,
+    ) {
+        if self.meeting.is_none() {
+            if entrant.recorder {
+                self.park(Parked { conn, entrant, resume });
+                return;
+            }
+            let Some(sfu) = self.sfu.clone() else {
+                self.refuse(conn, problem(ProblemCode::MediaUnavailable, "no media server is connected: try again"));
+                return;
+            };
+            match Meeting::begin(now, self.ports.clone(), room.clone(), sfu) {
+                Ok(meeting) => self.meeting = Some(meeting),
+                Err(problem) => {
+                    self.refuse(conn, problem);
+                    return;
+                }
+            }
+        }
+        let Some(meeting) = &mut self.meeting else { return };
+        meeting.enter(now, conn, entrant, resume);
+        for Parked { conn, entrant, resume } in self.parked.drain(..) {
+            meeting.enter(now, conn, entrant, resume);
+        }
+    }
+
+    fn park(&mut self, new: Parked) {
+        if let Some(at) = self.parked.iter().position(|old| old.entrant.participant == new.entrant.participant) {
+            let old = self.parked.remove(at);
+            self.refuse(old.conn, problem(ProblemCode::Replaced, "a newer connection took this place"));
+        }
+        if self.parked.len() >= MAX_PARKED {
+            let firm = new.entrant.participant.firm;
+            self.refuse(new.conn, of_firm(ProblemCode::MeetingFull, "too many recorders wait at this room", &firm));
+            return;
+        }
+        self.parked.push(new);
+    }
+
+    fn message(&mut self, now: UnixMillis, conn: ConnId, message: ToServer) {
+        if let Some(at) = self.parked.iter().position(|parked| parked.conn == conn) {
+            match message {
+                ToServer::Ping {} => {
+                    self.out.push_back(Output::Send { to: vec![conn], message: Box::new(ToClient::Pong {}) });
+                }
+                ToServer::Leave {} => {
+                    self.parked.remove(at);
+                    self.out.push_back(Output::Close { conn });
+                }
+                _ => {
+                    self.parked.remove(at);
+                    self.refuse(conn, bad_message("no meeting runs yet: wait for admitted"));
+                }
+            }
+        } else if let Some(meeting) = &mut self.meeting {
+            meeting.message(now, conn, message);
+        }
+    }
+
+    fn from_sfu(&mut self, now: UnixMillis, message: FromSfu) {
+        if let FromSfu::Hello { record_address, record_server_name, record_certificate, .. } = message {
+            let info = SfuInfo { record_address, record_server_name, record_certificate };
+            self.sfu = Some(info.clone());
+            if let Some(meeting) = &mut self.meeting {
+                meeting.sfu_up(now, info);
+            }
+        } else if let Some(meeting) = &mut self.meeting {
+            meeting.from_sfu(now, message);
+        }
+    }
+
+    fn refuse(&mut self, conn: ConnId, problem: Problem) {
+        self.out.push_back(Output::Send { to: vec![conn], message: Box::new(ToClient::Refusal(problem)) });
+        self.out.push_back(Output::Close { conn });
+    }
+
+    /// Passes on what the meeting wants, and ends or begins it anew when it says so.
+    fn follow(&mut self, now: UnixMillis) {
+        // a restart can end the meeting at most once more: two rounds suffice, the third is for the unforeseen
+        for _ in 0..3 {
+            let Some(meeting) = &mut self.meeting else { return };
+            meeting.settle(now);
+            self.out.extend(meeting.take_output());
+            match meeting.flow() {
+                Flow::Running => return,
+                Flow::Ended => {
+                    meeting.end();
+                    self.out.extend(meeting.take_output());
+                    self.meeting = None;
+                }
+                Flow::GroupLost => self.restart(now),
+            }
+        }
+    }
+
+    /// The group is lost: the same people get a new meeting with a new group.
+    fn restart(&mut self, now: UnixMillis) {
+        let Some(mut old) = self.meeting.take() else { return };
+        let (record, sfu) = (old.record().clone(), old.sfu().or(self.sfu.clone()));
+        let entrants = old.dissolve();
+        self.out.extend(old.take_output());
+        let begun = match sfu {
+            Some(sfu) => Meeting::begin(now, self.ports.clone(), record, sfu),
+            None => Err(problem(ProblemCode::MediaUnavailable, "no media server is connected: try again")),
+        };
+        match begun {
+            Ok(mut meeting) => {
+                entrants.into_iter().for_each(|(conn, entrant)| meeting.enter(now, conn, entrant, None));
+                self.meeting = Some(meeting);
+            }
+            Err(problem) => entrants.into_iter().for_each(|(conn, _)| self.refuse(conn, problem.clone())),
+        }
+    }
+}
