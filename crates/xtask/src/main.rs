@@ -1,22 +1,10 @@
 //! `cargo xtask`: set-up, demo, checks and tests of a checkout. Depends on little, so that it starts in seconds.
 
-mod args;
-mod binaries;
-mod check;
-mod demo;
-mod ended;
-mod laws;
-mod place;
-mod run;
-mod say;
-mod setup;
-mod stamp;
-mod test;
-
-use args::Args;
-use ended::{Ended, usage};
-use place::Place;
 use std::process::ExitCode;
+use xtask::args::Args;
+use xtask::ended::{Ended, usage};
+use xtask::place::Place;
+use xtask::{check, demo, laws, say, setup, test};
 
 const HELP: &str = "usage: cargo xtask COMMAND
 

@@ -119,6 +119,11 @@ impl Demo {
         Ok(demo)
     }
 
+    /// Process id of a running service, by its name.
+    pub fn id(&self, name: &str) -> Option<u32> {
+        self.running.iter().find(|one| one.service.name == name).map(Running::id)
+    }
+
     /// Watches until told to stop or until a process ended that is not restarted.
     pub fn watch(&mut self, stop: &Stop) -> anyhow::Result<()> {
         while !stop.asked() {
