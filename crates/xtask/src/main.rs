@@ -9,6 +9,7 @@ use xtask::{check, demo, laws, say, setup, test};
 const HELP: &str = "usage: cargo xtask COMMAND
 
   setup                  install what a checkout needs, build the page
+  wasm                   only the WebAssembly module, into web-demo/pkg
   demo                   set-up, build, then run two firms and an operator on this machine until Ctrl-C
     --port-base N        first of six ports (default 8440)
     --fresh              forget the meetings, keys and tokens of earlier runs
@@ -40,6 +41,10 @@ fn dispatch() -> anyhow::Result<()> {
         Some("setup") => {
             args.finish()?;
             setup::all(&place).map(|_| ())
+        }
+        Some("wasm") => {
+            args.finish()?;
+            setup::wasm_only(&place)
         }
         Some("demo") => {
             let base = args.value("--port-base")?.unwrap_or(demo::plan::PORT_BASE);

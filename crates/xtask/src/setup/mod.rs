@@ -27,3 +27,12 @@ pub fn all(place: &Place) -> anyhow::Result<Ready> {
     page::build(place, &node, bound)?;
     Ok(Ready { node })
 }
+
+/// The system's packages, Node and the WebAssembly module, without building the page.
+pub fn wasm_only(place: &Place) -> anyhow::Result<()> {
+    let system = system::System::detect()?;
+    system.packages()?;
+    let node = node::provide(place)?;
+    page::modules(place, &node)?;
+    wasm::module(place, &system, &node).map(|_| ())
+}
