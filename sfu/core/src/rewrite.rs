@@ -1,0 +1,306 @@
+//! What changes in a packet on its way to one subscriber: SSRC, sequence number, timestamp, payload type, extensions and
+//! VP8 running numbers. A subscription may change or pause its source; the subscriber sees one unbroken stream.
+
+use crate::history::Entry;
+use crate::rtp::FIXED_HEADER;
+use crate::{Micros, time};
+use domain::MediaKind;
+use std::collections::VecDeque;
+
+/// Id of `abs-send-time` in every offer of ours.
+pub const ABS_SEND_TIME_ID: u8 = 2;
+/// Id of the transport-wide sequence number in every offer of ours.
+pub const TRANSPORT_SEQUENCE_ID: u8 = 3;
+/// Header of a forwarded packet: fixed part and one extension block of constant size, so that packets of equal payload
+/// stay equal and leave in one GSO send.
+pub const FORWARD_HEADER: usize = FIXED_HEADER + 12;
+/// Spans whose numbers can still be asked for again: more source changes a second do not happen.
+const MAX_SPANS: usize = 8;
+/// First sequence number: below 2^15, so that a receiver that guesses a roll-over count of 0 is right.
+const FIRST_SEQUENCE: u64 = 1000;
+
+/// One unbroken stretch: out = source + offset.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    out_start: u64,
+    offset: i64,
+    timestamp_offset: u32,
+    picture_offset: u16,
+    tl0_offset: u8,
+}
+
+/// Where a packet goes in the subscriber's stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Extended sequence number, never given twice.
+    pub sequence: u64,
+    /// Timestamp.
+    pub timestamp: u32,
+    picture_offset: u16,
+    tl0_offset: u8,
+}
+
+/// State of one subscription's numbers.
+#[derive(Debug)]
+pub struct Rewriter {
+    clock_rate: u32,
+    spans: VecDeque<Span>,
+    /// The next packet begins a new span.
+    broken: bool,
+    next: u64,
+    last: Option<(Micros, u32)>,
+    last_picture: u16,
+    last_tl0: u8,
+}
+
+impl Rewriter {
+    /// A stream that has not begun.
+    pub fn new(kind: MediaKind) -> Self {
+        Self {
+            clock_rate: kind.clock_rate(),
+            spans: VecDeque::new(),
+            broken: true,
+            next: FIRST_SEQUENCE,
+            last: None,
+            last_picture: 0,
+            last_tl0: 0,
+        }
+    }
+
+    /// Source changed, or packets were left out: numbers go on without a hole from the next packet.
+    pub fn interrupt(&mut self) {
+        self.broken = true;
+    }
+
+    /// Has the stream no running span?
+    pub fn interrupted(&self) -> bool {
+        self.broken
+    }
+
+    /// Places a packet. `None` if it is from before the running span: its number is taken or never was.
+    pub fn place(&mut self, now: Micros, entry: &Entry, payload: &[u8]) -> Option<Rewritten> {
+        if self.broken {
+            self.begin(now, entry, payload);
+        }
+        let span = *self.spans.back().expect("begin made one");
+        let sequence = entry.index.checked_add_signed(span.offset)?;
+        if sequence < span.out_start {
+            return None;
+        }
+        let out = self.with(&span, entry, sequence);
+        if sequence >= self.next {
+            self.next = sequence + 1;
+            self.last = Some((now, out.timestamp));
+            self.last_picture =
+                picture_id(entry, payload).map_or(0, |id| id.wrapping_add(span.picture_offset) & 0x7fff);
+            self.last_tl0 = tl0(entry, payload).map_or(0, |id| id.wrapping_add(span.tl0_offset));
+        }
+        Some(out)
+    }
+
+    fn with(&self, span: &Span, entry: &Entry, sequence: u64) -> Rewritten {
+        Rewritten {
+            sequence,
+            timestamp: entry.timestamp.wrapping_add(span.timestamp_offset),
+            picture_offset: span.picture_offset,
+            tl0_offset: span.tl0_offset,
+        }
+    }
+
+    fn begin(&mut self, now: Micros, entry: &Entry, payload: &[u8]) {
+        let first = self.last.is_none();
+        let timestamp_offset = match self.last {
+            None => 0,
+            Some((at, last)) => {
+                let elapsed = now.since(at) * u64::from(self.clock_rate) / 1_000_000;
+                last.wrapping_add(elapsed.max(1) as u32).wrapping_sub(entry.timestamp)
+            }
+        };
+        let after = |last: u16, id: Option<u16>| id.map_or(0, |id| last.wrapping_add(1).wrapping_sub(id));
+        let span = Span {
+            out_start: self.next,
+            offset: self.next as i64 - entry.index as i64,
+            timestamp_offset,
+            picture_offset: if first { 0 } else { after(self.last_picture, picture_id(entry, payload)) },
+            tl0_offset: if first { 0 } else { after(self.last_tl0.into(), tl0(entry, payload).map(u16::from)) as u8 },
+        };
+        self.spans.push_back(span);
+        if self.spans.len() > MAX_SPANS {
+            self.spans.pop_front();
+        }
+        self.broken = false;
+    }
+
+    /// The source index that was sent under this sequence number, if it is recent.
+    pub fn source_of(&self, sequence: u16) -> Option<(u64, u64)> {
+        let back = (self.next as u16).wrapping_sub(1).wrapping_sub(sequence);
+        let extended = (self.next - 1).checked_sub(u64::from(back))?;
+        let span = self.spans.iter().rev().find(|span| span.out_start <= extended)?;
+        Some((extended, extended.checked_add_signed(-span.offset)?))
+    }
+
+    /// Rewrites again what was sent before as `sequence` (for retransmission).
+    pub fn again(&self, entry: &Entry, sequence: u64) -> Option<Rewritten> {
+        let span = self.spans.iter().rev().find(|span| span.out_start <= sequence)?;
+        Some(self.with(span, entry, sequence))
+    }
+
+    /// RTP timestamp of the stream at `now`, once it runs.
+    pub fn timestamp_at(&self, now: Micros) -> Option<u32> {
+        let (at, timestamp) = self.last?;
+        Some(timestamp.wrapping_add((now.since(at) * u64::from(self.clock_rate) / 1_000_000) as u32))
+    }
+}
+
+fn picture_id(entry: &Entry, payload: &[u8]) -> Option<u16> {
+    let at = usize::from(entry.picture_id?);
+    Some(u16::from_be_bytes([*payload.get(at)?, *payload.get(at + 1)?]) & 0x7fff)
+}
+
+fn tl0(entry: &Entry, payload: &[u8]) -> Option<u8> {
+    payload.get(usize::from(entry.tl0?)).copied()
+}
+
+/// The head of an outgoing packet.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// Payload type.
+    pub payload_type: u8,
+    /// SSRC.
+    pub ssrc: u32,
+    /// Sequence number.
+    pub sequence: u16,
+    /// Timestamp.
+    pub timestamp: u32,
+    /// Marker bit.
+    pub marker: bool,
+    /// Padding bit.
+    pub padding: bool,
+    /// Transport-wide sequence number.
+    pub transport_sequence: u16,
+}
+
+impl Head {
+    /// Appends the header, always [`FORWARD_HEADER`] bytes.
+    pub fn write(&self, now: time::Micros, out: &mut Vec<u8>) {
+        let mut bytes = [0u8; FORWARD_HEADER];
+        bytes[0] = 0x90 | u8::from(self.padding) << 5;
+        bytes[1] = self.payload_type | u8::from(self.marker) << 7;
+        bytes[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        bytes[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        bytes[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+        bytes[12..16].copy_from_slice(&[0xbe, 0xde, 0, 2]);
+        bytes[16] = ABS_SEND_TIME_ID << 4 | 2;
+        bytes[17..20].copy_from_slice(&now.abs_send_time().to_be_bytes()[1..]);
+        bytes[20] = TRANSPORT_SEQUENCE_ID << 4 | 1;
+        bytes[21..23].copy_from_slice(&self.transport_sequence.to_be_bytes());
+        out.extend_from_slice(&bytes);
+    }
+}
+
+/// Puts the running VP8 numbers of the subscriber's stream into a payload copied to `out`.
+pub fn patch(entry: &Entry, rewritten: Rewritten, out: &mut [u8]) {
+    if rewritten.picture_offset != 0
+        && let Some(at) = entry.picture_id.map(usize::from)
+        && let Some(id) = picture_id(entry, out)
+    {
+        let id = id.wrapping_add(rewritten.picture_offset) & 0x7fff | 0x8000;
+        out[at..at + 2].copy_from_slice(&id.to_be_bytes());
+    }
+    if rewritten.tl0_offset != 0
+        && let Some(byte) = entry.tl0.and_then(|at| out.get_mut(usize::from(at)))
+    {
+        *byte = byte.wrapping_add(rewritten.tl0_offset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{History, Marks};
+    use crate::rtp::Header;
+
+    fn entry(index: u64, timestamp: u32) -> Entry {
+        let mut p = vec![0x80, 96];
+        p.extend((index as u16).to_be_bytes());
+        p.extend(timestamp.to_be_bytes());
+        p.extend([0; 4]);
+        let header = Header::parse(&p).expect("well formed");
+        let mut history = History::default();
+        let marks = Marks { picture_id: Some(2), tl0: Some(4), key: true };
+        history.push(Micros(0), index, &header, &payload(index), marks).expect("new");
+        *history.get(index).expect("just pushed").0
+    }
+
+    fn payload(index: u64) -> Vec<u8> {
+        vec![0x90, 0xe0, 0x80 | (index >> 8) as u8 & 0x7f, index as u8, index as u8, 0x20, 1]
+    }
+
+    #[test]
+    fn numbers_keep_holes_of_the_source_and_close_those_of_interruptions() {
+        let mut r = Rewriter::new(MediaKind::Video);
+        let mut place = |now, index, ts| r.place(Micros(now), &entry(index, ts), &payload(index)).map(|w| w.sequence);
+        assert_eq!(place(0, 70_000, 900), Some(1000));
+        assert_eq!(place(0, 70_003, 900), Some(1003));
+        assert_eq!(place(0, 70_001, 900), Some(1001), "a late one fills its place");
+        assert_eq!(place(0, 69_999, 900), None, "from before the span");
+        r.interrupt();
+        let after = r.place(Micros(1_000_000), &entry(5, 17), &payload(5)).expect("new span");
+        assert_eq!(after.sequence, 1004);
+        assert_eq!(after.timestamp, 900 + 90_000);
+        assert_eq!(r.source_of(1003), Some((1003, 70_003)));
+        assert_eq!(r.source_of(1004), Some((1004, 5)));
+        assert_eq!(r.source_of(1005).map(|s| s.0), None);
+    }
+
+    #[test]
+    fn no_sequence_number_is_given_twice_to_different_packets() {
+        let mut r = Rewriter::new(MediaKind::Audio);
+        let mut given = std::collections::HashMap::new();
+        let mut seed = 7u64;
+        for round in 0..5_000u64 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if seed >> 60 == 0 {
+                r.interrupt();
+            }
+            let index = 1_000_000 + round - (seed >> 40) % 16;
+            if let Some(w) = r.place(Micros(round), &entry(index, 0), &payload(index)) {
+                let span = r.spans.len();
+                let before = given.insert(w.sequence, (span, index));
+                assert!(before.is_none_or(|b| b.1 == index), "{} for {index} and {before:?}", w.sequence);
+            }
+        }
+    }
+
+    #[test]
+    fn picture_numbers_go_on_over_a_change_of_source() {
+        let mut r = Rewriter::new(MediaKind::Video);
+        r.place(Micros(0), &entry(300, 1), &payload(300)).expect("placed");
+        r.interrupt();
+        let e = entry(9000, 1);
+        let w = r.place(Micros(0), &e, &payload(9000)).expect("placed");
+        let mut out = payload(9000);
+        patch(&e, w, &mut out);
+        assert_eq!(u16::from_be_bytes([out[2], out[3]]), 0x8000 | 301);
+        assert_eq!(out[4], (300u64 as u8).wrapping_add(1));
+    }
+
+    #[test]
+    fn the_head_reads_back_and_has_constant_size() {
+        let head = Head {
+            payload_type: 96,
+            ssrc: 7,
+            sequence: 8,
+            timestamp: 9,
+            marker: true,
+            padding: false,
+            transport_sequence: 515,
+        };
+        let mut out = Vec::new();
+        head.write(Micros(1_500_000), &mut out);
+        let h = Header::parse(&out).expect("well formed");
+        assert_eq!((h.len, h.ssrc, h.sequence, h.timestamp, h.marker), (FORWARD_HEADER, 7, 8, 9, true));
+        assert_eq!(h.extension(&out, TRANSPORT_SEQUENCE_ID), Some(&[2, 3][..]));
+        assert_eq!(h.extension(&out, ABS_SEND_TIME_ID), Some(&[6, 0, 0][..]));
+    }
+}
