@@ -2,7 +2,7 @@
 
 use super::digest::Digest;
 use domain::message::custody::LeafRole;
-use domain::{B64, Codec, Epoch, FirmId, LeafIndex, ParticipantId, Slot, UnixMillis};
+use domain::{B64, Codec, Epoch, FirmId, LeafIndex, ParticipantId, RoomId, Slot, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 /// Why frames are missing.
@@ -84,8 +84,16 @@ pub enum ArchiveEvent {
         /// Name and version of the program.
         software: String,
     },
-    /// The signed statements and the trust map that bind the meeting.
+    /// What binds the meeting.
     Terms {
+        /// Its room.
+        room: RoomId,
+        /// Title of the room.
+        title: String,
+        /// When it began.
+        started_at: UnixMillis,
+        /// Retention by the firm's own statement.
+        retention_years: u16,
         /// COSE_Sign1 each.
         statements: Vec<B64>,
         /// Hash of the trust map.
@@ -114,6 +122,8 @@ pub enum ArchiveEvent {
     Track {
         /// Number in this archive.
         track: u32,
+        /// Number on the record link, until another track takes it.
+        link: u32,
         /// Whose.
         participant: ParticipantId,
         /// First slot.
@@ -144,6 +154,11 @@ pub enum ArchiveEvent {
     Receipt {
         /// COSE_Sign1.
         receipt: B64,
+    },
+    /// Every record-link message up to `seq` is in the records before this one, or is known to be lost.
+    Durable {
+        /// Sequence number of the record link.
+        seq: u64,
     },
     /// The record link came up; `lost` messages could not be delivered again.
     LinkUp {

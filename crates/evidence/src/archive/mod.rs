@@ -64,9 +64,4 @@ pub fn label(kind: domain::message::custody::RecordKind) -> &'static str {
     }
 }
 
-/// CBOR of a typed value of this module.
-pub(crate) fn to_cbor<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    let mut out = Vec::new();
-    ciborium::into_writer(value, &mut out).expect("writing to memory does not fail and these types have no odd maps");
-    out
-}
+pub(crate) use crate::cbor::encode as to_cbor;

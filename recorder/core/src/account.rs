@@ -1,0 +1,275 @@
+//! Which frames of which sender are missing, and why: counters of what came, sender manifests, holes in RTP numbers,
+//! and what is known of the record link.
+//!
+//! Counters start at 0 in each epoch and layer (KID). A layer that the SFU did not forward is no gap: counters count
+//! only inside the stretches in which the layer was the source's current one.
+
+use crate::ranges::Ranges;
+use domain::{Epoch, MediaKind, ParticipantId, Slot, UnixMillis};
+use evidence::archive::{Gap, GapCause};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One KID of one sender.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    participant: ParticipantId,
+    slot: Slot,
+    epoch: Epoch,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    received: Ranges,
+    listed: Ranges,
+    rejected: BTreeSet<u64>,
+    no_key: Ranges,
+    /// Counters that came right after a hole in the RTP numbers.
+    after_hole: BTreeSet<u64>,
+    /// Stretches in which this layer was forwarded: from, to (`None`: still).
+    active: Vec<(u64, Option<u64>)>,
+}
+
+/// One frame as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Came<'a> {
+    /// Whose.
+    pub participant: &'a ParticipantId,
+    /// First slot of its source.
+    pub source: Slot,
+    /// Its layer.
+    pub slot: Slot,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its counter.
+    pub ctr: u64,
+    /// RTP numbers are missing before it.
+    pub hole_before: bool,
+    /// The recorder had no key for it.
+    pub no_key: bool,
+}
+
+/// Did the source's layer change?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// No, or it is the source's first frame.
+    Same,
+    /// Yes.
+    Switched,
+}
+
+/// The account of a meeting.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    streams: BTreeMap<Key, Stream>,
+    current: BTreeMap<(ParticipantId, Slot), Slot>,
+    /// Times at which the SFU could not deliver what it had kept.
+    link_losses: Vec<UnixMillis>,
+    /// Times without a recorder.
+    absences: Vec<(UnixMillis, UnixMillis)>,
+}
+
+impl Accounts {
+    fn stream(&mut self, participant: &ParticipantId, slot: Slot, epoch: Epoch) -> &mut Stream {
+        self.streams.entry(Key { participant: participant.clone(), slot, epoch }).or_default()
+    }
+
+    /// Is this frame already kept?
+    pub fn has(&self, participant: &ParticipantId, slot: Slot, epoch: Epoch, ctr: u64) -> bool {
+        let key = Key { participant: participant.clone(), slot, epoch };
+        self.streams.get(&key).is_some_and(|stream| stream.received.contains(ctr))
+    }
+
+    /// A frame was kept.
+    pub fn received(&mut self, at: UnixMillis, frame: Came<'_>) -> Layer {
+        let source = (frame.participant.clone(), frame.source);
+        let before = self.current.insert(source, frame.slot);
+        let switched = before.filter(|slot| *slot != frame.slot);
+        if let Some(old) = switched {
+            for (_, stream) in self.streams.iter_mut().filter(|(key, _)| key.participant == *frame.participant && key.slot == old) {
+                let end = stream.received.end();
+                if let Some(last) = stream.active.last_mut().filter(|last| last.1.is_none()) {
+                    last.1 = Some(end);
+                }
+            }
+        }
+        let went_on = before == Some(frame.slot) || (before.is_none() && frame.slot.kind() == Some(MediaKind::Audio));
+        let stream = self.stream(frame.participant, frame.slot, frame.epoch);
+        if stream.active.last().is_none_or(|last| last.1.is_some_and(|end| frame.ctr >= end)) {
+            let from = if went_on && stream.active.is_empty() { 0 } else { frame.ctr };
+            stream.active.push((from, None));
+        }
+        stream.received.insert(frame.ctr, frame.ctr + 1, at);
+        if frame.hole_before {
+            stream.after_hole.insert(frame.ctr);
+        }
+        if frame.no_key {
+            stream.no_key.insert(frame.ctr, frame.ctr + 1, at);
+        }
+        if switched.is_some() { Layer::Switched } else { Layer::Same }
+    }
+
+    /// A frame came and did not authenticate; its header is not proven.
+    pub fn rejected(&mut self, participant: &ParticipantId, slot: Slot, epoch: Epoch, ctr: u64) {
+        self.stream(participant, slot, epoch).rejected.insert(ctr);
+    }
+
+    /// A sender says that it sealed `first..first + count`.
+    pub fn listed(&mut self, at: UnixMillis, participant: &ParticipantId, slot: Slot, epoch: Epoch, first: u64, count: u64) {
+        self.stream(participant, slot, epoch).listed.insert(first, first + count, at);
+    }
+
+    /// The SFU could not deliver some of what it had.
+    pub fn link_lost(&mut self, at: UnixMillis) {
+        self.link_losses.push(at);
+    }
+
+    /// Nobody recorded in this time.
+    pub fn absent(&mut self, from: UnixMillis, to: UnixMillis) {
+        self.absences.push((from, to));
+    }
+
+    fn cause(&self, stream: &Stream, from: u64, to: u64, window: (UnixMillis, UnixMillis)) -> GapCause {
+        let tail = to >= stream.received.end();
+        if (from..to).all(|ctr| stream.rejected.contains(&ctr)) {
+            GapCause::Rejected
+        } else if self.absences.iter().any(|(start, end)| *start <= window.1 && window.0 <= *end) {
+            GapCause::RecorderAbsent
+        } else if self.link_losses.iter().any(|at| window.0 <= *at && *at <= window.1) {
+            GapCause::LostAfterSfu
+        } else if tail || stream.after_hole.contains(&to) {
+            GapCause::LostBeforeSfu
+        } else {
+            GapCause::NeverSent
+        }
+    }
+
+    /// Everything that is missing, in order of sender, layer, epoch and counter. `has_key` says whether the base key of
+    /// an epoch is kept: frames that could not be opened when they came are no gap if it is.
+    pub fn gaps(&self, end: UnixMillis, has_key: impl Fn(Epoch) -> bool) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        for (key, stream) in &self.streams {
+            let gap = |first_ctr, count, cause, (from, to)| Gap {
+                participant: Some(key.participant.clone()),
+                slot: Some(key.slot),
+                epoch: key.epoch,
+                first_ctr,
+                count,
+                cause,
+                from,
+                to,
+            };
+            for (start, stop) in self.stretches(key, stream) {
+                for (from, to) in stream.received.missing(start, stop) {
+                    let window = (
+                        stream.received.around(from).0.map_or(UnixMillis(0), |run| run.last_at),
+                        stream.received.around(to).1.map_or(end, |run| run.first_at),
+                    );
+                    gaps.push(gap(from, to - from, self.cause(stream, from, to, window), window));
+                }
+            }
+            if !has_key(key.epoch) {
+                for run in stream.no_key.iter() {
+                    gaps.push(gap(run.start, run.end - run.start, GapCause::NoKey, (run.first_at, run.last_at)));
+                }
+            }
+        }
+        gaps
+    }
+
+    /// Stretches of counters that should be here.
+    fn stretches(&self, key: &Key, stream: &Stream) -> Vec<(u64, u64)> {
+        let known_end = stream.received.end().max(stream.listed.end());
+        if stream.active.is_empty() {
+            // nothing came in this epoch: all of it is missing if the layer was current before, or cannot be unchosen
+            let was_current = self.streams.range(..key).next_back().is_some_and(|(before, earlier)| {
+                before.participant == key.participant
+                    && before.slot == key.slot
+                    && earlier.active.last().is_some_and(|last| last.1.is_none())
+            });
+            let sound = key.slot.kind() == Some(MediaKind::Audio);
+            return if was_current || sound { vec![(0, stream.listed.end())] } else { Vec::new() };
+        }
+        stream.active.iter().map(|(from, to)| (*from, to.unwrap_or(known_end))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anna() -> ParticipantId {
+        "bank-a/anna/d1".parse().expect("an id")
+    }
+
+    fn come(accounts: &mut Accounts, slot: u8, epoch: u64, ctrs: impl IntoIterator<Item = u64>, hole_at: u64) {
+        for ctr in ctrs {
+            let source = if slot >= 2 { Slot(2) } else { Slot(slot) };
+            let frame = Came {
+                participant: &anna(),
+                source,
+                slot: Slot(slot),
+                epoch: Epoch(epoch),
+                ctr,
+                hole_before: ctr == hole_at,
+                no_key: false,
+            };
+            accounts.received(UnixMillis(1000 * epoch + ctr), frame);
+        }
+    }
+
+    fn found(accounts: &Accounts) -> Vec<(u8, u64, u64, u64, GapCause)> {
+        let gaps = accounts.gaps(UnixMillis(99_999), |_| true);
+        gaps.iter().map(|g| (g.slot.map_or(99, |s| s.0), g.epoch.0, g.first_ctr, g.count, g.cause)).collect()
+    }
+
+    #[test]
+    fn missing_frames_are_named_with_where_they_were_lost() {
+        let mut accounts = Accounts::default();
+        come(&mut accounts, 0, 1, (0..10).chain(13..20).chain(25..30), 13);
+        assert_eq!(found(&accounts), [(0, 1, 10, 3, GapCause::LostBeforeSfu), (0, 1, 20, 5, GapCause::NeverSent)]);
+        accounts.link_lost(UnixMillis(1022));
+        assert_eq!(found(&accounts)[1].4, GapCause::LostAfterSfu);
+        accounts.absent(UnixMillis(1021), UnixMillis(1023));
+        assert_eq!(found(&accounts)[1].4, GapCause::RecorderAbsent);
+    }
+
+    #[test]
+    fn a_manifest_shows_the_tail_and_the_epoch_that_never_came() {
+        let mut accounts = Accounts::default();
+        come(&mut accounts, 0, 1, 0..10, 99);
+        accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(1), 0, 12);
+        accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(2), 0, 4);
+        assert_eq!(found(&accounts), [(0, 1, 10, 2, GapCause::LostBeforeSfu), (0, 2, 0, 4, GapCause::LostBeforeSfu)]);
+    }
+
+    #[test]
+    fn a_layer_that_was_not_chosen_is_no_gap_and_what_it_lost_while_chosen_is() {
+        let mut accounts = Accounts::default();
+        come(&mut accounts, 2, 1, 5..10, 99);
+        come(&mut accounts, 3, 1, (40..45).chain(46..50), 46);
+        come(&mut accounts, 2, 1, 60..70, 99);
+        for slot in [2, 3, 4] {
+            accounts.listed(UnixMillis(1), &anna(), Slot(slot), Epoch(1), 0, 70);
+            accounts.listed(UnixMillis(1), &anna(), Slot(slot), Epoch(2), 0, 30);
+        }
+        come(&mut accounts, 2, 2, 3..30, 3);
+        assert_eq!(found(&accounts), [(2, 2, 0, 3, GapCause::LostBeforeSfu), (3, 1, 45, 1, GapCause::LostBeforeSfu)]);
+    }
+
+    #[test]
+    fn frames_without_a_key_are_a_gap_until_the_key_is_kept() {
+        let mut accounts = Accounts::default();
+        let frame = Came {
+            participant: &anna(),
+            source: Slot(0),
+            slot: Slot(0),
+            epoch: Epoch(4),
+            ctr: 0,
+            hole_before: false,
+            no_key: true,
+        };
+        accounts.received(UnixMillis(4), frame);
+        assert_eq!(found(&accounts), []);
+        assert_eq!(accounts.gaps(UnixMillis(9), |_| false)[0].cause, GapCause::NoKey);
+    }
+}
