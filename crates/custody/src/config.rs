@@ -142,8 +142,8 @@ impl Config {
             }
             Self::deserialize(table).map_err(|e| bad(format!("{e} (with {ENVIRONMENT} variables applied)")))?
         };
-        let folder = path.parent().unwrap_or(Path::new("."));
-        config.folder = std::path::absolute(folder).map_err(|e| bad(e.to_string()))?;
+        config.folder = std::path::absolute(path).map_err(|e| bad(e.to_string()))?;
+        config.folder.pop();
         config.judge().map_err(bad)?;
         config.place();
         Ok(config)

@@ -8,6 +8,8 @@ mod ceremony;
 mod check;
 mod config;
 mod failure;
+#[cfg(test)]
+mod fixture;
 mod people;
 mod record;
 mod serve;
@@ -17,6 +19,7 @@ mod token;
 use clap::{Parser, Subcommand};
 use config::Config;
 use failure::Failure;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -122,6 +125,7 @@ fn act(command: &Command) -> Result<(), Failure> {
 fn start_log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let stderr = std::io::stderr;
+    let log = tracing_subscriber::fmt().with_writer(stderr).with_ansi(stderr().is_terminal()).with_env_filter(filter);
     if json { log.json().init() } else { log.with_target(false).init() }
 }

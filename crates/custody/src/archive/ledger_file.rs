@@ -91,6 +91,12 @@ impl LedgerFile {
         Ok(entry.index)
     }
 
+    /// From now on every write fails.
+    #[cfg(test)]
+    pub fn break_disk(&mut self) {
+        self.file = File::open(&self.path).unwrap();
+    }
+
     fn end(&self) -> u64 {
         *self.offsets.last().expect("begins with one")
     }

@@ -3,6 +3,8 @@
 mod ledger_file;
 mod opening;
 mod rate;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{Archive as Settings, Config};
 use crate::failure::Failure;

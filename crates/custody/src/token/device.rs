@@ -186,14 +186,13 @@ impl Device {
     pub fn mechanisms(&mut self) -> Result<Vec<(&'static str, bool)>, TokenError> {
         self.ensure_open()?;
         let (context, open) = self.context.as_ref().zip(self.open.as_ref()).expect("opened above");
-        let list = context.get_mechanism_list(open.slot).map_err(failed("listing mechanisms"))?;
         let wanted = [
             ("CKM_ECDSA", MechanismType::ECDSA),
             ("CKM_EC_KEY_PAIR_GEN", MechanismType::ECC_KEY_PAIR_GEN),
             ("CKM_RSA_PKCS_OAEP", MechanismType::RSA_PKCS_OAEP),
             ("CKM_RSA_PKCS_KEY_PAIR_GEN", MechanismType::RSA_PKCS_KEY_PAIR_GEN),
         ];
-        Ok(wanted.map(|(name, mechanism)| (name, list.contains(&mechanism))).to_vec())
+        Ok(wanted.map(|(name, mechanism)| (name, context.get_mechanism_info(open.slot, mechanism).is_ok())).to_vec())
     }
 
     /// OAEP parameters that open on this token: SHA-256 if it can, else SHA-1.
@@ -232,7 +231,7 @@ impl Device {
     /// # Errors
     /// [`TokenError::NoKey`] if there is none of that name.
     pub fn certificate(&mut self, name: &str) -> Result<Vec<u8>, TokenError> {
-        self.with(|work| {
+        self.once(|work| {
             let handle = work.find(ObjectClass::CERTIFICATE, name)?;
             match work.attributes(handle, &[AttributeType::Value])?.pop() {
                 Some(Attribute::Value(der)) => Ok(der),
