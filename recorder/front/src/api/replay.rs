@@ -1,0 +1,211 @@
+//! Opening an approved meeting and serving its lanes. Custody judges the grant and gives the meeting key; the front
+//! decrypts in memory; every lane's first bytes and every jump wait for their ledger entry.
+
+use crate::api::ledger::append;
+use crate::api::review::verified;
+use crate::api::{blocking, custody_problem};
+use crate::app::App;
+use crate::http::range::{Wanted, wanted};
+use crate::problem::ApiProblem;
+use crate::replay::grants::{Move, NewGrant, OpenGrant, cookie_name};
+use crate::replay::keys::ArchiveKeys;
+use crate::replay::lanes::{LaneFile, build};
+use crate::replay::opening::{self, Interval, OpeningError};
+use crate::review::meetings::Verified;
+use crate::review::requests::judge_grant;
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::message::custody::{Answer, Ask};
+use domain::message::front::{LaneEvent, Opened};
+use domain::{B64, UnixMillis};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Bytes handed to the connection at once: between two pieces the grant is looked at again.
+const PIECE: usize = 128 * 1024;
+
+/// `POST /api/requests/{id}/open`.
+pub async fn open(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, ApiProblem> {
+    let now = app.clock.now();
+    let session = app.sessions.officer(&headers, now)?;
+    let stored = app.requests.get(&id).ok_or_else(|| ApiProblem::unknown("There is no such request."))?;
+    if stored.requester.participant.user != session.participant.user {
+        return Err(ApiProblem::forbidden("Only the officer who requested this replay may open it."));
+    }
+    let (approval, _, _) = stored
+        .approval
+        .clone()
+        .ok_or_else(|| ApiProblem::conflict("not-approved", "A second officer has not approved this request yet."))?;
+    let meeting = verified(&app, &stored.request.meeting).await?;
+    let grant = judge_grant(&app.trust, &stored, &meeting, &approval, now).map_err(|e| ApiProblem::forbidden(e.to_string()))?;
+    let _place = app.openings.acquire().await.map_err(|_| ApiProblem::internal("The front is stopping."))?;
+    if !app.grants.has_place(&id, now) {
+        return Err(ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."));
+    }
+    append(&app, &session.participant, "open", &meeting.manifest.meeting, format!("case {}; request {id}", stored.request.case)).await?;
+    let key = meeting_key(&app, &meeting, &stored.signed, &approval).await?;
+    let interval = Interval { from_ms: stored.request.from_ms, to_ms: stored.request.to_ms };
+    let inner = meeting.clone();
+    let (lanes, events) = blocking(move || decrypt(&inner, interval, &key)).await?.map_err(|e| opening_problem(&e))?;
+    let new = NewGrant {
+        request: id,
+        case: stored.request.case.clone(),
+        officer: session.participant,
+        meeting: meeting.manifest.meeting.clone(),
+        until: grant.until,
+        duration_ms: meeting.manifest.ended_at.since(meeting.manifest.started_at),
+        lanes,
+        events,
+    };
+    let open = app.grants.add(new, app.clock.now());
+    let open = open.ok_or_else(|| ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."))?;
+    end_on_time(&app, open.until);
+    Ok(opened(&app, &open))
+}
+
+async fn meeting_key(app: &App, meeting: &Verified, request: &[u8], approval: &[u8]) -> Result<Zeroizing<Vec<u8>>, ApiProblem> {
+    let ask = Ask::OpenMeetingKey { manifest: meeting.signed.as_slice().into(), request: request.into(), approval: approval.into() };
+    match app.archive.ask(ask).await {
+        Ok(Answer::Key { key: B64(bytes) }) => Ok(Zeroizing::new(bytes)),
+        Ok(_) => Err(ApiProblem::internal("Custody answered something else than a key.")),
+        Err(e) => Err(custody_problem(&e)),
+    }
+}
+
+fn decrypt(meeting: &Verified, interval: Interval, key: &[u8]) -> Result<(Vec<LaneFile>, Vec<LaneEvent>), OpeningError> {
+    let mut keys = ArchiveKeys::open(meeting, key)?;
+    let opened = opening::open(meeting, interval, &mut keys)?;
+    Ok(build(opened, &meeting.manifest))
+}
+
+fn opening_problem(error: &OpeningError) -> ApiProblem {
+    match error {
+        OpeningError::TooLarge { .. } => ApiProblem::conflict("too-large", error.to_string()),
+        _ => ApiProblem::conflict("not-verified", format!("This meeting cannot be replayed: {error}.")),
+    }
+}
+
+/// The lanes are wiped at the grant's end even when nobody asks any more.
+fn end_on_time(app: &Arc<App>, until: UnixMillis) {
+    let app = Arc::downgrade(app);
+    tokio::spawn(async move {
+        loop {
+            let Some(app) = app.upgrade() else { return };
+            let left = until.since(app.clock.now());
+            drop_when_over(&app, left);
+            drop(app);
+            if left == 0 {
+                return;
+            }
+            // the wall clock may be set while we wait: look again at least each minute
+            tokio::time::sleep(std::time::Duration::from_millis(left.min(60_000))).await;
+        }
+    });
+}
+
+fn drop_when_over(app: &App, left_ms: u64) {
+    if left_ms == 0 {
+        app.grants.sweep(app.clock.now());
+    }
+}
+
+fn opened(app: &App, open: &OpenGrant) -> Response {
+    let lanes = open.lanes.iter().enumerate();
+    let answer = Opened {
+        grant: open.grant.clone(),
+        until: open.until,
+        duration_ms: open.duration_ms,
+        lanes: lanes.map(|(n, lane)| lane.row(format!("/replay/{}/{n}.webm", open.grant))).collect(),
+        events: open.events.clone(),
+    };
+    let secure = if app.config.tls.is_some() { "; Secure" } else { "" };
+    let life = open.until.since(app.clock.now()) / 1000;
+    let cookie = format!(
+        "{}={}; Path=/replay/{}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}",
+        open.cookie_name(), open.cookie, open.grant
+    );
+    ([(header::SET_COOKIE, cookie)], Json(answer)).into_response()
+}
+
+/// The named cookie of a request.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+/// `GET /replay/{grant}/{n}.webm`. A wrong grant, a wrong cookie and an ended grant look the same.
+pub async fn lane(State(app): State<Arc<App>>, Path((grant, file)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, ApiProblem> {
+    let nothing = || ApiProblem::unknown("There is nothing at this address, or the grant has ended.");
+    let shown = cookie(&headers, &cookie_name(&grant));
+    let open = app.grants.by_cookie(&grant, shown, app.clock.now()).ok_or_else(nothing)?;
+    let number = file.strip_suffix(".webm").and_then(|number| number.parse::<usize>().ok()).ok_or_else(nothing)?;
+    let lane = open.lanes.get(number).ok_or_else(nothing)?;
+    let total = lane.webm.bytes.len();
+    let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+    let (first, end, status) = match wanted(range, total) {
+        Wanted::Whole => (0, total, StatusCode::OK),
+        Wanted::Part(first, end) => (first, end, StatusCode::PARTIAL_CONTENT),
+        Wanted::Nothing => {
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{total}"))]).into_response());
+        }
+    };
+    record(&app, &open, number, first).await?;
+    let mut response = Response::new(pieces(open.clone(), number, first, end));
+    *response.status_mut() = status;
+    let text = |value: String| value.parse().expect("digits and ASCII words are header values");
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, text("video/webm".to_owned()));
+    fields.insert(header::ACCEPT_RANGES, text("bytes".to_owned()));
+    fields.insert(header::CONTENT_LENGTH, text((end - first).to_string()));
+    if status == StatusCode::PARTIAL_CONTENT {
+        fields.insert(header::CONTENT_RANGE, text(format!("bytes {first}-{}/{total}", end - 1)));
+    }
+    Ok(response)
+}
+
+/// Waits until the ledger has this access. The lane stays locked meanwhile: nothing overtakes its entry.
+async fn record(app: &App, open: &OpenGrant, number: usize, first: usize) -> Result<(), ApiProblem> {
+    let reading = open.reading(number).ok_or_else(|| ApiProblem::internal("A lane without its state."))?;
+    let mut reading = reading.lock().await;
+    let action = match reading.judge(first) {
+        Move::GoesOn => return Ok(()),
+        Move::Play => "play",
+        Move::Seek => "seek",
+    };
+    let frames = &open.lanes[number].webm.frames;
+    let at = frames.partition_point(|frame| frame.at + frame.len <= first).min(frames.len().saturating_sub(1));
+    let at_ms = frames.get(at).map_or(0, |frame| frame.pts_us / 1000);
+    let note = format!("case {}; lane {number} from {at_ms} ms", open.case);
+    append(app, &open.officer, action, &open.meeting, note).await?;
+    reading.serve(first);
+    Ok(())
+}
+
+/// The bytes, piece by piece; stops in the middle when the grant ends.
+fn pieces(open: Arc<OpenGrant>, number: usize, first: usize, end: usize) -> Body {
+    let stream = futures_util::stream::unfold((open, first), move |(open, at)| async move {
+        if at >= end {
+            return None;
+        }
+        if open.has_ended() {
+            let stopped = std::io::Error::other("the grant has ended");
+            return Some((Err(stopped), (open, end)));
+        }
+        let next = end.min(at + PIECE);
+        let piece = Bytes::copy_from_slice(&open.lanes[number].webm.bytes[at..next]);
+        if let Some(reading) = open.reading(number) {
+            reading.lock().await.serve(next);
+        }
+        Some((Ok(piece), (open, next)))
+    });
+    Body::from_stream(stream)
+}

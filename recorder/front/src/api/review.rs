@@ -1,0 +1,95 @@
+//! Meetings, requests and approvals for compliance officers. Each step is in the ledger before it is kept.
+
+use crate::api::ledger::append;
+use crate::api::{Body, blocking};
+use crate::app::App;
+use crate::problem::ApiProblem;
+use crate::review::meetings::Verified;
+use crate::review::requests::{ReviewError, within_limit};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use domain::MeetingId;
+use domain::message::front::{ArchivedMeeting, PostApproval, PostRequest, ReplayRequest};
+use std::sync::Arc;
+
+/// `GET /api/meetings`.
+pub async fn meetings(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Vec<ArchivedMeeting>>, ApiProblem> {
+    app.sessions.officer(&headers, app.clock.now())?;
+    blocking(move || app.meetings.list()).await.map(Json)
+}
+
+/// `GET /api/requests`.
+pub async fn requests(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Vec<ReplayRequest>>, ApiProblem> {
+    app.sessions.officer(&headers, app.clock.now())?;
+    Ok(Json(app.requests.list()))
+}
+
+/// `POST /api/requests`.
+pub async fn request(State(app): State<Arc<App>>, headers: HeaderMap, Body(post): Body<PostRequest>) -> Result<Json<ReplayRequest>, ApiProblem> {
+    let now = app.clock.now();
+    let session = app.sessions.officer(&headers, now)?;
+    let signed = within_limit(&post.request).ok_or_else(|| ApiProblem::bad("A signed request is smaller than this."))?.to_vec();
+    let (request, requester) = app.requests.judge(&app.trust, &signed, now).map_err(|e| review_problem(&e))?;
+    if requester.participant != session.participant {
+        return Err(ApiProblem::forbidden("This request is signed by somebody else than the person signed in."));
+    }
+    let meeting = verified(&app, &request.meeting).await?;
+    if request.manifest_hash.as_slice() != meeting.hash {
+        return Err(ApiProblem::conflict("manifest-changed", "The meeting's manifest is another one than the request names. Reload the list."));
+    }
+    if meeting.manifest.has_person(&requester.participant.firm, &requester.participant.user) {
+        return Err(ApiProblem::new(StatusCode::FORBIDDEN, "in-roster", "You were in this meeting: another officer must request its replay."));
+    }
+    append(&app, &session.participant, "request", &request.meeting, format!("case {}", request.case)).await?;
+    let kept = blocking(move || app.requests.keep(&signed, request, requester)).await?;
+    kept.map(|stored| Json(stored.row())).map_err(|e| review_problem(&e))
+}
+
+/// `POST /api/requests/{id}/approval`.
+pub async fn approve(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, Body(post): Body<PostApproval>) -> Result<Json<ReplayRequest>, ApiProblem> {
+    let now = app.clock.now();
+    let session = app.sessions.officer(&headers, now)?;
+    let signed = within_limit(&post.approval).ok_or_else(|| ApiProblem::bad("A signed approval is smaller than this."))?.to_vec();
+    let stored = app.requests.get(&id).ok_or_else(|| review_problem(&ReviewError::Unknown))?;
+    let meeting = verified(&app, &stored.request.meeting).await?;
+    let grant = app.requests.judge_approval(&app.trust, &id, &meeting, &signed, now).map_err(|e| review_problem(&e))?;
+    if grant.approver.participant != session.participant {
+        return Err(ApiProblem::forbidden("This approval is signed by somebody else than the person signed in."));
+    }
+    let note = format!("case {}; request {id}; until {}", stored.request.case, grant.until.0);
+    append(&app, &session.participant, "approve", &stored.request.meeting, note).await?;
+    let kept = blocking(move || app.requests.keep_approval(&id, &signed, &grant)).await?;
+    kept.map(|stored| Json(stored.row())).map_err(|e| review_problem(&e))
+}
+
+/// The verified manifest of a meeting.
+///
+/// # Errors
+/// 409 with what is wrong with it.
+pub async fn verified(app: &Arc<App>, meeting: &MeetingId) -> Result<Arc<Verified>, ApiProblem> {
+    let (inner, meeting) = (app.clone(), meeting.clone());
+    let found = blocking(move || inner.meetings.find(&meeting)).await?;
+    found.map_err(|problem| {
+        let detail = if problem == "open" { "The meeting is still being recorded; request its replay when it has ended.".to_owned() } else { format!("This meeting cannot be replayed: {problem}.") };
+        ApiProblem::conflict("not-verified", detail)
+    })
+}
+
+fn review_problem(error: &ReviewError) -> ApiProblem {
+    use evidence::grant::GrantError;
+    let text = error.to_string();
+    match error {
+        ReviewError::Refused(GrantError::OnePerson) => ApiProblem::new(StatusCode::FORBIDDEN, "two-persons", text),
+        ReviewError::Refused(GrantError::InRoster(_)) => ApiProblem::new(StatusCode::FORBIDDEN, "in-roster", text),
+        ReviewError::Refused(GrantError::Role(_) | GrantError::Signature(..)) => ApiProblem::forbidden(text),
+        ReviewError::Refused(_) => ApiProblem::bad(text),
+        ReviewError::Unknown => ApiProblem::unknown("There is no such request."),
+        ReviewError::Approved => ApiProblem::conflict("approved", text),
+        ReviewError::Storage(_) => {
+            tracing::error!("{text}");
+            ApiProblem::new(StatusCode::INSUFFICIENT_STORAGE, "storage", "The request could not be kept: the archive's review folder cannot be written.")
+        }
+        ReviewError::Full => ApiProblem::conflict("full", text),
+    }
+}

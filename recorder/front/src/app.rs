@@ -1,0 +1,119 @@
+//! Everything a running front holds, and how it is put together from its configuration.
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Loaded, read};
+use crate::export::Exports;
+use crate::http::guard::security_headers;
+use crate::http::pages::Pages;
+use crate::idp::DevelopmentIdp;
+use crate::replay::grants::Grants;
+use crate::review::meetings::Meetings;
+use crate::review::requests::Requests;
+use crate::rooms::Rooms;
+use crate::session::Sessions;
+use axum::http::{HeaderName, HeaderValue};
+use evidence::identity::TrustMap;
+use evidence::key::PublicKey;
+use std::path::Path;
+use tokio::sync::Semaphore;
+
+/// Password hashes computed at once: each keeps a core busy for a third of a second.
+const LOGINS_AT_ONCE: usize = 2;
+/// Meetings opened at once: each needs its ciphertext and its clear form in memory.
+const OPENINGS_AT_ONCE: usize = 1;
+
+/// A running front.
+pub struct App {
+    /// As configured.
+    pub config: Config,
+    /// The trust map.
+    pub trust: TrustMap,
+    /// Headers of every answer.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Built pages.
+    pub pages: Pages,
+    /// Time.
+    pub clock: Clock,
+    /// Sessions of certified people.
+    pub sessions: Sessions,
+    /// The development identity provider, where there is one.
+    pub idp: Option<DevelopmentIdp>,
+    /// Rooms for the list.
+    pub rooms: Rooms,
+    /// Token *people*.
+    pub people: custody::Client,
+    /// Token *archive*.
+    pub archive: custody::Client,
+    /// Archived meetings.
+    pub meetings: Meetings,
+    /// Replay requests.
+    pub requests: Requests,
+    /// Open grants.
+    pub grants: Grants,
+    /// Exports.
+    pub exports: Exports,
+    /// Places for password hashing.
+    pub logins: Semaphore,
+    /// Places for opening meetings.
+    pub openings: Semaphore,
+}
+
+impl App {
+    /// Puts a front together; reads pages, users, key, statements and requests.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming file and key.
+    pub fn new(file: &Path, loaded: Loaded, clock: Clock) -> Result<Self, ConfigError> {
+        let Loaded { config, trust } = loaded;
+        let value = |key: &'static str, detail: String| ConfigError::Value { file: file.to_owned(), key, detail };
+        let own = trust.firm(&config.firm).ok_or_else(|| value("trust", "the firm is not in the trust map.".to_owned()))?;
+        let record_key = PublicKey::from_spki(&own.record_key)
+            .map_err(|_| value("trust", "the firm's record key is no P-256 key. Make the trust map anew.".to_owned()))?;
+        let pages = Pages::read(&config.pages).map_err(|detail| value("pages", detail))?;
+        let idp = development_idp(file, &config)?;
+        let rooms = Rooms::read(file, &config, &trust)?;
+        let requests = Requests::open(&config.archive, config.firm.clone(), &trust)
+            .map_err(|e| value("archive", format!("cannot use the folder review/ in {}: {e}. Create the archive folder, writable for this user.", config.archive.display())))?;
+        Ok(Self {
+            headers: security_headers(&config),
+            pages,
+            clock,
+            sessions: Sessions::default(),
+            idp,
+            rooms,
+            people: custody::Client::new(&config.custody.people),
+            archive: custody::Client::new(&config.custody.archive),
+            meetings: Meetings::new(&config.archive, config.firm.clone(), record_key),
+            requests,
+            grants: Grants::default(),
+            exports: Exports::default(),
+            logins: Semaphore::new(LOGINS_AT_ONCE),
+            openings: Semaphore::new(OPENINGS_AT_ONCE),
+            config,
+            trust,
+        })
+    }
+
+    /// What the pages must say about this installation.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.idp.is_some() {
+            warnings.push("Development identity provider: not for production.".to_owned());
+        }
+        if self.config.tls.is_none() {
+            warnings.push("Demo archive, not WORM.".to_owned());
+        }
+        warnings
+    }
+}
+
+fn development_idp(file: &Path, config: &Config) -> Result<Option<DevelopmentIdp>, ConfigError> {
+    let Some(idp) = &config.development_idp else { return Ok(None) };
+    let value = |key: &'static str, detail: String| ConfigError::Value { file: file.to_owned(), key, detail };
+    let users = read(file, "development_idp.users", &idp.users)?;
+    let key = String::from_utf8(read(file, "development_idp.key", &idp.key)?)
+        .map_err(|_| value("development_idp.key", format!("{} is not PEM.", idp.key.display())))?;
+    let provider = DevelopmentIdp::new(&users, &key, config.issuer(), config.client_id.clone())
+        .map_err(|detail| value("development_idp", detail))?;
+    Ok(Some(provider))
+}

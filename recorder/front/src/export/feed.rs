@@ -1,0 +1,53 @@
+//! Feeds an open grant's frames to the exporter: all lanes in order of time, length-framed CBOR
+//! (`domain::message::export`).
+
+use crate::replay::grants::OpenGrant;
+use domain::message::export::ToExport;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::process::ChildStdin;
+use zeroize::Zeroizing;
+
+/// Writes everything and closes the pipe. Stops quietly when the exporter closes it first.
+pub async fn feed(grant: Arc<OpenGrant>, mut input: ChildStdin) -> std::io::Result<()> {
+    let begin = ToExport::Begin {
+        duration_ms: grant.duration_ms,
+        watermark: watermark(&grant),
+        lanes: grant.lanes.iter().map(|lane| lane.name.clone()).collect(),
+    };
+    write(&mut input, &begin).await?;
+    let mut next = vec![0; grant.lanes.len()];
+    loop {
+        let heads = grant.lanes.iter().enumerate().filter_map(|(lane, file)| Some((file.webm.frames.get(next[lane])?.pts_us, lane)));
+        let Some((_, lane)) = heads.min() else { break };
+        if grant.has_ended() {
+            return Err(std::io::Error::other("the grant has ended"));
+        }
+        let webm = &grant.lanes[lane].webm;
+        let frame = webm.frames[next[lane]];
+        next[lane] += 1;
+        let message = ToExport::Frame {
+            lane: lane as u32,
+            kind: frame.kind,
+            pts_us: frame.pts_us,
+            key_frame: frame.key_frame,
+            data: webm.bytes[frame.at..frame.at + frame.len].to_vec(),
+        };
+        write(&mut input, &message).await?;
+    }
+    write(&mut input, &ToExport::End).await?;
+    input.shutdown().await
+}
+
+/// Who, case, and when the grant ends: enough to find the copy's owner.
+fn watermark(grant: &OpenGrant) -> String {
+    format!("REPLAY {}@{} case {} meeting {}", grant.officer.user, grant.officer.firm, grant.case, grant.meeting)
+}
+
+async fn write(input: &mut ChildStdin, message: &ToExport) -> std::io::Result<()> {
+    let mut body = Zeroizing::new(vec![0; 4]);
+    ciborium::into_writer(message, &mut *body).map_err(|e| std::io::Error::other(e.to_string()))?;
+    let length = (body.len() - 4) as u32;
+    body[..4].copy_from_slice(&length.to_be_bytes());
+    input.write_all(&body).await
+}

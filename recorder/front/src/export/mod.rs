@@ -1,0 +1,174 @@
+//! Exports: composed copies of an open grant, made by `strongroom-export` in a sandbox. One runs at a time, the others
+//! wait; a result is kept in memory until the grant ends or it is cancelled.
+
+mod feed;
+pub mod sandbox;
+
+use crate::app::App;
+use crate::replay::grants::OpenGrant;
+use dashmap::DashMap;
+use domain::UnixMillis;
+use domain::message::export::Progress;
+use domain::message::front::ExportState;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+/// Exports known at once.
+const MAX_JOBS: usize = 32;
+/// An export runs at least at a tenth of real time on a loaded machine, and starts within a minute; some GStreamer
+/// pipelines hang, so none runs for ever.
+const DEADLINE_FACTOR: u64 = 10;
+const DEADLINE_FLOOR: Duration = Duration::from_secs(120);
+
+/// Where a job stands.
+enum Stage {
+    Queued,
+    Running(u8),
+    Done(Arc<Zeroizing<Vec<u8>>>),
+    Failed(String),
+    Cancelled,
+}
+
+/// One export.
+pub struct Job {
+    id: String,
+    grant: Arc<OpenGrant>,
+    stage: Mutex<Stage>,
+    stop: CancellationToken,
+}
+
+impl Job {
+    /// As the page sees it.
+    pub fn state(&self) -> ExportState {
+        let stage = self.stage.lock().expect("nothing panics while it is held");
+        let (state, percent, detail) = match &*stage {
+            Stage::Queued => ("queued", 0, None),
+            Stage::Running(percent) => ("running", *percent, None),
+            Stage::Done(_) => ("done", 100, None),
+            Stage::Failed(detail) => ("failed", 0, Some(detail.clone())),
+            Stage::Cancelled => ("cancelled", 0, None),
+        };
+        let href = matches!(*stage, Stage::Done(_)).then(|| format!("/api/exports/{}/result", self.id));
+        ExportState { id: self.id.clone(), state: state.to_owned(), percent, detail, href }
+    }
+    /// The grant it copies.
+    pub fn grant(&self) -> &Arc<OpenGrant> {
+        &self.grant
+    }
+    /// The finished file.
+    pub fn result(&self) -> Option<Arc<Zeroizing<Vec<u8>>>> {
+        match &*self.stage.lock().expect("nothing panics while it is held") {
+            Stage::Done(bytes) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+    fn set(&self, to: Stage) {
+        let mut stage = self.stage.lock().expect("nothing panics while it is held");
+        // cancelled and finished are final
+        if matches!(*stage, Stage::Queued | Stage::Running(_)) {
+            *stage = to;
+        }
+    }
+}
+
+/// All exports.
+pub struct Exports {
+    jobs: DashMap<String, Arc<Job>>,
+    running: Arc<Semaphore>,
+}
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self { jobs: DashMap::new(), running: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl Exports {
+    /// One export.
+    pub fn get(&self, id: &str) -> Option<Arc<Job>> {
+        self.jobs.get(id).map(|job| job.clone())
+    }
+
+    /// Drops jobs whose grant has ended: their result is wiped with them.
+    pub fn sweep(&self, now: UnixMillis) {
+        self.jobs.retain(|_, job| {
+            let over = job.grant.until <= now || job.grant.has_ended();
+            if over {
+                job.stop.cancel();
+            }
+            !over
+        });
+    }
+
+    /// Stops an export and forgets it.
+    pub fn cancel(&self, id: &str) {
+        if let Some((_, job)) = self.jobs.remove(id) {
+            job.set(Stage::Cancelled);
+            job.stop.cancel();
+        }
+    }
+
+    /// Is there place for another?
+    pub fn has_place(&self, now: UnixMillis) -> bool {
+        self.sweep(now);
+        self.jobs.len() < MAX_JOBS
+    }
+}
+
+/// Starts an export of an open grant whose ledger entry is durable.
+pub fn start(app: &Arc<App>, grant: Arc<OpenGrant>, program: sandbox::Program) -> Arc<Job> {
+    let id = hex::encode(rand::random::<[u8; 16]>());
+    let job = Arc::new(Job { id: id.clone(), grant, stage: Mutex::new(Stage::Queued), stop: CancellationToken::new() });
+    app.exports.jobs.insert(id, job.clone());
+    let (task, running, folder) = (job.clone(), app.exports.running.clone(), app.config.exports.clone());
+    tokio::spawn(async move {
+        let deadline = DEADLINE_FLOOR + Duration::from_millis(task.grant.duration_ms.saturating_mul(DEADLINE_FACTOR));
+        let work = async {
+            let _place = running.acquire().await.map_err(|_| "the front is stopping".to_owned())?;
+            task.set(Stage::Running(0));
+            tokio::time::timeout(deadline, run(&task, &program, &folder))
+                .await
+                .unwrap_or_else(|_| Err("the exporter did not finish in time and was stopped; try again or ask for a shorter interval".to_owned()))
+        };
+        tokio::select! {
+            () = task.stop.cancelled() => task.set(Stage::Cancelled),
+            done = work => match done {
+                Ok(bytes) => task.set(Stage::Done(Arc::new(bytes))),
+                Err(detail) => {
+                    tracing::warn!("an export failed: {detail}");
+                    task.set(Stage::Failed(detail));
+                }
+            },
+        }
+    });
+    job
+}
+
+/// Runs the exporter; dropping this future kills the sandbox and removes its folder.
+async fn run(job: &Arc<Job>, program: &sandbox::Program, folder: &std::path::Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    use tokio::io::AsyncBufReadExt;
+    let mut sandbox = sandbox::start(program, folder)?;
+    let input = sandbox.input().ok_or("the exporter takes no input")?;
+    let output = sandbox.output().ok_or("the exporter gives no output")?;
+    let feeding = feed::feed(job.grant.clone(), input);
+    let listening = async {
+        let mut lines = tokio::io::BufReader::new(output).lines();
+        let mut end = Err("the exporter ended without a word".to_owned());
+        while let Ok(Some(line)) = lines.next_line().await {
+            match serde_json::from_str::<Progress>(&line) {
+                Ok(Progress::Running { percent }) => job.set(Stage::Running(percent.min(99))),
+                Ok(Progress::Done { .. }) => end = Ok(()),
+                Ok(Progress::Failed { detail }) => end = Err(detail),
+                Err(_) => {}
+            }
+        }
+        end
+    };
+    // an exporter that fails closes its input: its own word says more than the broken pipe
+    let (_, end) = tokio::join!(feeding, listening);
+    end?;
+    sandbox.result().await
+}

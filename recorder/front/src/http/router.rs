@@ -1,0 +1,42 @@
+//! Which address leads where.
+
+use crate::api::{enrol, export, idp, ledger, public, replay, review};
+use crate::app::App;
+use crate::http::guard::guard;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use std::sync::Arc;
+
+/// Largest request body: a signed request or a CSR with its token, in base64.
+const MAX_BODY: usize = 64 * 1024;
+
+/// All endpoints behind the guard.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/livez", get(public::alive))
+        .route("/readyz", get(public::alive))
+        .route("/api/config", get(public::config))
+        .route("/api/rooms", get(public::rooms))
+        .route("/idp/login", post(idp::login))
+        .route("/idp/authorize", post(idp::authorize))
+        .route("/idp/token", post(idp::token))
+        .route("/idp/jwks", get(idp::jwks))
+        .route("/idp/.well-known/openid-configuration", get(idp::discovery))
+        .route("/enrol", post(enrol::member))
+        .route("/enrol/recorder", post(enrol::recorder))
+        .route("/api/meetings", get(review::meetings))
+        .route("/api/requests", get(review::requests).post(review::request))
+        .route("/api/requests/{id}/approval", post(review::approve))
+        .route("/api/requests/{id}/open", post(replay::open))
+        .route("/replay/{grant}/{file}", get(replay::lane))
+        .route("/api/ledger", get(ledger::list).post(ledger::player))
+        .route("/api/exports", post(export::begin))
+        .route("/api/exports/{id}", get(export::state).delete(export::cancel))
+        .route("/api/exports/{id}/result", get(export::result))
+        .fallback(get(public::page))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), guard))
+        .with_state(app)
+}

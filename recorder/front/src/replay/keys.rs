@@ -1,0 +1,76 @@
+//! From the opened meeting keys to openers of frames, one per epoch. The only place of the front where keys live; they
+//! are wiped when an opening is done.
+
+use crate::replay::opening::{FrameKeys, OpeningError, fits};
+use crate::review::meetings::Verified;
+use domain::{Codec, Epoch};
+use e2ee::escrow::{MeetingKey, Place, SealedBaseKey};
+use e2ee::sframe::Opener;
+use evidence::archive::{EpochKey, Media, names};
+use std::collections::HashMap;
+use zeroize::Zeroizing;
+
+/// Bytes of a meeting key.
+const KEY: usize = 32;
+/// Largest `keys/epochs.cbor`: 100,000 epochs.
+const MAX_EPOCH_KEYS: u64 = 32 << 20;
+
+/// Openers of every epoch whose base key the archive holds.
+pub struct ArchiveKeys {
+    epochs: HashMap<Epoch, Opener>,
+    wire: Vec<u8>,
+}
+
+impl ArchiveKeys {
+    /// Opens the base keys of a meeting. `keys` holds what custody opened: 32 bytes for each recorder incarnation, in
+    /// the order of the manifest.
+    ///
+    /// # Errors
+    /// The file of sealed base keys is not the signed one, or none of it opens.
+    pub fn open(meeting: &Verified, keys: &[u8]) -> Result<Self, OpeningError> {
+        let manifest = &meeting.manifest;
+        let path = meeting.folder.join(names::EPOCH_KEYS);
+        let unreadable = |cause: String| OpeningError::Unreadable { path: names::EPOCH_KEYS.to_owned(), cause };
+        let size = std::fs::metadata(&path).map_err(|e| unreadable(e.to_string()))?.len();
+        if size > MAX_EPOCH_KEYS {
+            return Err(unreadable("it is larger than any can be".to_owned()));
+        }
+        let bytes = std::fs::read(&path).map_err(|e| unreadable(e.to_string()))?;
+        if !fits(&bytes, &manifest.epochs_hash) {
+            let problem = "its hash differs".to_owned();
+            return Err(OpeningError::Damaged { path: names::EPOCH_KEYS.to_owned(), problem });
+        }
+        let incarnations = manifest.sealed_keys.iter().map(|sealed| sealed.incarnation);
+        let by_incarnation: HashMap<u64, MeetingKey> =
+            incarnations.zip(keys.chunks_exact(KEY)).filter_map(|(n, key)| Some((n, MeetingKey::from_bytes(key)?))).collect();
+        let mut epochs = HashMap::new();
+        for item in EpochKey::read_all(&bytes).0 {
+            let place = Place {
+                firm: manifest.firm.clone(),
+                meeting: manifest.meeting.clone(),
+                incarnation: item.incarnation,
+                epoch: item.epoch,
+            };
+            let sealed = SealedBaseKey { bytes: item.sealed.0 };
+            let base = by_incarnation.get(&item.incarnation).and_then(|key| sealed.open(key, &place).ok());
+            if let Some(base) = base {
+                epochs.entry(item.epoch).or_insert_with(|| Opener::from_base_key(base, item.epoch));
+            }
+        }
+        if epochs.is_empty() && !manifest.epochs.is_empty() {
+            return Err(OpeningError::Keys);
+        }
+        Ok(Self { epochs, wire: Vec::new() })
+    }
+}
+
+impl FrameKeys for ArchiveKeys {
+    fn open(&mut self, codec: Codec, media: &Media<'_>) -> Option<(u64, Zeroizing<Vec<u8>>)> {
+        let opener = self.epochs.get_mut(&media.epoch)?;
+        self.wire.clear();
+        self.wire.extend_from_slice(media.shim);
+        self.wire.extend_from_slice(media.sframe);
+        let opened = opener.open(codec, &self.wire).ok()?;
+        Some((opened.capture_us, Zeroizing::new(opened.frame)))
+    }
+}

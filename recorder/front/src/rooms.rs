@@ -1,0 +1,105 @@
+//! The rooms list: titles and members from the embedded directory's seed, the firm's own rule from its signed
+//! statements. Signaling decides who gets in; this is what people see before.
+
+use crate::config::{Config, ConfigError, read};
+use domain::message::front::RoomSummary;
+use domain::policy::Rule;
+use domain::{FirmId, RoomId, UserId};
+use evidence::identity::TrustMap;
+use evidence::statement::judge_statement;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Largest statement file: one signed statement has about 500 bytes.
+const MAX_STATEMENT: u64 = 64 * 1024;
+
+#[derive(Deserialize)]
+struct Room {
+    room: RoomId,
+    title: String,
+    #[serde(default)]
+    members: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    firm: FirmId,
+    user: UserId,
+}
+
+/// Rooms of this firm's people.
+pub struct Rooms {
+    rooms: Vec<(RoomSummary, Vec<UserId>)>,
+}
+
+impl Rooms {
+    /// Reads seed and statements, as far as they are configured.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming file and key.
+    pub fn read(file: &Path, config: &Config, trust: &TrustMap) -> Result<Self, ConfigError> {
+        let rules = rules(file, config, trust)?;
+        let Some(seed) = &config.rooms else { return Ok(Self { rooms: Vec::new() }) };
+        let listed: Vec<Room> = serde_json::from_slice(&read(file, "rooms", seed)?).map_err(|e| ConfigError::Value {
+            file: file.to_owned(),
+            key: "rooms",
+            detail: format!("{} is no list of rooms: {e}", seed.display()),
+        })?;
+        let rooms = listed
+            .into_iter()
+            .map(|room| {
+                let rule = rules.get(&room.room).map_or("off", |rule| rule_word(*rule));
+                let own = room.members.into_iter().filter(|member| member.firm == config.firm).map(|member| member.user);
+                let summary = RoomSummary { room: room.room, title: room.title, audio_video: rule.to_owned() };
+                (summary, own.collect())
+            })
+            .collect();
+        Ok(Self { rooms })
+    }
+
+    /// Rooms that a person is a member of.
+    pub fn of(&self, user: &UserId) -> Vec<RoomSummary> {
+        self.rooms.iter().filter(|(_, members)| members.contains(user)).map(|(summary, _)| summary.clone()).collect()
+    }
+}
+
+fn rule_word(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Must => "must",
+        Rule::Should => "should",
+        Rule::Off => "off",
+        Rule::Forbidden => "forbidden",
+    }
+}
+
+/// This firm's rule per room; of several statements the one with the highest serial.
+fn rules(file: &Path, config: &Config, trust: &TrustMap) -> Result<BTreeMap<RoomId, Rule>, ConfigError> {
+    let Some(folder) = &config.statements else { return Ok(BTreeMap::new()) };
+    let unreadable = |e: std::io::Error| ConfigError::Unreadable {
+        file: file.to_owned(),
+        key: "statements",
+        path: folder.clone(),
+        cause: e.to_string(),
+    };
+    let mut newest: BTreeMap<RoomId, (u64, Rule)> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let small = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_STATEMENT);
+        if !small || entry.path().extension().is_none_or(|kind| kind != "cose") {
+            continue;
+        }
+        let signed = std::fs::read(entry.path()).map_err(unreadable)?;
+        match judge_statement(trust, &signed) {
+            Ok(statement) if statement.firm == config.firm => {
+                let known = newest.entry(statement.room).or_insert((0, statement.audio_video));
+                if statement.serial >= known.0 {
+                    *known = (statement.serial, statement.audio_video);
+                }
+            }
+            Ok(_) => {}
+            Err(e) => tracing::warn!(file = %entry.path().display(), "left out: {e}"),
+        }
+    }
+    Ok(newest.into_iter().map(|(room, (_, rule))| (room, rule)).collect())
+}

@@ -1,0 +1,77 @@
+//! Front sessions: made at enrolment from the certificate that custody issued, sent as `Authorization: Bearer`. One
+//! secret, one person, one role, until the certificate ends.
+
+use crate::idp::secret;
+use crate::problem::ApiProblem;
+use axum::http::{HeaderMap, header};
+use dashmap::DashMap;
+use domain::message::custody::LeafRole;
+use domain::{ParticipantId, UnixMillis};
+use evidence::identity::Identity;
+
+/// Sessions kept at once: every person of a large firm with some reloads. Beyond it the one that ends first goes.
+const MAX_SESSIONS: usize = 50_000;
+
+/// Who is behind a session.
+#[derive(Clone)]
+pub struct Session {
+    /// From the certificate.
+    pub participant: ParticipantId,
+    /// Name from the certificate.
+    pub name: String,
+    /// Role from the certificate.
+    pub role: LeafRole,
+    until: UnixMillis,
+}
+
+/// All sessions.
+#[derive(Default)]
+pub struct Sessions(DashMap<String, Session>);
+
+impl Sessions {
+    /// A new session for a certified person; answers its secret.
+    pub fn begin(&self, identity: &Identity, now: UnixMillis) -> String {
+        self.0.retain(|_, session| session.until > now);
+        if self.0.len() >= MAX_SESSIONS {
+            let first = self.0.iter().min_by_key(|entry| entry.until).map(|entry| entry.key().clone());
+            if let Some(first) = first {
+                self.0.remove(&first);
+            }
+        }
+        let token = secret();
+        let session = Session {
+            participant: identity.participant.clone(),
+            name: identity.name.clone(),
+            role: identity.role,
+            until: UnixMillis(identity.not_after_s.saturating_mul(1000)),
+        };
+        self.0.insert(token.clone(), session);
+        token
+    }
+
+    /// The living session of a request.
+    ///
+    /// # Errors
+    /// 401 without one.
+    pub fn of(&self, headers: &HeaderMap, now: UnixMillis) -> Result<Session, ApiProblem> {
+        let session = bearer(headers).and_then(|token| self.0.get(token).map(|session| session.clone()));
+        session.filter(|session| session.until > now).ok_or_else(ApiProblem::signed_out)
+    }
+
+    /// The living session of a request, of a compliance officer.
+    ///
+    /// # Errors
+    /// 401 without a session, 403 for everybody else.
+    pub fn officer(&self, headers: &HeaderMap, now: UnixMillis) -> Result<Session, ApiProblem> {
+        let session = self.of(headers, now)?;
+        match session.role {
+            LeafRole::Compliance => Ok(session),
+            _ => Err(ApiProblem::forbidden("This page is for compliance officers. Sign in with that role.")),
+        }
+    }
+}
+
+/// The bearer token of a request.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
