@@ -96,7 +96,7 @@ fn wrong(line: &Value) -> Vec<String> {
 fn drive(place: &Place, node: &Node, plan: &Plan, demo: &mut Demo) -> anyhow::Result<Value> {
     let log = plan.at("logs/browsers.log");
     let result = plan.at("browsers.json");
-    let mut command = node.command(place);
+    let mut command = setup::browser::node(place, node);
     command.arg("drive/meeting.mjs");
     for (firm, person) in FIRMS.iter().zip(["--a", "--b"]) {
         command.args([person, &plan.origin(firm)]);
