@@ -1,2 +1,88 @@
-//! Stub.
-fn main() {}
+//! `strongroom-signaling`: the operator's edge around `signaling-core`. WebSockets for participants, the control link for
+//! the SFU, the room directory, signed statements.
+//!
+//! Trusted with nothing secret: it links neither `e2ee` nor `custody`, serves no page and no script, and never sees a
+//! media key, a login or an SDP it would understand.
+
+mod actor;
+mod clock;
+mod config;
+mod control;
+mod directory;
+mod failure;
+mod http;
+mod hub;
+mod listen;
+mod loaded;
+mod meet;
+mod statements;
+
+use clap::{Args, Parser, Subcommand};
+use failure::Failure;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Signaling of Strongroom: rooms, admission, the order of group changes, and the way to the SFU.
+#[derive(Parser)]
+#[command(name = "strongroom-signaling", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until told to stop.
+    Run(Options),
+    /// Read the configuration and every file it names, then exit.
+    CheckConfig(Options),
+}
+
+#[derive(Args)]
+struct Options {
+    /// Configuration file (TOML). `STRONGROOM__A__B` in the environment overrides key `b` of table `a`.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Write logs as JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+fn log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        builder.json().init();
+    } else {
+        builder.with_ansi(false).init();
+    }
+}
+
+fn start(options: &Options) -> Result<(), Failure> {
+    let loaded = loaded::load(&options.config)?;
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::Unavailable(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(http::serve(loaded))
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Run(options) => {
+            log(options.json);
+            start(options)
+        }
+        Command::CheckConfig(options) => {
+            log(options.json);
+            loaded::load(&options.config).map(|loaded| tracing::info!("{}", loaded.summary()))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tracing::error!("{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! One task per room: feeds the core with inputs, time and the SFU's presence, and carries out what it wants.
+
+use crate::hub::{Hub, Outbound, SfuHandle};
+use domain::message::control::ToSfu;
+use signaling_core::{ConnId, Input, Output, Ports, Room};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// The task of one room.
+pub struct RoomActor {
+    hub: Arc<Hub>,
+    room: Room,
+    own: mpsc::Sender<Input>,
+    sfu: watch::Receiver<Option<SfuHandle>>,
+    link: Option<mpsc::Sender<ToSfu>>,
+}
+
+impl RoomActor {
+    /// An empty room.
+    pub fn new(hub: Arc<Hub>, ports: Ports, own: mpsc::Sender<Input>) -> Self {
+        let mut sfu = hub.sfu.subscribe();
+        sfu.mark_changed();
+        Self { hub, room: Room::new(ports), own, sfu, link: None }
+    }
+
+    /// Runs for as long as the process.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        loop {
+            let due = self.room.poll_timeout().map(|at| Instant::from_std(self.hub.clock.instant(at)));
+            tokio::select! {
+                biased;
+                changed = self.sfu.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.meet_sfu();
+                }
+                input = inputs.recv() => {
+                    let Some(input) = input else { return };
+                    self.room.handle(self.hub.clock.now(), input);
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.room.timeout(self.hub.clock.now());
+                }
+            }
+            self.act();
+        }
+    }
+
+    fn meet_sfu(&mut self) {
+        let handle = self.sfu.borrow_and_update().clone();
+        let now = self.hub.clock.now();
+        match handle {
+            Some(handle) => {
+                self.link = Some(handle.to);
+                self.room.handle(now, Input::Sfu(Box::new(handle.hello)));
+            }
+            None => {
+                self.link = None;
+                self.room.handle(now, Input::SfuLost);
+            }
+        }
+    }
+
+    fn act(&mut self) {
+        while let Some(output) = self.room.poll_output() {
+            match output {
+                Output::Send { to, message } => match serde_json::to_string(&message) {
+                    Ok(text) => {
+                        let text = Outbound::Text(text.into());
+                        to.into_iter().for_each(|conn| self.send(conn, text.clone()));
+                    }
+                    Err(error) => tracing::error!("a message cannot be written as JSON: {error}"),
+                },
+                Output::Close { conn } => self.send(conn, Outbound::Close),
+                Output::Sfu(message) => self.to_sfu(*message),
+                Output::Note { firm, fact } => {
+                    let meeting = self.room.meeting().map(ToString::to_string).unwrap_or_default();
+                    let firm = firm.map(String::from).unwrap_or_default();
+                    tracing::info!(meeting, firm, "{fact}");
+                }
+            }
+        }
+    }
+
+    /// A client that does not read is closed: its queue ends, and with it its writer.
+    fn send(&self, conn: ConnId, message: Outbound) {
+        let full = self.hub.connections.get(&conn).is_some_and(|queue| queue.try_send(message).is_err());
+        if full {
+            self.hub.connections.remove(&conn);
+        }
+    }
+
+    fn to_sfu(&mut self, message: ToSfu) {
+        match &message {
+            ToSfu::Meeting { meeting, .. } => {
+                self.hub.meetings.insert(meeting.clone(), self.own.clone());
+            }
+            ToSfu::MeetingEnded { meeting } => {
+                self.hub.meetings.remove(meeting);
+            }
+            _ => {}
+        }
+        let stuck = self.link.as_ref().is_some_and(|link| link.try_send(message).is_err());
+        if stuck {
+            // the link's queue is full or gone: its writer ends when the last sender does, then the SFU dials again
+            self.link = None;
+            self.hub.sfu.send_if_modified(|sfu| sfu.take().is_some());
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Configuration: one TOML file. An unknown key is an error that names it; `STRONGROOM__A__B` overrides key `b` of table
+//! `a`; relative paths are taken from the folder of the file.
+
+use crate::failure::{Failure, config};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Prefix of overriding environment variables.
+const ENVIRONMENT: &str = "STRONGROOM__";
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where participants connect.
+    pub listen: SocketAddr,
+    /// Origins of the firms' fronts; a browser page of another origin is refused.
+    pub origins: Vec<String>,
+    /// TLS of `listen`; without it `listen` must be loopback.
+    pub tls: Option<Tls>,
+    /// The control link's listener.
+    pub control: Control,
+    /// Trust map (JSON).
+    pub trust: PathBuf,
+    /// Order key of the delivery service (PKCS#8 PEM, P-256).
+    pub order_key: PathBuf,
+    /// Folder of signed statements.
+    pub statements: PathBuf,
+    /// The embedded room directory.
+    pub directory: Directory,
+}
+
+/// Certificate and key of a listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Chain, PEM.
+    pub certificate: PathBuf,
+    /// Key, PEM.
+    pub key: PathBuf,
+}
+
+/// Where SFUs connect, by mutual TLS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// Address.
+    pub listen: SocketAddr,
+    /// Chain, PEM.
+    pub certificate: PathBuf,
+    /// Key, PEM.
+    pub key: PathBuf,
+    /// The operator's CA: an SFU's certificate must be signed by it.
+    pub client_ca: PathBuf,
+}
+
+/// The embedded directory.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Directory {
+    /// SQLite database; made if it is missing.
+    pub path: PathBuf,
+    /// Rooms and members to write into it at start (JSON).
+    pub seed: Option<PathBuf>,
+}
+
+/// Reads the file, then the environment.
+pub fn read(path: &Path) -> Result<Config, Failure> {
+    read_with(path, std::env::vars())
+}
+
+fn read_with(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| config(format!("cannot read the configuration {shown}: {error}; give --config FILE")))?;
+    let mut table: Table =
+        text.parse().map_err(|error: toml::de::Error| config(format!("{shown} is no TOML: {}", one_line(&error))))?;
+    for (name, value) in environment {
+        if let Some(keys) = name.strip_prefix(ENVIRONMENT) {
+            let keys = keys.to_lowercase();
+            set(&mut table, &keys, &value).map_err(|why| config(format!("environment variable {name}: {why}")))?;
+        }
+    }
+    let parsed = Config::deserialize(Value::Table(table));
+    let mut parsed = parsed.map_err(|error| {
+        config(format!("{shown}: {}; correct or remove that key (docs/operations.md lists all)", one_line(&error)))
+    })?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    parsed.rebase(folder);
+    parsed.check(path)?;
+    Ok(parsed)
+}
+
+fn one_line(error: &toml::de::Error) -> String {
+    let place = error.to_string();
+    let key = place.lines().find_map(|line| line.strip_prefix("in ")).map(|key| format!(" in {key}"));
+    format!("{}{}", error.message().replace('\n', " "), key.unwrap_or_default())
+}
+
+/// Sets `a__b` to a TOML value, or to the text itself where it is none.
+fn set(table: &mut Table, keys: &str, text: &str) -> Result<(), String> {
+    let (parents, last) = keys.rsplit_once("__").map_or((None, keys), |(parents, last)| (Some(parents), last));
+    let mut at = table;
+    for key in parents.iter().flat_map(|parents| parents.split("__")) {
+        let next = at.entry(key.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+        at = next.as_table_mut().ok_or_else(|| format!("{key} is no table"))?;
+    }
+    let value = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    at.insert(last.to_owned(), value.unwrap_or_else(|| Value::String(text.to_owned())));
+    Ok(())
+}
+
+impl Config {
+    fn rebase(&mut self, folder: &Path) {
+        let control = [&mut self.control.certificate, &mut self.control.key, &mut self.control.client_ca];
+        let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
+        let own = [&mut self.trust, &mut self.order_key, &mut self.statements, &mut self.directory.path];
+        let all = control.into_iter().chain(tls).chain(own).chain(self.directory.seed.as_mut());
+        all.for_each(|path| *path = folder.join(&*path));
+    }
+
+    fn check(&self, path: &Path) -> Result<(), Failure> {
+        let shown = path.display();
+        if self.tls.is_none() && !self.listen.ip().is_loopback() {
+            return Err(config(format!(
+                "{shown}: without [tls] `listen` must be a loopback address, not {}; add [tls] certificate and key",
+                self.listen
+            )));
+        }
+        if self.origins.is_empty() {
+            return Err(config(format!("{shown}: `origins` is empty; list the addresses of the firms' fronts")));
+        }
+        for origin in &self.origins {
+            let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            if rest.is_none_or(|rest| rest.is_empty() || rest.contains('/')) {
+                return Err(config(format!(
+                    "{shown}: `origins` has {origin:?}; an origin is http(s)://host[:port], without a path"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"listen = "127.0.0.1:0"
+origins = ["http://bank-a.localhost:8441"]
+trust = "trust.json"
+order_key = "order.pem"
+statements = "statements"
+[control]
+listen = "127.0.0.1:0"
+certificate = "c.pem"
+key = "k.pem"
+client_ca = "ca.pem"
+[directory]
+path = "rooms.db"
+"#;
+
+    fn read_text(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("signaling.toml");
+        std::fs::write(&file, text).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        read_with(&file, environment).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_file() {
+        let said = read_text(&GOOD.replace("[control]", "colour = 1\n[control]"), &[]).unwrap_err();
+        assert!(said.contains("colour") && said.contains("signaling.toml"), "{said}");
+        let said = read_text(&GOOD.replace("[directory]", "[directory]\nshade = 1"), &[]).unwrap_err();
+        assert!(said.contains("shade"), "{said}");
+    }
+
+    #[test]
+    fn the_environment_overrides_and_its_unknown_keys_are_named_too() {
+        let read = read_text(GOOD, &[("STRONGROOM__CONTROL__LISTEN", "127.0.0.1:9")]).unwrap();
+        assert_eq!(read.control.listen.port(), 9);
+        let said = read_text(GOOD, &[("STRONGROOM__CONTROL__COLOUR", "red")]).unwrap_err();
+        assert!(said.contains("colour"), "{said}");
+    }
+
+    #[test]
+    fn plain_http_is_served_on_loopback_only() {
+        let said = read_text(&GOOD.replacen("127.0.0.1:0", "0.0.0.0:80", 1), &[]).unwrap_err();
+        assert!(said.contains("loopback"), "{said}");
+    }
+
+    #[test]
+    fn an_origin_is_no_address_of_a_page() {
+        let said = read_text(&GOOD.replace("8441", "8441/call"), &[]).unwrap_err();
+        assert!(said.contains("origin"), "{said}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Routes of the two listeners, and the life of the process.
+
+use crate::failure::Failure;
+use crate::hub::Hub;
+use crate::loaded::Loaded;
+use crate::{control, listen, meet};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Plain HTTP is for names of this machine only; a page elsewhere that resolves a name to it has another one.
+fn is_local(host: &str) -> bool {
+    let name = host
+        .rsplit_once(':')
+        .map_or(host, |(name, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host });
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.ends_with(".localhost")
+}
+
+async fn local_only(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if host.is_some_and(is_local) {
+        next.run(request).await
+    } else {
+        let text = "plain HTTP is served on localhost names only: configure [tls]\n";
+        (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+    }
+}
+
+async fn ready(State(hub): State<Arc<Hub>>) -> Response {
+    if hub.sfu.borrow().is_some() {
+        (StatusCode::OK, "ready\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "no SFU is connected\n").into_response()
+    }
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
+    let public = listen::bind(loaded.config.listen, "listen").await?;
+    let link = listen::bind(loaded.config.control.listen, "control.listen").await?;
+    let hub = Hub::new(&loaded);
+    let mut app = Router::new()
+        .route("/v1/meet", get(meet::upgrade))
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(ready))
+        .with_state(hub.clone());
+    if loaded.tls.is_none() {
+        app = app.layer(from_fn(local_only));
+    }
+    let sfus = Router::new().route("/v1/sfu", get(control::upgrade)).with_state(hub);
+    let mut ended = signal(SignalKind::terminate())
+        .map_err(|error| Failure::Unavailable(format!("cannot listen for signals: {error}")))?;
+    let shown = |listener: &tokio::net::TcpListener| listener.local_addr().map(|at| at.to_string()).unwrap_or_default();
+    tracing::info!(listen = shown(&public), control = shown(&link), "ready");
+    tokio::select! {
+        () = listen::serve(public, loaded.tls, app) => {}
+        () = listen::serve(link, Some(loaded.control_tls), sfus) => {}
+        _ = ended.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn only_names_of_this_machine_are_local() {
+        for good in ["localhost", "localhost:8440", "signaling.localhost:8440", "127.0.0.1:1", "[::1]:8440", "[::1]"] {
+            assert!(is_local(good), "{good}");
+        }
+        for bad in ["evil.example", "localhost.evil.example:80", "127.0.0.1.evil", "", "notlocalhost", "10.0.0.1:80"] {
+            assert!(!is_local(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What all tasks share: connections, rooms, the one SFU. Rooms run as one actor each; a connection is a bounded queue.
+
+use crate::actor::RoomActor;
+use crate::clock::Clock;
+use crate::directory::RoomDirectory;
+use crate::loaded::Loaded;
+use crate::statements;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use domain::message::control::{FromSfu, ToSfu};
+use domain::{MeetingId, RoomId};
+use evidence::identity::TrustMap;
+use signaling_core::{ConnId, Input, Ports, Randomness, RoomRecord};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// Connections at once: 9 KiB of buffers each, some 40 MB.
+pub const MAX_CONNECTIONS: usize = 4_096;
+/// Messages waiting for one slow client: a burst of 250 roster rows and the commits of a minute.
+pub const CONNECTION_QUEUE: usize = 1_024;
+/// Inputs waiting for one room.
+pub const ROOM_QUEUE: usize = 4_096;
+
+/// To one connection's writer.
+#[derive(Debug, Clone)]
+pub enum Outbound {
+    /// A message, serialised once for all its receivers.
+    Text(axum::extract::ws::Utf8Bytes),
+    /// Close after what was sent before.
+    Close,
+}
+
+/// The SFU's control link as rooms see it.
+#[derive(Debug, Clone)]
+pub struct SfuHandle {
+    /// Its first message.
+    pub hello: FromSfu,
+    /// To its writer.
+    pub to: mpsc::Sender<ToSfu>,
+}
+
+/// Shared state.
+pub struct Hub {
+    /// Pinned firms.
+    pub trust: Arc<TrustMap>,
+    /// Time.
+    pub clock: Clock,
+    /// Origins of the fronts.
+    pub origins: Vec<String>,
+    /// Every connection's queue.
+    pub connections: DashMap<ConnId, mpsc::Sender<Outbound>>,
+    /// Room of each running meeting, for the SFU's messages.
+    pub meetings: DashMap<MeetingId, mpsc::Sender<Input>>,
+    /// The one SFU; `None` while none is connected.
+    pub sfu: watch::Sender<Option<SfuHandle>>,
+    /// Free connections.
+    pub free: Arc<Semaphore>,
+    rooms: DashMap<RoomId, mpsc::Sender<Input>>,
+    ports: Ports,
+    directory: Arc<dyn RoomDirectory>,
+    statements: PathBuf,
+    next: AtomicU64,
+}
+
+/// Randomness of the operating system.
+struct System;
+
+impl Randomness for System {
+    fn bytes(&self) -> [u8; 32] {
+        rand::random()
+    }
+}
+
+impl Hub {
+    /// From what was loaded.
+    pub fn new(loaded: &Loaded) -> Arc<Self> {
+        let ports = Ports { trust: loaded.trust.clone(), signer: loaded.orders.clone(), random: Arc::new(System) };
+        Arc::new(Self {
+            trust: loaded.trust.clone(),
+            clock: Clock::start(),
+            origins: loaded.config.origins.clone(),
+            connections: DashMap::new(),
+            meetings: DashMap::new(),
+            sfu: watch::Sender::new(None),
+            free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            rooms: DashMap::new(),
+            ports,
+            directory: loaded.directory.clone(),
+            statements: loaded.config.statements.clone(),
+            next: AtomicU64::new(1),
+        })
+    }
+
+    /// A number for a new connection.
+    pub fn number(&self) -> ConnId {
+        ConnId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// 32 fresh random bytes.
+    pub fn nonce(&self) -> [u8; 32] {
+        rand::random()
+    }
+
+    /// The room as the directory and the statements have it now; `None` when there is none. Blocks.
+    pub fn record(&self, room: &RoomId) -> Option<RoomRecord> {
+        let found = match self.directory.room(room) {
+            Ok(found) => found?,
+            Err(error) => {
+                tracing::error!("the room directory does not answer: {}", error.0);
+                return None;
+            }
+        };
+        let statements = statements::about(&self.statements, &self.trust, room).unwrap_or_else(|error| {
+            tracing::error!("cannot read the statements: {error}");
+            Vec::new()
+        });
+        Some(RoomRecord { room: room.clone(), title: found.title, members: found.members, statements })
+    }
+
+    /// The room's actor; started at its first use. Rooms are as many as the directory has.
+    pub fn room(self: &Arc<Self>, room: &RoomId) -> mpsc::Sender<Input> {
+        match self.rooms.entry(room.clone()) {
+            Entry::Occupied(there) => there.get().clone(),
+            Entry::Vacant(free) => {
+                let (sender, inputs) = mpsc::channel(ROOM_QUEUE);
+                let actor = RoomActor::new(self.clone(), self.ports.clone(), sender.clone());
+                tokio::spawn(actor.run(inputs));
+                free.insert(sender.clone());
+                sender
+            }
+        }
+    }
+
+    /// Hands a message of the SFU to the meeting it is about.
+    pub async fn from_sfu(&self, message: FromSfu) {
+        let room = meeting_of(&message).and_then(|meeting| self.meetings.get(meeting).map(|room| room.clone()));
+        if let Some(room) = room {
+            // a room that is gone has no use for it
+            let _ = room.send(Input::Sfu(Box::new(message))).await;
+        }
+    }
+}
+
+fn meeting_of(message: &FromSfu) -> Option<&MeetingId> {
+    match message {
+        FromSfu::Hello { .. } => None,
+        FromSfu::PublishAnswer { meeting, .. }
+        | FromSfu::SubscribeOffer { meeting, .. }
+        | FromSfu::Failed { meeting, .. }
+        | FromSfu::LeavesTaken { meeting, .. }
+        | FromSfu::Connected { meeting, .. }
+        | FromSfu::Disconnected { meeting, .. }
+        | FromSfu::FirmSuspended { meeting, .. }
+        | FromSfu::RecordLink { meeting, .. }
+        | FromSfu::Speaker { meeting, .. } => Some(meeting),
+    }
+}

@@ -1,0 +1,152 @@
+//! Everything the configuration names, read and checked before anything is served: a mistake is told at start, by file.
+
+use crate::config::{self, Config, Tls};
+use crate::directory::Embedded;
+use crate::failure::{Failure, config as wrong};
+use evidence::identity::TrustMap;
+use p256::ecdsa::SigningKey;
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use p256::pkcs8::{DecodePrivateKey, EncodePublicKey};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use signaling_core::OrderSigner;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Ready to serve.
+pub struct Loaded {
+    /// The file.
+    pub config: Config,
+    /// Pinned firms.
+    pub trust: Arc<TrustMap>,
+    /// Order key.
+    pub orders: Arc<OrderKey>,
+    /// Rooms.
+    pub directory: Arc<Embedded>,
+    /// TLS of the participants' listener.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Mutual TLS of the control link.
+    pub control_tls: Arc<ServerConfig>,
+}
+
+/// The delivery service's order key, in software: it moves nobody's media and opens nothing.
+pub struct OrderKey(SigningKey);
+
+impl OrderSigner for OrderKey {
+    fn sign(&self, hash: &[u8; 32]) -> [u8; 64] {
+        let signature: p256::ecdsa::Signature =
+            self.0.sign_prehash(hash).expect("a SHA-256 hash is long enough for P-256");
+        signature.to_bytes().into()
+    }
+}
+
+fn file(path: &Path, key: &str) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| wrong(format!("cannot read {}: {error}; correct `{key}`", path.display())))
+}
+
+fn trust(path: &Path) -> Result<TrustMap, Failure> {
+    let shown = path.display();
+    let trust: TrustMap = serde_json::from_slice(&file(path, "trust")?)
+        .map_err(|error| wrong(format!("{shown} is no trust map: {error}; correct `trust`")))?;
+    let ordered = trust.firms.windows(2).all(|pair| pair[0].firm < pair[1].firm);
+    if trust.version != 1 || trust.firms.is_empty() || !ordered {
+        return Err(wrong(format!("{shown}: a trust map has version 1 and its firms in order, each once")));
+    }
+    Ok(trust)
+}
+
+fn order_key(path: &Path, trust: &TrustMap) -> Result<OrderKey, Failure> {
+    let shown = path.display();
+    let text = String::from_utf8(file(path, "order_key")?).unwrap_or_default();
+    let key = SigningKey::from_pkcs8_pem(&text)
+        .map_err(|_| wrong(format!("{shown} is no P-256 key in PKCS#8 PEM; correct `order_key`")))?;
+    let public = key.verifying_key().to_public_key_der().map_err(|error| wrong(format!("{shown}: {error}")))?;
+    if public.as_bytes() != trust.order_key.as_slice() {
+        return Err(wrong(format!(
+            "{shown} is not the order key of the trust map: members would refuse every removal; use its key"
+        )));
+    }
+    Ok(OrderKey(key))
+}
+
+fn chain(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let text = file(path, key)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        _ => Err(wrong(format!("{} has no certificate in PEM; correct `{key}`", path.display()))),
+    }
+}
+
+fn private(path: &Path, key: &str) -> Result<PrivateKeyDer<'static>, Failure> {
+    PrivateKeyDer::from_pem_slice(&file(path, key)?)
+        .map_err(|_| wrong(format!("{} has no private key in PEM; correct `{key}`", path.display())))
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn unusable(key: &str, error: &rustls::Error) -> Failure {
+    wrong(format!("certificate and key of `{key}` do not work together: {error}"))
+}
+
+fn public_tls(tls: &Tls) -> Result<Arc<ServerConfig>, Failure> {
+    let (chain, key) = (chain(&tls.certificate, "tls.certificate")?, private(&tls.key, "tls.key")?);
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable("tls", &error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| unusable("tls", &error))?;
+    Ok(Arc::new(config))
+}
+
+fn control_tls(control: &config::Control) -> Result<Arc<ServerConfig>, Failure> {
+    let mut roots = RootCertStore::empty();
+    for root in chain(&control.client_ca, "control.client_ca")? {
+        roots.add(root).map_err(|error| unusable("control.client_ca", &error))?;
+    }
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|error| wrong(format!("`control.client_ca` cannot be used: {error}")))?;
+    let chain = chain(&control.certificate, "control.certificate")?;
+    let key = private(&control.key, "control.key")?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| unusable("control", &error))?
+        .with_client_cert_verifier(clients)
+        .with_single_cert(chain, key)
+        .map_err(|error| unusable("control", &error))?;
+    Ok(Arc::new(config))
+}
+
+/// Reads the configuration and every file it names.
+pub fn load(path: &Path) -> Result<Loaded, Failure> {
+    let config = config::read(path)?;
+    let trust = Arc::new(trust(&config.trust)?);
+    let orders = Arc::new(order_key(&config.order_key, &trust)?);
+    let tls = config.tls.as_ref().map(public_tls).transpose()?;
+    let control_tls = control_tls(&config.control)?;
+    std::fs::read_dir(&config.statements).map_err(|error| {
+        let shown = config.statements.display();
+        wrong(format!("cannot read the folder of statements {shown}: {error}; correct `statements`"))
+    })?;
+    let directory = Arc::new(Embedded::open(&config.directory.path, config.directory.seed.as_deref())?);
+    Ok(Loaded { config, trust, orders, directory, tls, control_tls })
+}
+
+impl Loaded {
+    /// One line for `check-config`.
+    pub fn summary(&self) -> String {
+        let firms: Vec<&str> = self.trust.firms.iter().map(|firm| firm.firm.as_str()).collect();
+        format!(
+            "configuration is good: participants at {}, control link at {}, firms {}",
+            self.config.listen,
+            self.config.control.listen,
+            firms.join(", ")
+        )
+    }
+}

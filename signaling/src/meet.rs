@@ -1,0 +1,180 @@
+//! `/v1/meet`: a participant's WebSocket. Handshake, then JSON in both directions through bounded queues.
+
+use crate::hub::{CONNECTION_QUEUE, Hub, Outbound};
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::limits::{MAX_CLIENT_MESSAGE, SILENT_MS};
+use domain::message::client::{Problem, ProblemCode, ToClient, ToServer};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use signaling_core::admission::{Handshake, Proven, Step};
+use signaling_core::limits::HELLO_TIMEOUT_MS;
+use signaling_core::{ConnId, Input, problem};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{interval, timeout};
+
+/// A ping so often: three fit into the silence that removes a participant.
+const PING: Duration = Duration::from_secs(10);
+/// Not even a pong for so long: the connection is dead, whatever the core thinks of its participant.
+const DEAD: Duration = Duration::from_millis(SILENT_MS + 5_000);
+/// One message to a client that reads at all.
+const WRITE: Duration = Duration::from_secs(10);
+
+type Sink = SplitSink<WebSocket, Message>;
+type Stream = SplitStream<WebSocket>;
+
+/// Upgrades; a page of an origin that is no front's is refused. Browsers always send an origin; who sends none is no
+/// page, and proves itself by its certificate like everybody.
+pub async fn upgrade(State(hub): State<Arc<Hub>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let known = origin.to_str().is_ok_and(|origin| hub.origins.iter().any(|known| known == origin));
+        if !known {
+            tracing::warn!("a page of an origin that is not in `origins` was refused");
+            return (StatusCode::FORBIDDEN, "this origin is not one of the fronts in the configuration\n")
+                .into_response();
+        }
+    }
+    let Ok(permit) = hub.free.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many connections: try again\n").into_response();
+    };
+    upgrade
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_message_size(MAX_CLIENT_MESSAGE)
+        .max_frame_size(MAX_CLIENT_MESSAGE)
+        .on_upgrade(move |socket| async move {
+            serve(hub, socket).await;
+            drop(permit);
+        })
+}
+
+async fn serve(hub: Arc<Hub>, socket: WebSocket) {
+    let (mut sink, mut stream) = socket.split();
+    let greeted = timeout(Duration::from_millis(HELLO_TIMEOUT_MS), greet(&hub, &mut sink, &mut stream)).await;
+    let refused = match greeted {
+        Ok(Ok(proven)) => {
+            meet(hub, sink, stream, proven).await;
+            return;
+        }
+        Ok(Err(refused)) => refused,
+        Err(_) => Some(problem::bad_message("no hello and proof within 10 s")),
+    };
+    if let Some(problem) = refused {
+        tracing::info!(code = ?problem.code, "a connection was refused");
+        let _ = write(&mut sink, &ToClient::Refusal(problem)).await;
+    }
+    let _ = timeout(WRITE, sink.close()).await;
+}
+
+/// The handshake. `Err(None)`: the connection went away by itself.
+async fn greet(hub: &Hub, sink: &mut Sink, stream: &mut Stream) -> Result<Box<Proven>, Option<Problem>> {
+    let mut handshake = Handshake::new(hub.trust.clone(), hub.nonce());
+    loop {
+        let text = match stream.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Binary(_))) => return Err(Some(problem::bad_message("text frames only"))),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(None),
+        };
+        match handshake.handle(hub.clock.now(), parse(&text).map_err(Some)?) {
+            Step::Send(message) => write(sink, &message).await.map_err(|()| None)?,
+            Step::Proven(proven) => return Ok(proven),
+            Step::Refuse(problem) => return Err(Some(problem)),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<ToServer, Problem> {
+    // the parser's own words may repeat what was sent: they stay here
+    serde_json::from_str(text).map_err(|_| problem::bad_message("not a message of this protocol"))
+}
+
+async fn write(sink: &mut Sink, message: &ToClient) -> Result<(), ()> {
+    let text = serde_json::to_string(message).map_err(|_| ())?;
+    timeout(WRITE, sink.send(Message::Text(text.into()))).await.map_err(|_| ())?.map_err(|_| ())
+}
+
+async fn meet(hub: Arc<Hub>, mut sink: Sink, stream: Stream, proven: Box<Proven>) {
+    let wanted = proven.room.clone();
+    let lookup = hub.clone();
+    let record = tokio::task::spawn_blocking(move || lookup.record(&wanted)).await.ok().flatten();
+    let Some(record) = record else {
+        let unknown = problem::problem(ProblemCode::NotAMember, "no such room, or you are not a member of it");
+        tracing::info!(firm = %proven.identity.participant.firm, code = ?unknown.code, "a connection was refused");
+        let _ = write(&mut sink, &ToClient::Refusal(unknown)).await;
+        let _ = timeout(WRITE, sink.close()).await;
+        return;
+    };
+    let conn = hub.number();
+    let (queue, outbound) = mpsc::channel(CONNECTION_QUEUE);
+    hub.connections.insert(conn, queue);
+    let room = hub.room(&record.room);
+    let writer = tokio::spawn(write_all(sink, outbound));
+    let joined = room.send(Input::Join { conn, proven, room: Arc::new(record) }).await;
+    if joined.is_ok() {
+        read_all(&hub, conn, stream, &room).await;
+        let _ = room.send(Input::Closed { conn }).await;
+    }
+    hub.connections.remove(&conn);
+    let _ = writer.await;
+}
+
+/// Reads until the client is gone, silent, or its writer ended.
+async fn read_all(hub: &Hub, conn: ConnId, mut stream: Stream, room: &mpsc::Sender<Input>) {
+    loop {
+        let next = timeout(DEAD, stream.next()).await;
+        if !hub.connections.contains_key(&conn) {
+            return;
+        }
+        let input = match next {
+            Ok(Some(Ok(Message::Text(text)))) => match parse(&text) {
+                Ok(message) => Input::Message { conn, message: Box::new(message) },
+                Err(problem) => {
+                    refuse(hub, conn, problem);
+                    return;
+                }
+            },
+            Ok(Some(Ok(Message::Pong(_) | Message::Ping(_)))) => Input::Alive { conn },
+            Ok(Some(Ok(Message::Binary(_)))) => {
+                refuse(hub, conn, problem::bad_message("text frames only"));
+                return;
+            }
+            Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return,
+        };
+        if room.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn refuse(hub: &Hub, conn: ConnId, problem: Problem) {
+    let Some((_, queue)) = hub.connections.remove(&conn) else { return };
+    if let Ok(text) = serde_json::to_string(&ToClient::Refusal(problem)) {
+        let _ = queue.try_send(Outbound::Text(text.into()));
+    }
+    let _ = queue.try_send(Outbound::Close);
+}
+
+/// Writes until told to close, or until the queue is dropped.
+async fn write_all(mut sink: Sink, mut outbound: mpsc::Receiver<Outbound>) {
+    let mut pings = interval(PING);
+    pings.tick().await;
+    loop {
+        let message = tokio::select! {
+            biased;
+            next = outbound.recv() => match next {
+                Some(Outbound::Text(text)) => Message::Text(text),
+                Some(Outbound::Close) | None => break,
+            },
+            _ = pings.tick() => Message::Ping(axum::body::Bytes::new()),
+        };
+        if !matches!(timeout(WRITE, sink.send(message)).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+    let _ = timeout(WRITE, sink.close()).await;
+}
