@@ -1,0 +1,11 @@
+//! The real binary on real SoftHSM tokens: ceremony, certificates and their refusals, statements, openings, and what happens
+//! when PIN, token or ledger are not as they should be.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod certify;
+mod faults;
+mod house;
+mod idp;
+mod keys;
+mod opening;
