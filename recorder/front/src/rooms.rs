@@ -39,7 +39,7 @@ impl Rooms {
     /// # Errors
     /// [`ConfigError`] naming file and key.
     pub fn read(file: &Path, config: &Config, trust: &TrustMap) -> Result<Self, ConfigError> {
-        let rules = rules(file, config, trust)?;
+        let stated = statements(file, config, trust)?;
         let Some(seed) = &config.rooms else { return Ok(Self { rooms: Vec::new() }) };
         let listed: Vec<Room> = serde_json::from_slice(&read(file, "rooms", seed)?).map_err(|e| ConfigError::Value {
             file: file.to_owned(),
@@ -49,10 +49,16 @@ impl Rooms {
         let rooms = listed
             .into_iter()
             .map(|room| {
-                let rule = rules.get(&room.room).map_or("off", |rule| rule_word(*rule));
-                let own = room.members.into_iter().filter(|member| member.firm == config.firm).map(|member| member.user);
-                let summary = RoomSummary { room: room.room, title: room.title, audio_video: rule.to_owned() };
-                (summary, own.collect())
+                let about = stated.iter().filter(|((of, _), _)| *of == room.room);
+                let own = stated.get(&(room.room.clone(), config.firm.clone()));
+                let summary = RoomSummary {
+                    audio_video: rule_word(own.map_or(Rule::Off, |own| own.rule)).to_owned(),
+                    statements: about.map(|(_, stated)| stated.signed.as_slice().into()).collect(),
+                    room: room.room,
+                    title: room.title,
+                };
+                let members = room.members.into_iter().filter(|member| member.firm == config.firm).map(|member| member.user);
+                (summary, members.collect())
             })
             .collect();
         Ok(Self { rooms })
@@ -73,8 +79,15 @@ fn rule_word(rule: Rule) -> &'static str {
     }
 }
 
-/// This firm's rule per room; of several statements the one with the highest serial.
-fn rules(file: &Path, config: &Config, trust: &TrustMap) -> Result<BTreeMap<RoomId, Rule>, ConfigError> {
+/// A statement that verified.
+struct Stated {
+    serial: u64,
+    rule: Rule,
+    signed: Vec<u8>,
+}
+
+/// Verified statements by room and firm; of several the one with the highest serial.
+fn statements(file: &Path, config: &Config, trust: &TrustMap) -> Result<BTreeMap<(RoomId, FirmId), Stated>, ConfigError> {
     let Some(folder) = &config.statements else { return Ok(BTreeMap::new()) };
     let unreadable = |e: std::io::Error| ConfigError::Unreadable {
         file: file.to_owned(),
@@ -82,7 +95,7 @@ fn rules(file: &Path, config: &Config, trust: &TrustMap) -> Result<BTreeMap<Room
         path: folder.clone(),
         cause: e.to_string(),
     };
-    let mut newest: BTreeMap<RoomId, (u64, Rule)> = BTreeMap::new();
+    let mut newest: BTreeMap<(RoomId, FirmId), Stated> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let small = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_STATEMENT);
@@ -91,15 +104,14 @@ fn rules(file: &Path, config: &Config, trust: &TrustMap) -> Result<BTreeMap<Room
         }
         let signed = std::fs::read(entry.path()).map_err(unreadable)?;
         match judge_statement(trust, &signed) {
-            Ok(statement) if statement.firm == config.firm => {
-                let known = newest.entry(statement.room).or_insert((0, statement.audio_video));
-                if statement.serial >= known.0 {
-                    *known = (statement.serial, statement.audio_video);
+            Ok(statement) => {
+                let at = (statement.room, statement.firm);
+                if newest.get(&at).is_none_or(|known| known.serial < statement.serial) {
+                    newest.insert(at, Stated { serial: statement.serial, rule: statement.audio_video, signed });
                 }
             }
-            Ok(_) => {}
             Err(e) => tracing::warn!(file = %entry.path().display(), "left out: {e}"),
         }
     }
-    Ok(newest.into_iter().map(|(room, (_, rule))| (room, rule)).collect())
+    Ok(newest)
 }

@@ -122,6 +122,9 @@ pub struct RoomSummary {
     pub title: String,
     /// This firm's rule in words: `must`, `should`, `off`, `forbidden`.
     pub audio_video: String,
+    /// Signed statements of all firms about this room: the page judges them and shows the notices before joining.
+    #[serde(default)]
+    pub statements: Vec<B64>,
 }
 
 /// `GET /api/meetings`: a row of the archive.

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::http::range::{Wanted, wanted};
 use crate::problem::ApiProblem;
 use crate::replay::grants::{Move, NewGrant, OpenGrant, cookie_name};
-use crate::replay::keys::ArchiveKeys;
+use crate::replay::keys::{ArchiveKeys, MeetingKeys};
 use crate::replay::lanes::{LaneFile, build};
 use crate::replay::opening::{self, Interval, OpeningError};
 use crate::review::meetings::Verified;
@@ -20,9 +20,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::message::custody::{Answer, Ask};
 use domain::message::front::{LaneEvent, Opened};
-use domain::{B64, UnixMillis};
+use domain::UnixMillis;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Bytes handed to the connection at once: between two pieces the grant is looked at again.
 const PIECE: usize = 128 * 1024;
@@ -45,11 +44,11 @@ pub async fn open(State(app): State<Arc<App>>, Path(id): Path<String>, headers: 
     if !app.grants.has_place(&id, now) {
         return Err(ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."));
     }
-    append(&app, &session.participant, "open", &meeting.manifest.meeting, format!("case {}; request {id}", stored.request.case)).await?;
-    let key = meeting_key(&app, &meeting, &stored.signed, &approval).await?;
+    // custody writes its own entry before it opens anything
+    let keys = meeting_keys(&app, &meeting, &stored.signed, &approval).await?;
     let interval = Interval { from_ms: stored.request.from_ms, to_ms: stored.request.to_ms };
     let inner = meeting.clone();
-    let (lanes, events) = blocking(move || decrypt(&inner, interval, &key)).await?.map_err(|e| opening_problem(&e))?;
+    let (lanes, events) = blocking(move || decrypt(&inner, interval, &keys)).await?.map_err(|e| opening_problem(&e))?;
     let new = NewGrant {
         request: id,
         case: stored.request.case.clone(),
@@ -66,17 +65,17 @@ pub async fn open(State(app): State<Arc<App>>, Path(id): Path<String>, headers: 
     Ok(opened(&app, &open))
 }
 
-async fn meeting_key(app: &App, meeting: &Verified, request: &[u8], approval: &[u8]) -> Result<Zeroizing<Vec<u8>>, ApiProblem> {
+async fn meeting_keys(app: &App, meeting: &Verified, request: &[u8], approval: &[u8]) -> Result<MeetingKeys, ApiProblem> {
     let ask = Ask::OpenMeetingKey { manifest: meeting.signed.as_slice().into(), request: request.into(), approval: approval.into() };
     match app.archive.ask(ask).await {
-        Ok(Answer::Key { key: B64(bytes) }) => Ok(Zeroizing::new(bytes)),
-        Ok(_) => Err(ApiProblem::internal("Custody answered something else than a key.")),
+        Ok(Answer::MeetingKeys { keys }) => Ok(MeetingKeys::take(keys)),
+        Ok(_) => Err(ApiProblem::internal("Custody answered something else than keys.")),
         Err(e) => Err(custody_problem(&e)),
     }
 }
 
-fn decrypt(meeting: &Verified, interval: Interval, key: &[u8]) -> Result<(Vec<LaneFile>, Vec<LaneEvent>), OpeningError> {
-    let mut keys = ArchiveKeys::open(meeting, key)?;
+fn decrypt(meeting: &Verified, interval: Interval, keys: &MeetingKeys) -> Result<(Vec<LaneFile>, Vec<LaneEvent>), OpeningError> {
+    let mut keys = ArchiveKeys::open(meeting, keys)?;
     let opened = opening::open(meeting, interval, &mut keys)?;
     Ok(build(opened, &meeting.manifest))
 }

@@ -6,14 +6,28 @@ use crate::review::meetings::Verified;
 use domain::{Codec, Epoch};
 use e2ee::escrow::{MeetingKey, Place, SealedBaseKey};
 use e2ee::sframe::Opener;
+use domain::message::custody::IncarnationKey;
 use evidence::archive::{EpochKey, Media, names};
 use std::collections::HashMap;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes of a meeting key.
-const KEY: usize = 32;
 /// Largest `keys/epochs.cbor`: 100,000 epochs.
 const MAX_EPOCH_KEYS: u64 = 32 << 20;
+
+/// What custody opened: one meeting key per recorder incarnation. Wiped when dropped.
+pub struct MeetingKeys(HashMap<u64, MeetingKey>);
+
+impl MeetingKeys {
+    /// Takes custody's answer and wipes it.
+    pub fn take(keys: Vec<IncarnationKey>) -> Self {
+        let one = |mut key: IncarnationKey| {
+            let taken = MeetingKey::from_bytes(&key.key.0);
+            key.key.0.zeroize();
+            taken.map(|taken| (key.incarnation, taken))
+        };
+        Self(keys.into_iter().filter_map(one).collect())
+    }
+}
 
 /// Openers of every epoch whose base key the archive holds.
 pub struct ArchiveKeys {
@@ -22,12 +36,11 @@ pub struct ArchiveKeys {
 }
 
 impl ArchiveKeys {
-    /// Opens the base keys of a meeting. `keys` holds what custody opened: 32 bytes for each recorder incarnation, in
-    /// the order of the manifest.
+    /// Opens the base keys of a meeting.
     ///
     /// # Errors
     /// The file of sealed base keys is not the signed one, or none of it opens.
-    pub fn open(meeting: &Verified, keys: &[u8]) -> Result<Self, OpeningError> {
+    pub fn open(meeting: &Verified, keys: &MeetingKeys) -> Result<Self, OpeningError> {
         let manifest = &meeting.manifest;
         let path = meeting.folder.join(names::EPOCH_KEYS);
         let unreadable = |cause: String| OpeningError::Unreadable { path: names::EPOCH_KEYS.to_owned(), cause };
@@ -40,9 +53,6 @@ impl ArchiveKeys {
             let problem = "its hash differs".to_owned();
             return Err(OpeningError::Damaged { path: names::EPOCH_KEYS.to_owned(), problem });
         }
-        let incarnations = manifest.sealed_keys.iter().map(|sealed| sealed.incarnation);
-        let by_incarnation: HashMap<u64, MeetingKey> =
-            incarnations.zip(keys.chunks_exact(KEY)).filter_map(|(n, key)| Some((n, MeetingKey::from_bytes(key)?))).collect();
         let mut epochs = HashMap::new();
         for item in EpochKey::read_all(&bytes).0 {
             let place = Place {
@@ -52,7 +62,7 @@ impl ArchiveKeys {
                 epoch: item.epoch,
             };
             let sealed = SealedBaseKey { bytes: item.sealed.0 };
-            let base = by_incarnation.get(&item.incarnation).and_then(|key| sealed.open(key, &place).ok());
+            let base = keys.0.get(&item.incarnation).and_then(|key| sealed.open(key, &place).ok());
             if let Some(base) = base {
                 epochs.entry(item.epoch).or_insert_with(|| Opener::from_base_key(base, item.epoch));
             }
