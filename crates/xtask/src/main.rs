@@ -13,6 +13,7 @@ const HELP: &str = "usage: cargo xtask COMMAND
   demo                   set-up, build, then run two firms and an operator on this machine until Ctrl-C
     --port-base N        first of six ports (default 8440)
     --fresh              forget the meetings, keys and tokens of earlier runs
+    --no-build           start what was built last
     --headless-check     start, check that all is ready, stop
   check meeting          run the demo with two headless browsers for 20 s; one JSON line
   test                   set-up, then every check and test that fits in 40 minutes
@@ -48,7 +49,12 @@ fn dispatch() -> anyhow::Result<()> {
         }
         Some("demo") => {
             let base = args.value("--port-base")?.unwrap_or(demo::plan::PORT_BASE);
-            let wanted = demo::Wanted { base, fresh: args.flag("--fresh"), only_start: args.flag("--headless-check") };
+            let wanted = demo::Wanted {
+                base,
+                fresh: args.flag("--fresh"),
+                as_built: args.flag("--no-build"),
+                only_start: args.flag("--headless-check"),
+            };
             args.finish()?;
             demo::run(&place, &wanted)
         }

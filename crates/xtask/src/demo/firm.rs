@@ -100,7 +100,7 @@ pub fn trust(plan: &Plan, facts: &[Facts], order_key: &str) -> anyhow::Result<()
 pub fn people(plan: &Plan, firm: &Firm) -> anyhow::Result<()> {
     if !plan.firm(firm, "idp.pem").is_file() {
         let (key, jwks) = (text(&plan.firm(firm, "idp.pem")), text(&plan.firm(firm, "jwks.json")));
-        tool(plan, "strongroom-front", &["idp-key", "--key", &key, "--jwks", &jwks])?;
+        tool(plan, "strongroom-front", &["idp-key", "--out", &key, "--jwks", &jwks])?;
     }
     let users = plan.firm(firm, "users.json");
     if !users.is_file() {
@@ -113,7 +113,7 @@ pub fn people(plan: &Plan, firm: &Firm) -> anyhow::Result<()> {
             .collect();
         let file = plan.firm(firm, "people.json");
         files::write(&file, &serde_json::to_string_pretty(&clear)?)?;
-        tool(plan, "strongroom-front", &["hash-users", "--people", &text(&file), "--out", &text(&users)])?;
+        tool(plan, "strongroom-front", &["hash-users", "--in", &text(&file), "--out", &text(&users)])?;
         std::fs::remove_file(&file)?;
     }
     Ok(())

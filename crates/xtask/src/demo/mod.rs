@@ -25,6 +25,8 @@ pub struct Wanted {
     pub base: u16,
     /// Earlier state is thrown away.
     pub fresh: bool,
+    /// Neither set-up nor build: what was built last is started.
+    pub as_built: bool,
     /// Stop when all is ready.
     pub only_start: bool,
 }
@@ -34,9 +36,11 @@ pub fn run(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     if !(1_024..=65_000).contains(&wanted.base) {
         return Err(usage("--port-base wants a number from 1024 to 65000"));
     }
-    setup::all(place)?;
-    say::heading("build");
-    binaries::build(place)?;
+    if !wanted.as_built {
+        setup::all(place)?;
+        say::heading("build");
+        binaries::build(place)?;
+    }
     say::heading("demo");
     let plan = Plan::new(place, place.own("demo"), wanted.base);
     if wanted.fresh && plan.state.exists() {
