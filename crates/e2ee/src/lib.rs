@@ -4,10 +4,18 @@
 //! Native participants, recorder and browser run this same code, so a check cannot exist on one side only. Sans-IO: no
 //! socket, no clock. What can be judged without a secret is in `evidence`.
 //!
+//! - [`session`]: one participant in one meeting; the only thing most callers need.
 //! - [`sframe`]: frames sealed and opened; [`sframe::Opener`] alone is enough for a replay.
 //! - [`escrow`]: base keys sealed under a meeting key.
 
 pub mod code;
 pub mod escrow;
 pub mod leaf;
+#[cfg(feature = "mls")]
+mod mls;
+#[cfg(feature = "mls")]
+pub mod session;
 pub mod sframe;
+
+#[cfg(feature = "mls")]
+pub use session::{Event, Output, Session, SessionConfig};

@@ -10,6 +10,8 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "mls")]
+pub(crate) use open::Frame;
 pub use open::{OpenError, OpenKey, Opened, Opener};
 pub use seal::{SealKey, SealKeyError};
 
@@ -38,6 +40,7 @@ impl BaseKey {
         evidence::sha256(&bytes)
     }
     /// A second handle on the same key, for the holder of an epoch.
+    #[cfg(feature = "mls")]
     pub(crate) fn duplicate(&self) -> Self {
         Self(self.0.clone())
     }

@@ -72,9 +72,9 @@ impl SealKey {
         self.counter.next = next;
         self
     }
-    /// The codec it was made for.
-    pub fn codec(&self) -> Codec {
-        self.codec
+    /// From now on frames are of this codec. Key and counter stay: the codec is in the metadata of each frame.
+    pub fn set_codec(&mut self, codec: Codec) {
+        self.codec = codec;
     }
     /// Seals one frame into `out` (cleared first).
     pub fn seal(

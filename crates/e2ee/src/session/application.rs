@@ -1,0 +1,82 @@
+//! Application messages of the group (signed and encrypted by MLS): sender manifests today.
+
+use super::{Event, IncidentKind, MAX_AHEAD, Phase, Session};
+use domain::{B64, UnixMillis};
+use evidence::sender_manifest;
+use serde::{Deserialize, Serialize};
+
+/// What travels inside an MLS application message, CBOR.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(super) enum Message {
+    /// Which frames its sender has sealed.
+    Manifest {
+        /// COSE_Sign1 by the sender's leaf key.
+        signed: B64,
+    },
+}
+
+impl Session {
+    pub(super) fn encrypt(&mut self, message: &Message) -> Option<Vec<u8>> {
+        self.group.as_mut()?.encrypt(&evidence::cbor::encode(message)).ok()
+    }
+
+    pub(super) fn on_application(&mut self, now: UnixMillis, bytes: Vec<u8>) {
+        let Some(group) = &self.group else { return self.hold_message(bytes) };
+        let Some(epoch) = group.application_epoch(&bytes) else {
+            return self.incident(IncidentKind::BadApplication, None);
+        };
+        let current = group.epoch();
+        if epoch > current {
+            return self.hold_message(bytes);
+        }
+        if self.epochs.by_epoch(epoch).is_none() {
+            // crossed a resync or came too late: its epoch's secrets are gone here
+            return;
+        }
+        self.read(now, &bytes);
+    }
+
+    fn hold_message(&mut self, bytes: Vec<u8>) {
+        if matches!(self.phase, Phase::Greeting) {
+            return;
+        }
+        if self.ahead_messages.len() >= MAX_AHEAD {
+            self.ahead_messages.pop_front();
+        }
+        self.ahead_messages.push_back(bytes);
+    }
+
+    /// Tries held messages again in a new epoch.
+    pub(super) fn drain_messages(&mut self, now: UnixMillis) {
+        for bytes in std::mem::take(&mut self.ahead_messages) {
+            self.on_application(now, bytes);
+        }
+    }
+
+    fn read(&mut self, now: UnixMillis, bytes: &[u8]) {
+        let Some(group) = &mut self.group else { return };
+        let sender_epoch = group.application_epoch(bytes);
+        let Ok((leaf, data)) = group.decrypt(bytes, now.seconds()) else {
+            return self.incident(IncidentKind::BadApplication, None);
+        };
+        let state = sender_epoch.and_then(|epoch| self.epochs.by_epoch(epoch));
+        let Some(sender) = state.and_then(|state| state.members.get(&leaf)).cloned() else {
+            return self.incident(IncidentKind::BadApplication, None);
+        };
+        let from = sender.participant;
+        match evidence::cbor::decode(&data) {
+            Ok(Message::Manifest { signed }) => match sender_manifest::judge(&sender.public_key, &signed) {
+                Ok(manifest) if self.is_this_meeting(&manifest.meeting) => {
+                    self.tell(Event::Manifest { from, manifest: signed });
+                }
+                Ok(_) | Err(_) => self.incident(IncidentKind::BadManifest, Some(from)),
+            },
+            Err(_) => self.incident(IncidentKind::BadApplication, Some(from)),
+        }
+    }
+
+    pub(super) fn is_this_meeting(&self, meeting: &domain::MeetingId) -> bool {
+        self.meeting.as_ref().is_some_and(|ours| ours.terms.meeting == *meeting)
+    }
+}

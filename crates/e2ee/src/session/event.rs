@@ -1,0 +1,235 @@
+//! What a session says to its owner, and why it refuses. Everything here is public knowledge: no secret can be in it.
+
+use domain::message::client::{MeetingTerms, Problem, RosterEntry, ToClient, ToServer};
+use domain::message::custody::LeafRole;
+use domain::policy::Rule;
+use domain::{B64, Epoch, FirmId, LeafIndex, ParticipantId};
+use serde::Serialize;
+
+/// Polled from a session.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// Send this to signaling.
+    Send(ToServer),
+    /// Something happened.
+    Event(Event),
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", content = "data", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// In the meeting, not yet in its group. The terms were judged.
+    Admitted {
+        /// Who we are.
+        participant: ParticipantId,
+        /// What binds everybody.
+        terms: Box<MeetingTerms>,
+        /// Everybody connected.
+        roster: Vec<RosterEntry>,
+    },
+    /// A new epoch: who is in it and what to read to each other.
+    Epoch {
+        /// Which.
+        epoch: Epoch,
+        /// Members by leaf.
+        members: Vec<Member>,
+        /// The human code.
+        code: String,
+        /// Came in with it (all but us at the first).
+        added: Vec<ParticipantId>,
+        /// Gone with it.
+        removed: Vec<ParticipantId>,
+    },
+    /// May we send?
+    Sending(SendState),
+    /// State of each recording firm's copy.
+    Recorders(Vec<RecorderState>),
+    /// The session is over.
+    Removed {
+        /// Why.
+        problem: Problem,
+    },
+    /// A sender manifest that verified under its sender's leaf.
+    Manifest {
+        /// Whose.
+        from: ParticipantId,
+        /// COSE_Sign1.
+        manifest: B64,
+    },
+    /// Someone misbehaved, or something is wrong with the path: counted, shown, logged without names.
+    Incident {
+        /// What.
+        kind: IncidentKind,
+        /// Who, where it is known.
+        participant: Option<ParticipantId>,
+    },
+    /// A message of signaling that is not the session's business.
+    Passed(ToClient),
+}
+
+/// A member of the group. All of it is from its certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// Leaf in this epoch.
+    pub leaf: LeafIndex,
+    /// Who.
+    pub participant: ParticipantId,
+    /// Display name.
+    pub name: String,
+    /// What it is.
+    pub role: LeafRole,
+    /// Whose.
+    pub firm: FirmId,
+}
+
+/// May this participant send?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum SendState {
+    /// Yes.
+    Allowed,
+    /// No: frames are dropped.
+    Stopped {
+        /// Why.
+        why: StopReason,
+        /// The firm whose rule it is.
+        firm: Option<FirmId>,
+    },
+}
+
+/// Why nothing may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// No epoch to send in.
+    NoGroup,
+    /// Our firm must record and its recorder has not acknowledged the epoch.
+    Receipt,
+    /// Our firm must record and its recorder is silent or cannot write.
+    Beacon,
+    /// Somebody is ordered out and no commit has done it for 800 ms.
+    Removal,
+    /// We are ordered out, or were removed.
+    Removed,
+    /// Recorders never send.
+    NotASender,
+    /// This epoch's counters may have been used before a restart: the next epoch is safe.
+    Restored,
+}
+
+impl StopReason {
+    /// Stable text.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoGroup => "no-group",
+            Self::Receipt => "receipt",
+            Self::Beacon => "beacon",
+            Self::Removal => "removal",
+            Self::Removed => "removed",
+            Self::NotASender => "not-a-sender",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// One firm's copy, as its beacons tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecorderState {
+    /// Whose copy.
+    pub firm: FirmId,
+    /// The recorder last heard of.
+    pub participant: Option<ParticipantId>,
+    /// Its state.
+    pub state: CopyState,
+    /// The firm's rule.
+    pub rule: Rule,
+}
+
+/// State of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyState {
+    /// Acknowledged and alive.
+    Recording,
+    /// No beacon for 1.5 s.
+    Late,
+    /// None in the group, or silent for the grace time.
+    Missing,
+}
+
+/// Kinds of incidents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum IncidentKind {
+    /// A message out of its place or form.
+    BadMessage,
+    /// Terms that do not judge well, or name another room or participant.
+    BadTerms,
+    /// Signaling's clock and ours are more than a minute apart.
+    ClockSkew,
+    /// A commit we cannot process.
+    BadCommit,
+    /// A Welcome we cannot join by.
+    BadWelcome,
+    /// A GroupInfo we cannot resync from.
+    BadGroupInfo,
+    /// An order that is not the delivery service's, or not about this meeting.
+    BadOrder,
+    /// An order against a recorder: refused.
+    OrderAgainstRecorder,
+    /// Asked to remove someone without an order: refused.
+    UnorderedRemoval,
+    /// A joiner whose KeyPackage is not its own: not added.
+    BadJoiner,
+    /// A receipt or beacon that does not judge well.
+    BadReceipt,
+    /// A recorder acknowledged another group state than ours: the meeting may be forked.
+    Fork,
+    /// An application message that does not decrypt or read.
+    BadApplication,
+    /// A sender manifest that is not its sender's.
+    BadManifest,
+    /// Our own group state failed: resync.
+    GroupLost,
+}
+
+/// Why a session could not be made. The caller's fault, or its certificate's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The chain is not exactly one certificate.
+    #[error("the chain must be the leaf certificate alone")]
+    Chain,
+    /// Our certificate is refused.
+    #[error("our certificate is refused: {0}")]
+    Certificate(#[from] evidence::identity::IdentityError),
+    /// The certificate is of another key.
+    #[error("the certificate is not of this key")]
+    OtherKey,
+    /// An officer's or administrator's certificate.
+    #[error("this certificate is not for meetings")]
+    NotForMeetings,
+    /// The checkpoint does not read or does not fit.
+    #[error("the checkpoint does not fit this session")]
+    Checkpoint,
+}
+
+/// Why a frame was not sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// Sending is stopped: drop the frame.
+    #[error("stopped:{}", .0.code())]
+    Stopped(StopReason),
+    /// The slot was never added with `add_source`.
+    #[error("unknown-source")]
+    UnknownSource,
+    /// The frame itself.
+    #[error("{}", match .0 { crate::sframe::SealKeyError::Empty => "empty", crate::sframe::SealKeyError::TooLong => "too-long", _ => "exhausted" })]
+    Frame(crate::sframe::SealKeyError),
+}
