@@ -1,0 +1,49 @@
+// Starts a browser for a drive: Chromium by CDP or Firefox by WebDriver BiDi, headless, with no other switch than what
+// automation needs. Every further switch has a reason that goes into the output.
+
+import { existsSync } from "node:fs";
+import puppeteer from "puppeteer-core";
+
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const FIREFOX = ["/usr/bin/firefox-esr", "/usr/bin/firefox"];
+
+function first(candidates, what) {
+  const found = candidates.find((path) => existsSync(path));
+  if (found === undefined) throw new Error(`no ${what} found; install it or name it with --${what}-path`);
+  return found;
+}
+
+/** Switches beyond `--headless`, each with its reason. */
+function switches(extra) {
+  const given = extra.map((name) => ({ name, why: "asked for on the command line" }));
+  if (process.getuid?.() === 0 && !extra.includes("--no-sandbox")) {
+    given.push({ name: "--no-sandbox", why: "runs as root, where Chromium has no sandbox" });
+  }
+  return given;
+}
+
+/** `options`: { kind: "chromium" | "firefox", path?, args?: string[], headed?: boolean }. Answers { browser, switches }. */
+export async function launch(options = {}) {
+  const kind = options.kind ?? "chromium";
+  const extra = options.args ?? [];
+  if (kind === "firefox") {
+    const browser = await puppeteer.launch({
+      browser: "firefox",
+      executablePath: options.path ?? first(FIREFOX, "firefox"),
+      headless: options.headed !== true,
+      args: extra,
+      extraPrefsFirefox: { "media.autoplay.default": 0, ...(options.prefs ?? {}) },
+    });
+    return { browser, switches: [{ name: "media.autoplay.default=0", why: "no person is there to click for sound" }] };
+  }
+  const used = switches(extra);
+  const browser = await puppeteer.launch({
+    browser: "chrome",
+    executablePath: options.path ?? first(CHROMIUM, "chromium"),
+    headless: options.headed !== true,
+    args: used.map(({ name }) => name),
+    // puppeteer's own long list of switches would make another browser of it
+    ignoreDefaultArgs: ["--disable-features=Translate,AcceptCHFrame,MediaRouter,OptimizationHints,RenderDocument,ProcessPerSiteUpToMainFrameThreshold,IsolateSandboxedIframes"],
+  });
+  return { browser, switches: used };
+}

@@ -1,0 +1,91 @@
+// Two people of two firms hold a meeting: anna at firm a, ben at firm b, test picture and tone. Prints one JSON line.
+//
+//   node drive/meeting.mjs --a http://bank-a.localhost:8441 --b http://bank-b.localhost:8442 --seconds 20 --json
+//
+// Exit 0 when both see the other's picture and hear the other's tone and nothing was rejected; else 1.
+
+import { readArguments } from "./arguments.mjs";
+import { launch } from "./browser.mjs";
+import { Person } from "./person.mjs";
+
+const USAGE = {
+  a: "http://bank-a.localhost:8441", b: "http://bank-b.localhost:8442", "user-a": "anna", "user-b": "ben", room: "deal-room",
+  seconds: 20, json: false, "browser-a": "chromium", "browser-b": "chromium", "chromium-path": "", "firefox-path": "",
+  "browser-arg": [], shots: "", hold: false,
+};
+/** How far a recognised tone may be from the sent one, Hz: three bins of the analyser. */
+const TONE_TOLERANCE_HZ = 5;
+const TONES = { anna: 440, ben: 659 };
+
+function pathFor(options, kind) {
+  const path = options[`${kind}-path`];
+  return path === "" ? {} : { path };
+}
+
+async function start(options, side) {
+  const kind = options[`browser-${side}`];
+  const { browser, switches } = await launch({ kind, ...pathFor(options, kind), args: kind === "chromium" ? options["browser-arg"] : [] });
+  const person = new Person(browser, { url: options[side], user: options[`user-${side}`], room: options.room });
+  return { browser, switches, person, kind };
+}
+
+async function report({ person, kind }, other) {
+  const [stats, tone] = [await person.stats(), await person.tone()];
+  const picture = await person.picture();
+  const recorders = await person.recorders().catch(() => []);
+  return {
+    user: person.who.user, browser: kind,
+    frames_decoded: stats?.frames_decoded ?? 0, frames_opened: stats?.frames_opened ?? 0, frames_sealed: stats?.frames_sealed ?? 0,
+    frames_rejected: stats?.frames_rejected ?? 0, frames_duplicate: stats?.frames_duplicate ?? 0,
+    first_frame_ms: stats?.first_frame_ms ?? null, srtp: stats?.srtp ?? null, tone_hz: tone, tone_wanted_hz: TONES[other] ?? null,
+    picture_ok: picture.ok, picture, lock: await person.lock(), sending: stats?.sending ?? null,
+    recorders_recording: recorders.filter((row) => row.state === "recording").length,
+  };
+}
+
+function good(participant) {
+  const toneRight = participant.tone_wanted_hz === null ? participant.tone_hz !== null
+    : participant.tone_hz !== null && Math.abs(participant.tone_hz - participant.tone_wanted_hz) <= TONE_TOLERANCE_HZ;
+  return participant.picture_ok && toneRight && participant.frames_decoded > 0 && participant.frames_rejected === 0;
+}
+
+async function main() {
+  const options = readArguments(process.argv.slice(2), USAGE);
+  const sides = [];
+  let failed = null;
+  try {
+    for (const side of ["a", "b"]) {
+      const started = await start(options, side);
+      sides.push(started);
+      await started.person.open();
+      await started.person.login();
+      await started.person.join();
+    }
+    for (const { person } of sides) await person.unmute();
+    await Promise.all(sides.map(({ person }) => person.until((stats) => stats.frames_decoded > 0)));
+    await new Promise((done) => setTimeout(done, options.seconds * 1000));
+    const users = [options["user-a"], options["user-b"]];
+    const participants = [];
+    for (const [at, side] of sides.entries()) participants.push(await report(side, users[1 - at]));
+    const codes = await Promise.all(sides.map(({ person }) => person.code().catch(() => null)));
+    if (options.shots !== "") {
+      for (const { person } of sides) await person.screenshot(`${options.shots}/meeting-${person.who.user}.png`);
+    }
+    const switches = [...new Map(sides.flatMap((side) => side.switches).map((one) => [one.name, one])).values()];
+    const ok = participants.every(good) && codes[0] !== null && codes[0] === codes[1];
+    const result = { ok, same_code: codes[0] === codes[1], switches, participants };
+    console.log(options.json ? JSON.stringify(result) : JSON.stringify(result, null, 2));
+    process.exitCode = ok ? 0 : 1;
+    if (options.hold) await new Promise(() => undefined);
+  } catch (error) {
+    failed = error;
+  }
+  if (failed !== null) {
+    console.error(failed.message);
+    for (const { person } of sides) console.error(`--- ${person.who.user}\n${await person.seen()}`);
+    process.exitCode = 1;
+  }
+  await Promise.all(sides.map(({ browser }) => browser.close().catch(() => undefined)));
+}
+
+await main();

@@ -1,0 +1,104 @@
+// Recognises the test picture and the test tone of another participant by their content: pixels of the remote video
+// through a canvas, the spectrum of the remote sound through an analyser. Geometry as in src/media/pattern.ts.
+
+/** Squares of the counter row, its calibration and the bars; `test/pattern.test.mjs` holds it to the page's own. */
+export const PATTERN = {
+  width: 640, height: 360, cells: 20, cell: 32, rowTop: 296, rate: 20, flashEvery: 40, flashFor: 4,
+  flash: { x: 528, y: 176, width: 80, height: 64 },
+  bars: [[191, 191, 191], [191, 191, 0], [0, 191, 191], [0, 191, 0], [191, 0, 191], [191, 0, 0], [0, 0, 191], [32, 32, 32]],
+};
+
+/** Runs in the page: reads one video element `times` times. */
+async function look(pattern, selector, times, everyMs) {
+  const videos = [...document.querySelectorAll(selector)].filter((video) => video.videoWidth > 0);
+  const video = videos[0];
+  if (video === undefined) return null;
+  const canvas = document.createElement("canvas");
+  canvas.width = pattern.width;
+  canvas.height = pattern.height;
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const mean = (x, y, width, height) => {
+    const { data } = pen.getImageData(x, y, width, height);
+    const sum = [0, 0, 0];
+    for (let at = 0; at < data.length; at += 4) for (let part = 0; part < 3; part += 1) sum[part] += data[at + part];
+    return sum.map((value) => value / (data.length / 4));
+  };
+  const grey = (colour) => (colour[0] + colour[1] + colour[2]) / 3;
+  const samples = [];
+  for (let time = 0; time < times; time += 1) {
+    pen.drawImage(video, 0, 0, pattern.width, pattern.height);
+    const inset = pattern.cell / 4;
+    const levels = Array.from({ length: pattern.cells }, (_, at) =>
+      grey(mean(at * pattern.cell + inset, pattern.rowTop + inset, pattern.cell - 2 * inset, pattern.cell - 2 * inset)));
+    const middle = (levels[0] + levels[1]) / 2;
+    const bits = levels.map((level) => level > middle);
+    let counter = 0;
+    for (const bit of bits.slice(2, 18)) counter = counter * 2 + (bit ? 1 : 0);
+    const parity = (first) => bits.slice(2, 18).filter((bit, at) => bit && at % 2 === first).length % 2 === 1;
+    const readable = levels[0] - levels[1] > 80 && bits[18] === parity(0) && bits[19] === parity(1);
+    const barWidth = pattern.width / pattern.bars.length;
+    const worst = Math.max(...pattern.bars.map((want, at) => {
+      const got = mean(at * barWidth + barWidth / 4, 40, barWidth / 2, 60);
+      return Math.max(...want.map((part, index) => Math.abs(part - got[index])));
+    }));
+    const { flash } = pattern;
+    const lit = grey(mean(flash.x + 8, flash.y + 8, flash.width - 16, flash.height - 16)) > 128;
+    samples.push({ at: performance.now(), counter: readable ? counter : null, worst, lit, width: video.videoWidth, height: video.videoHeight });
+    await new Promise((done) => setTimeout(done, everyMs));
+  }
+  return samples;
+}
+
+/** Judges the samples of one video. */
+export function judgePicture(samples) {
+  if (samples === null) return { ok: false, why: "no remote video with a picture" };
+  const read = samples.filter((sample) => sample.counter !== null);
+  const worst = Math.max(...samples.map((sample) => sample.worst));
+  const steps = read.slice(1).map((sample, at) => (sample.counter - read[at].counter) & 0xffff);
+  const moved = read.length > 1 ? (read[read.length - 1].counter - read[0].counter) & 0xffff : 0;
+  const seconds = read.length > 1 ? (read[read.length - 1].at - read[0].at) / 1000 : 0;
+  const forward = steps.every((step) => step < 0x8000);
+  const rate = seconds > 0 ? moved / seconds : 0;
+  const why = read.length * 2 < samples.length ? "the counter row is not readable"
+    : worst > 60 ? `a bar is off by ${Math.round(worst)}`
+    : !forward ? "the counter runs backwards"
+    : moved === 0 ? "the picture stands still" : null;
+  return {
+    ok: why === null, why, counters_read: read.length, samples: samples.length, counter_rate: Math.round(rate * 10) / 10,
+    worst_colour: Math.round(worst), width: samples[0]?.width ?? 0, height: samples[0]?.height ?? 0,
+  };
+}
+
+export async function readPicture(page, { participant = null, times = 12, everyMs = 120 } = {}) {
+  const selector = participant === null ? '[data-testid="remote-video"]' : `[data-testid="remote-video"][data-participant="${participant}"]`;
+  return judgePicture(await page.evaluate(look, PATTERN, selector, times, everyMs));
+}
+
+/** Runs in the page: the strongest frequency of one remote sound. */
+async function listen(selector, listenMs) {
+  const audio = [...document.querySelectorAll(selector)].find((element) => element.srcObject !== null);
+  if (audio === undefined) return null;
+  const context = new AudioContext({ sampleRate: 48000 });
+  await context.resume();
+  const source = new MediaStreamAudioSourceNode(context, { mediaStream: audio.srcObject });
+  const analyser = new AnalyserNode(context, { fftSize: 32768, smoothingTimeConstant: 0 });
+  source.connect(analyser);
+  await new Promise((done) => setTimeout(done, listenMs));
+  const spectrum = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(spectrum);
+  await context.close();
+  let peak = 0;
+  spectrum.forEach((level, at) => {
+    if (level > spectrum[peak]) peak = at;
+  });
+  const sorted = [...spectrum].sort((one, two) => one - two);
+  return { hz: (peak * 48000) / 32768, level_db: spectrum[peak], floor_db: sorted[Math.floor(sorted.length / 2)] };
+}
+
+/** Frequency of the other's tone in Hz, or null if there is only noise or silence. */
+export async function readTone(page, { participant = null, listenMs = 1200 } = {}) {
+  const selector = participant === null ? '[data-testid="remote-audio"]' : `[data-testid="remote-audio"][data-participant="${participant}"]`;
+  const heard = await page.evaluate(listen, selector, listenMs);
+  if (heard === null || !Number.isFinite(heard.level_db) || heard.level_db < -80 || heard.level_db - heard.floor_db < 20) return null;
+  return Math.round(heard.hz);
+}

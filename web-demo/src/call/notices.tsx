@@ -1,0 +1,54 @@
+// Who records and how long, in words, from the statements each firm signed (judged in the worker). Says nothing that
+// no statement says.
+
+import { t } from "../i18n";
+import type { Statement } from "../wire/client";
+import type { PageConfig } from "../wire/front";
+import { firmName } from "./problems";
+
+const TIERS = { "audio": "tierAudio", "p360": "tierP360", "full": "tierFull", "screen-only": "tierScreen" } as const;
+
+export function noticeOf(config: PageConfig, statement: Statement): string {
+  const firm = firmName(config, statement.firm);
+  const years = statement.retention_years;
+  switch (statement.audio_video) {
+    case "must":
+      return statement.tier === "full" ? t("noticeMust", { firm, years })
+        : t("noticeMustTier", { firm, years, tier: t(TIERS[statement.tier]) });
+    case "should":
+      return t("noticeShould", { firm, years });
+    case "forbidden":
+      return t("noticeForbidden", { firm });
+    case "off":
+      return t("noticeOff", { firm });
+  }
+}
+
+export function Notices({ config, statements, rule }: { config: PageConfig; statements: Statement[] | null; rule: string }) {
+  const own = { must: "ruleMust", should: "ruleShould", forbidden: "ruleForbidden", off: "ruleOff" } as const;
+  return (
+    <section class="notices" aria-labelledby="notices-title" data-testid="notices">
+      <h2 id="notices-title">{t("preNotices")}</h2>
+      {statements === null || statements.length === 0 ? (
+        <ul>
+          <li>{t(own[rule as keyof typeof own] ?? "ruleOff", { firm: config.firm_name })}</li>
+          <li class="small">{t("noticeLater")}</li>
+        </ul>
+      ) : (
+        <ul>
+          {statements.map((statement) => (
+            <li key={statement.firm}>
+              {noticeOf(config, statement)}
+              {statement.audio_video === "must" && (
+                <span class="small"> {t("noticeGrace", {
+                  firm: firmName(config, statement.firm), seconds: statement.recorder_grace_ms / 1000,
+                })}</span>
+              )}
+            </li>
+          ))}
+          <li class="small">{t("noticeSigned")}</li>
+        </ul>
+      )}
+    </section>
+  );
+}

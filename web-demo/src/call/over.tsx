@@ -1,0 +1,70 @@
+// After a call: a receipt of who was there and who keeps what; or in plain words why one is out and what to do.
+
+import { clockTime, dateTime, t } from "../i18n";
+import { Frame } from "../ui/frame";
+import { Icon } from "../ui/icons";
+import type { LoginSession, PageConfig } from "../wire/front";
+import { noticeOf } from "./notices";
+import { firmName, problemText } from "./problems";
+import type { CallState, Over } from "./state";
+import { FirmBadge } from "./tile";
+
+const TITLES = { left: "overLeft", removed: "overRemoved", refused: "overRefused", dead: "overDead" } as const;
+
+function why(config: PageConfig, over: Over): string | null {
+  if (over.why === "left") return null;
+  if (over.why === "dead") return t("pDead");
+  return problemText(config, over.problem);
+}
+
+function Receipt({ config, state }: { config: PageConfig; state: CallState }) {
+  const { terms } = state;
+  if (terms === null) return null;
+  const people = Object.values(state.seen).filter((seen) => !seen.recorder);
+  const kept = state.statements.filter((statement) => statement.audio_video === "must" || statement.audio_video === "should");
+  return (
+    <section class="card receipt" aria-labelledby="receipt" data-testid="receipt">
+      <h2 id="receipt">{t("receiptTitle")}</h2>
+      <p><strong>{terms.title}</strong>, {dateTime(terms.started_at)}</p>
+      <p class="small mono">{t("receiptMeeting", { id: terms.meeting })}</p>
+      <h3>{t("receiptWho")}</h3>
+      <ul class="rows">
+        {people.map((seen) => (
+          <li key={seen.participant} class="person">
+            <span class="person-name">{seen.name}{seen.participant === state.me ? ` (${t("you")})` : ""}</span>
+            <span class="small">{t("receiptFor", { from: clockTime(seen.from), to: clockTime(seen.to ?? Date.now()) })}</span>
+            <FirmBadge firm={seen.firm} name={firmName(config, seen.firm)} />
+          </li>
+        ))}
+      </ul>
+      <h3>{t("receiptKept")}</h3>
+      {kept.length === 0 ? <p>{t("receiptNone")}</p> : (
+        <ul>{kept.map((statement) => <li key={statement.firm}>{noticeOf(config, statement)}</li>)}</ul>
+      )}
+    </section>
+  );
+}
+
+interface Props {
+  config: PageConfig; login: LoginSession; state: CallState; over: Over;
+  onRejoin: () => void; onRooms: () => void; onSignOut: () => void;
+}
+
+export function OverScreen({ config, login, state, over, onRejoin, onRooms, onSignOut }: Props) {
+  const text = why(config, over);
+  const code = "problem" in over ? over.problem.code : over.why;
+  return (
+    <Frame config={config} login={login} onSignOut={onSignOut}>
+      <div data-testid="over" data-why={over.why} data-code={code}>
+        <h1>{t(TITLES[over.why])}</h1>
+        {text !== null && <p class="error" role="alert"><Icon name="warn" size={18} /> {text}</p>}
+        <div class="row">
+          <button type="button" class="button primary" data-testid="rejoin"
+            onClick={() => { if (over.why === "dead") location.reload(); else onRejoin(); }}>{t("rejoin")}</button>
+          <button type="button" class="button" data-testid="to-rooms" onClick={onRooms}>{t("toRooms")}</button>
+        </div>
+        {over.why !== "refused" && <Receipt config={config} state={state} />}
+      </div>
+    </Frame>
+  );
+}

@@ -1,0 +1,105 @@
+// Who is here: people with firm and state, recorders as rows of their own, live from their beacons, and the code that
+// everybody compares.
+
+import { useState } from "preact/hooks";
+import { clockTime, listOf, t, type Key } from "../i18n";
+import { Ask } from "../ui/dialog";
+import { Icon } from "../ui/icons";
+import type { PageConfig } from "../wire/front";
+import type { RecorderState } from "../wire/worker";
+import type { CallController } from "./controller";
+import { firmName } from "./problems";
+import { mutedOf, nameOf, peopleOf, type CallState } from "./state";
+import { FirmBadge } from "./tile";
+
+const RECORDER_STATES: Record<RecorderState["state"], Key> = { recording: "recRecording", late: "recLate", missing: "recMissing" };
+
+export function codeGroups(code: string): string[] {
+  return code.match(/\d{5}/g) ?? [];
+}
+
+/** 6 x 5 digits with what changed since. */
+export function HumanCode({ state, large }: { state: CallState; large?: "large" }) {
+  const { code } = state;
+  if (code === null) return <p class="small">{t("codeNone")}</p>;
+  const names = (ids: string[]): string => listOf(ids.map((id) => nameOf(state, id)));
+  const time = clockTime(code.since);
+  const { added = [], removed = [] } = code.changedBy ?? {};
+  const others = added.filter((id) => id !== state.me);
+  const changed = others.length > 0 ? t("codeChangedAdded", { time, names: names(others) })
+    : removed.length > 0 ? t("codeChangedRemoved", { time, names: names(removed) }) : t("codeSince", { time });
+  return (
+    <div class={large === undefined ? "code" : "code large"}>
+      <p class="code-digits" data-testid="code">{codeGroups(code.code).map((group, at) => <span key={at}>{group}</span>)}</p>
+      <p class="small" data-testid="code-since">{changed}</p>
+    </div>
+  );
+}
+
+function Recorders({ config, state }: { config: PageConfig; state: CallState }) {
+  const stated = state.recorders.map((recorder) => recorder.firm);
+  const off = state.statements.filter((line) => !stated.includes(line.firm) && (line.audio_video === "off" || line.audio_video === "forbidden"));
+  if (state.recorders.length === 0 && off.length === 0) return <p class="small">{t("noRecorder")}</p>;
+  return (
+    <ul class="rows">
+      {state.recorders.map((recorder) => {
+        const firm = firmName(config, recorder.firm);
+        return (
+          <li key={recorder.firm} class={`person recorder ${recorder.state}`} data-testid="recorder" data-firm={recorder.firm} data-state={recorder.state}>
+            <Icon name="record" />
+            <span class="person-name">{t("recorderOf", { firm })}</span>
+            <span class="person-state">{t(RECORDER_STATES[recorder.state])}</span>
+          </li>
+        );
+      })}
+      {off.map((line) => (
+        <li key={line.firm} class="person recorder off">
+          <Icon name="record" />
+          <span class="person-name">{t("recorderOf", { firm: firmName(config, line.firm) })}</span>
+          <span class="person-state">{t("recOff")}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface Props { config: PageConfig; state: CallState; call: CallController; onCode: () => void }
+
+export function PeoplePanel({ config, state, call, onCode }: Props) {
+  const [asking, setAsking] = useState<string | null>(null);
+  const people = peopleOf(state);
+  const host = people.some((person) => person.me && person.host);
+  return (
+    <aside class="panel" aria-label={t("people")} data-testid="people-panel">
+      <h2>{t("recordersTitle")}</h2>
+      <Recorders config={config} state={state} />
+      <h2>{t("peopleTitle")} <span class="count">{people.length}</span></h2>
+      <ul class="rows">
+        {people.map((person) => (
+          <li key={person.participant} class="person" data-testid="person" data-participant={person.participant}>
+            <Icon name={mutedOf(state, person.participant) ? "micOff" : "mic"} />
+            <span class="person-name">
+              {person.name}
+              <span class="person-notes">
+                {[person.me ? t("you") : "", person.host ? t("host") : "", person.inGroup ? "" : t("entering"),
+                  mutedOf(state, person.participant) ? t("muted") : ""].filter((note) => note !== "").join(" · ")}
+              </span>
+            </span>
+            <FirmBadge firm={person.firm} name={firmName(config, person.firm)} />
+            {host && !person.me && (
+              <button type="button" class="button quiet small-button" data-testid="remove"
+                onClick={() => setAsking(person.participant)}>{t("remove")}</button>
+            )}
+          </li>
+        ))}
+      </ul>
+      <h2>{t("codeTitle")}</h2>
+      <HumanCode state={state} />
+      <button type="button" class="button quiet" onClick={onCode} data-testid="open-code">{t("codeTitle")}…</button>
+      {asking !== null && (
+        <Ask title={t("removeAsk", { name: nameOf(state, asking) })} why={t("removeWhy")} go={t("remove")} danger="danger"
+          onGo={() => call.remove(asking)} onClose={() => setAsking(null)} />
+      )}
+    </aside>
+  );
+}

@@ -1,0 +1,185 @@
+// Before the call: camera, microphone and loudspeaker are tried, the network looked at, and who records is said.
+// Where there is no device the test source takes its place by itself.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { t, type Key } from "../i18n";
+import { listDevices, whenDevicesChange, type DeviceProblem, type Devices } from "../media/devices";
+import { watchLevel } from "../media/level";
+import { checkNetwork, type NetworkState } from "../media/network";
+import { audioContext } from "../media/testSource";
+import { LocalMedia } from "../media/source";
+import type { Keys } from "../state/keys";
+import { tab, type JoinChoice } from "../state/tab";
+import { Frame } from "../ui/frame";
+import { Icon } from "../ui/icons";
+import type { Statement } from "../wire/client";
+import type { LoginSession, PageConfig, RoomSummary } from "../wire/front";
+import { Notices } from "./notices";
+
+const CAMERA_PROBLEMS: Record<DeviceProblem, Key> = {
+  none: "preNoCamera", denied: "preCameraDenied", busy: "preCameraBusy", failed: "preNoCamera",
+};
+const MICROPHONE_PROBLEMS: Record<DeviceProblem, Key> = {
+  none: "preNoMicrophone", denied: "preMicrophoneDenied", busy: "preMicrophoneBusy", failed: "preNoMicrophone",
+};
+
+export function firstChoice(): JoinChoice {
+  return tab.choice() ?? { testPicture: false, testTone: false, camera: null, microphone: null, muted: false, videoOff: false };
+}
+
+interface PickerProps {
+  label: string; devices: MediaDeviceInfo[]; value: string | null; test: boolean; testLabel: string; testid: string;
+  onPick: (device: string | null, test: boolean) => void;
+}
+
+const TEST = "test";
+const DEFAULT = "default";
+
+export function DevicePicker({ label, devices, value, test, testLabel, testid, onPick }: PickerProps) {
+  const named = devices.filter((device) => device.deviceId !== "" && device.deviceId !== DEFAULT);
+  return (
+    <label class="field">{label}
+      <select value={test ? TEST : value ?? DEFAULT} data-testid={testid}
+        onChange={({ currentTarget }) => {
+          const chosen = currentTarget.value;
+          onPick(chosen === TEST || chosen === DEFAULT ? null : chosen, chosen === TEST);
+        }}>
+        {devices.length > 0 && <option value={DEFAULT}>{t("preDefault")}</option>}
+        {named.map((device) => <option key={device.deviceId} value={device.deviceId}>{device.label || device.deviceId.slice(0, 8)}</option>)}
+        <option value={TEST}>{testLabel}</option>
+      </select>
+    </label>
+  );
+}
+
+function Meter({ track }: { track: MediaStreamTrack | null }) {
+  const bar = useRef<HTMLMeterElement>(null);
+  useEffect(() => {
+    if (track === null) return undefined;
+    return watchLevel(track, (level) => {
+      if (bar.current !== null) bar.current.value = level;
+    });
+  }, [track]);
+  return <meter ref={bar} class="meter" min={0} max={1} value={0} aria-label={t("preLevel")} data-testid="level" />;
+}
+
+function SpeakerTest() {
+  const [played, setPlayed] = useState(false);
+  const play = (): void => {
+    const context = audioContext();
+    const oscillator = new OscillatorNode(context, { frequency: 523 });
+    const gain = new GainNode(context, { gain: 0 });
+    gain.gain.setTargetAtTime(0.2, context.currentTime, 0.02);
+    gain.gain.setTargetAtTime(0, context.currentTime + 0.5, 0.08);
+    oscillator.connect(gain).connect(context.destination);
+    oscillator.start();
+    oscillator.stop(context.currentTime + 1);
+    setPlayed(true);
+  };
+  return (
+    <div class="field">
+      <span>{t("preSpeaker")}</span>
+      <button type="button" class="button" onClick={play} data-testid="speaker-test"><Icon name="sound" size={18} /> {t("preSpeakerTest")}</button>
+      {played && <p class="small" role="status">{t("preSpeakerHeard")}</p>}
+    </div>
+  );
+}
+
+interface Props {
+  config: PageConfig; login: LoginSession; keys: Keys; room: RoomSummary;
+  onJoin: (media: LocalMedia, choice: JoinChoice) => void; onBack: () => void; onSignOut: () => void;
+}
+
+export function tonePreset(): number | null {
+  const wanted = Number(new URLSearchParams(location.search).get("tone"));
+  return wanted >= 100 && wanted <= 8000 ? wanted : null;
+}
+
+export function PreJoin({ config, login, keys, room, onJoin, onBack, onSignOut }: Props) {
+  const media = useRef<LocalMedia | null>(null);
+  media.current ??= new LocalMedia(login.user, login.name, tonePreset());
+  const handedOver = useRef(false);
+  const video = useRef<HTMLVideoElement>(null);
+  const [choice, setChoice] = useState<JoinChoice>(firstChoice);
+  const [devices, setDevices] = useState<Devices>({ cameras: [], microphones: [], speakers: [] });
+  const [network, setNetwork] = useState<NetworkState>("checking");
+  const [statements, setStatements] = useState<Statement[] | null>(null);
+  const [ready, setReady] = useState(false);
+  const [, redraw] = useState(0);
+  const local = media.current;
+
+  const open = async (next: JoinChoice): Promise<void> => {
+    await local.openSound(next.microphone, next.testTone);
+    if (next.videoOff) local.closeView();
+    else await local.openView(next.camera, next.testPicture);
+    if (video.current !== null && local.view !== null) video.current.srcObject = new MediaStream([local.view.track]);
+    setDevices(await listDevices());
+    redraw((value) => value + 1);
+  };
+  useEffect(() => {
+    void open(choice).finally(() => setReady(true));
+    void checkNetwork().then(setNetwork);
+    const stop = whenDevicesChange(() => void listDevices().then(setDevices));
+    return () => {
+      stop();
+      if (!handedOver.current) local.close();
+    };
+  }, []);
+  useEffect(() => {
+    if (room.statements === undefined || room.statements.length === 0) return;
+    keys.statements(room.statements).then((judged) => setStatements(judged as Statement[]), () => setStatements(null));
+  }, [room.room]);
+
+  const change = (part: Partial<JoinChoice>): void => {
+    const next = { ...choice, ...part };
+    setChoice(next);
+    if ("muted" in part) return;
+    void open(next);
+  };
+  const sound = local.sound;
+  const view = local.view;
+  const toneLabel = sound?.test === true && sound.hertz !== null ? t("preToneHz", { hertz: sound.hertz }) : t("preTestTone");
+  return (
+    <Frame config={config} login={login} onSignOut={onSignOut} wide="wide">
+      <button type="button" class="button quiet" onClick={onBack}>← {t("back")}</button>
+      <h1>{room.title}</h1>
+      <div class="prejoin">
+        <section class="preview" aria-label={t("preCamera")}>
+          {choice.videoOff
+            ? <div class="preview-off"><Icon name="camOff" size={36} /><p>{t("cameraOff")}</p></div>
+            : <video ref={video} autoplay muted playsInline data-testid="preview" class={view?.test === true ? "" : "mirror"} />}
+          <p class="preview-name">{login.name}</p>
+        </section>
+        <section class="card checks" aria-label={t("preTitle")}>
+          <DevicePicker label={t("preCamera")} devices={devices.cameras} value={choice.camera} testid="pick-camera"
+            test={view?.test ?? choice.testPicture} testLabel={t("preTestPicture")}
+            onPick={(camera, testPicture) => change({ camera, testPicture, videoOff: false })} />
+          {view?.problem != null && <p class="small note" role="status">{t(CAMERA_PROBLEMS[view.problem])}</p>}
+          <DevicePicker label={t("preMicrophone")} devices={devices.microphones} value={choice.microphone} testid="pick-microphone"
+            test={sound?.test ?? choice.testTone} testLabel={toneLabel}
+            onPick={(microphone, testTone) => change({ microphone, testTone })} />
+          <Meter track={sound?.track ?? null} />
+          {sound?.problem != null && <p class="small note" role="status">{t(MICROPHONE_PROBLEMS[sound.problem])}</p>}
+          <SpeakerTest />
+          <p class={network === "none" ? "error" : "small"} role={network === "none" ? "alert" : "status"} data-testid="network">
+            {t("preNetwork")}: {network === "checking" ? t("loading") : t(network === "ok" ? "preNetworkOk" : "preNetworkNone")}
+          </p>
+          <label class="check"><input type="checkbox" checked={choice.muted} data-testid="join-muted"
+            onChange={({ currentTarget }) => change({ muted: currentTarget.checked })} /> {t("preMuted")}</label>
+          <label class="check"><input type="checkbox" checked={choice.videoOff} data-testid="join-no-video"
+            onChange={({ currentTarget }) => change({ videoOff: currentTarget.checked })} /> {t("preNoVideo")}</label>
+        </section>
+        <div class="join">
+          <Notices config={config} statements={statements} rule={room.audio_video} />
+          <button type="button" class="button primary large" disabled={!ready} data-testid="join"
+            onClick={() => {
+              handedOver.current = true;
+              onJoin(local, {
+                ...choice, testPicture: view?.test ?? choice.testPicture, testTone: sound?.test ?? choice.testTone,
+              });
+            }}>{t("preJoin")}</button>
+        </div>
+      </div>
+    </Frame>
+  );
+}

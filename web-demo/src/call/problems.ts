@@ -1,0 +1,37 @@
+// Plain words for each stable problem code: what happened and what to do. Pure.
+
+import { t, type Key } from "../i18n";
+import type { Problem } from "../wire/client";
+import type { PageConfig } from "../wire/front";
+
+const TEXTS: Record<string, Key> = {
+  "upgrade": "pUpgrade",
+  "bad-certificate": "pBadCertificate",
+  "bad-signature": "pBadCertificate",
+  "trust-mismatch": "pTrust",
+  "not-a-member": "pNotAMember",
+  "replaced": "pReplaced",
+  "removed": "pRemoved",
+  "policy-clash": "pClash",
+  "recorder-missing": "pRecorderMissing",
+  "meeting-full": "pFull",
+  "media-unavailable": "pMedia",
+  "rate-limited": "pRate",
+  "front-unreachable": "pFront",
+  "not-host": "pNotHost",
+  "worker-dead": "pDead",
+  "in-roster": "offInRoster",
+};
+
+export function firmName(config: PageConfig, firm: string | null): string {
+  if (firm === null) return t("yourFirm");
+  return config.trust.firms.find((known) => known.firm === firm)?.name ?? firm;
+}
+
+export function problemText(config: PageConfig, problem: Problem | null): string {
+  if (problem === null) return t("pInternal", { detail: "" });
+  const key = TEXTS[problem.code];
+  const values = { firm: firmName(config, problem.firm), detail: problem.detail };
+  if (key !== undefined) return t(key, values);
+  return t("pInternal", { detail: problem.detail || problem.code });
+}

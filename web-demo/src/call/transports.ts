@@ -1,0 +1,95 @@
+// The two PeerConnections of a call and their repair. Knows when a transport is broken, not what a meeting is.
+
+import { Publisher } from "../media/publisher";
+import { Subscriber, type RemoteTrack } from "../media/subscriber";
+import type { PageToServer, SubscribedTrack } from "../wire/client";
+
+/** A transport may be in trouble for so long before it is made anew, ms: ICE needs a moment to find another path. */
+const REPAIR_MS = 2_500;
+/** A new try so often while it stays broken, ms. */
+const AGAIN_MS = 5_000;
+
+export interface TransportEvents {
+  send(message: PageToServer): void;
+  states(publish: RTCPeerConnectionState, subscribe: RTCPeerConnectionState): void;
+  tracks(tracks: RemoteTrack[]): void;
+  /** A new publisher stands, without tracks. */
+  published(publisher: Publisher): void;
+  /** The subscribe transport is broken: only a new hello brings a new offer. */
+  subscribeBroken(): void;
+}
+
+export class Transports {
+  publisher: Publisher | null = null;
+  readonly subscriber: Subscriber;
+  private publishState: RTCPeerConnectionState = "new";
+  private subscribeState: RTCPeerConnectionState = "new";
+  private publishTimer: ReturnType<typeof setTimeout> | undefined;
+  private subscribeTimer: ReturnType<typeof setTimeout> | undefined;
+  private closed = false;
+
+  constructor(private readonly worker: Worker, private readonly events: TransportEvents) {
+    this.subscriber = new Subscriber(worker, {
+      send: (message) => events.send(message),
+      state: (state) => this.subscribeChanged(state),
+      tracks: (tracks) => events.tracks(tracks),
+    });
+  }
+
+  /** After an admission: keeps what still runs, makes what does not. */
+  admitted(): void {
+    if (this.publisher === null || this.publishState !== "connected") this.publish();
+  }
+
+  offered(sdp: string, revision: number, tracks: SubscribedTrack[]): void {
+    void this.subscriber.offered(sdp, revision, tracks);
+  }
+  answered(sdp: string): void {
+    this.publisher?.answer(sdp).catch((error: unknown) => console.warn("publish:", error));
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.publishTimer);
+    clearTimeout(this.subscribeTimer);
+    this.publisher?.close();
+    this.subscriber.close();
+  }
+
+  private publish(): void {
+    if (this.closed) return;
+    this.publisher?.close();
+    const publisher = new Publisher(this.worker, {
+      send: (message) => this.events.send(message),
+      state: (state) => this.publishChanged(state),
+    });
+    this.publisher = publisher;
+    this.publishState = "new";
+    this.events.published(publisher);
+    publisher.offer("first").catch((error: unknown) => console.warn("publish:", error));
+  }
+
+  private publishChanged(state: RTCPeerConnectionState): void {
+    this.publishState = state;
+    this.events.states(this.publishState, this.subscribeState);
+    clearTimeout(this.publishTimer);
+    if (state !== "failed" && state !== "disconnected") return;
+    const repair = (): void => {
+      this.publish();
+      this.publishTimer = setTimeout(repair, AGAIN_MS);
+    };
+    this.publishTimer = setTimeout(repair, state === "failed" ? 0 : REPAIR_MS);
+  }
+
+  private subscribeChanged(state: RTCPeerConnectionState): void {
+    this.subscribeState = state;
+    this.events.states(this.publishState, this.subscribeState);
+    clearTimeout(this.subscribeTimer);
+    if (state !== "failed" && state !== "disconnected") return;
+    const repair = (): void => {
+      this.events.subscribeBroken();
+      this.subscribeTimer = setTimeout(repair, AGAIN_MS);
+    };
+    this.subscribeTimer = setTimeout(repair, state === "failed" ? 0 : REPAIR_MS);
+  }
+}

@@ -1,0 +1,60 @@
+// HTTP to this firm's own front. Nothing here is kept; errors are problems with stable codes.
+
+import type { Problem } from "../wire/client";
+import type {
+  ArchivedMeeting, ExportState, LedgerRow, LoginSession, Opened, PageConfig, ReplayRequest, RoomSummary,
+} from "../wire/front";
+
+export class FrontProblem extends Error {
+  constructor(readonly problem: Problem, readonly status: number) {
+    super(problem.code);
+  }
+}
+
+async function problemOf(answer: Response): Promise<FrontProblem> {
+  let problem: Problem = { code: `http-${answer.status}`, detail: "", firm: null };
+  try {
+    const json = (await answer.json()) as Partial<Problem>;
+    if (typeof json.code === "string") problem = { code: json.code, detail: json.detail ?? "", firm: json.firm ?? null };
+  } catch {
+    // not JSON: the status stands
+  }
+  return new FrontProblem(problem, answer.status);
+}
+
+async function call<T>(method: string, path: string, session: string | null, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (session !== null) headers["authorization"] = `Bearer ${session}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const init: RequestInit = { method, headers, credentials: "omit", cache: "no-store" };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  let answer: Response;
+  try {
+    answer = await fetch(path, init);
+  } catch {
+    throw new FrontProblem({ code: "front-unreachable", detail: "", firm: null }, 0);
+  }
+  if (!answer.ok) throw await problemOf(answer);
+  if (answer.status === 204) return undefined as T;
+  return (await answer.json()) as T;
+}
+
+const id = encodeURIComponent;
+
+export const front = {
+  config: () => call<PageConfig>("GET", "/api/config", null),
+  login: (user: string, password: string) => call<LoginSession>("POST", "/idp/login", null, { user, password }),
+  rooms: (session: string) => call<RoomSummary[]>("GET", "/api/rooms", session),
+  meetings: (session: string) => call<ArchivedMeeting[]>("GET", "/api/meetings", session),
+  requests: (session: string) => call<ReplayRequest[]>("GET", "/api/requests", session),
+  postRequest: (session: string, request: string) => call<ReplayRequest>("POST", "/api/requests", session, { request }),
+  approve: (session: string, request: string, approval: string) =>
+    call<ReplayRequest>("POST", `/api/requests/${id(request)}/approval`, session, { approval }),
+  open: (session: string, request: string) => call<Opened>("POST", `/api/requests/${id(request)}/open`, session),
+  played: (session: string, grant: string, action: "play" | "seek", atMs: number) =>
+    call<void>("POST", "/api/ledger", session, { grant, action, at_ms: Math.round(atMs) }),
+  ledger: (session: string, from: number) => call<LedgerRow[]>("GET", `/api/ledger?from=${from}`, session),
+  startExport: (session: string, request: string) => call<ExportState>("POST", "/api/exports", session, { request }),
+  exportState: (session: string, job: string) => call<ExportState>("GET", `/api/exports/${id(job)}`, session),
+  cancelExport: (session: string, job: string) => call<void>("DELETE", `/api/exports/${id(job)}`, session),
+};

@@ -1,0 +1,72 @@
+// What the page itself says to and hears from signaling, as JSON of the participant protocol. Group messages never
+// pass here: the worker's session makes and reads them. Shapes follow `domain::message::client`.
+
+export type Codec = "opus" | "vp8" | "vp9" | "av1";
+export type Rule = "must" | "should" | "off" | "forbidden";
+/** `firm/user/device`. */
+export type ParticipantId = string;
+
+/** First slots of the sources a participant may publish. */
+export const SLOT = { microphone: 0, screenAudio: 1, camera: 2, screen: 16 } as const;
+
+export interface PublishedTrack { mid: string; slot: number; codec: Codec }
+export interface SubscribedTrack { mid: string; participant: ParticipantId; slot: number; codec: Codec; active: boolean }
+export interface Source { slot: number; muted: boolean }
+export interface RosterEntry {
+  participant: ParticipantId;
+  recorder: boolean;
+  host: boolean;
+  leaf: number | null;
+  sources: Source[];
+}
+
+export type ProblemCode =
+  | "upgrade" | "bad-message" | "bad-certificate" | "bad-signature" | "trust-mismatch" | "not-a-member" | "replaced"
+  | "removed" | "policy-clash" | "recorder-missing" | "meeting-full" | "media-unavailable" | "stale-epoch"
+  | "bad-commit" | "rate-limited" | "not-host" | "not-recorder" | "internal";
+export interface Problem { code: ProblemCode | string; detail: string; firm: string | null }
+
+/** The only messages the page may have the worker send for it. */
+export type PageToServer =
+  | { type: "offer"; sdp: string; tracks: PublishedTrack[] }
+  | { type: "answer"; sdp: string; revision: number }
+  | { type: "candidate"; transport: "publish" | "subscribe"; candidate: string }
+  | { type: "mute"; slot: number; muted: boolean };
+
+/** Messages of signaling that the session hands on to the page. */
+export type ServerToPage =
+  | { type: "roster-changed"; entry: RosterEntry }
+  | { type: "roster-left"; participant: ParticipantId }
+  | { type: "publish-answer"; sdp: string }
+  | { type: "subscribe-offer"; sdp: string; revision: number; tracks: SubscribedTrack[] }
+  | { type: "firm-suspended"; firm: string; suspended: boolean }
+  | { type: "speaker"; participant: ParticipantId }
+  | ({ type: "problem" } & Problem);
+
+export interface MeetingTerms {
+  meeting: string;
+  room: string;
+  title: string;
+  statements: string[];
+  trust: string;
+  started_at: number;
+}
+
+/** A firm's statement as far as people are told of it. */
+export interface Statement {
+  firm: string;
+  room: string;
+  audio_video: Rule;
+  chat: Rule;
+  files: Rule;
+  tier: "audio" | "p360" | "full" | "screen-only";
+  retention_years: number;
+  recorder_grace_ms: number;
+}
+
+export function firmOf(participant: ParticipantId): string {
+  return participant.split("/", 1)[0] ?? participant;
+}
+export function userOf(participant: ParticipantId): string {
+  return participant.split("/")[1] ?? participant;
+}

@@ -1,0 +1,60 @@
+// What the page and its own firm's front say to each other over HTTP. Shapes follow `domain::message::front`.
+
+import type { ParticipantId } from "./client";
+
+export type LeafRole = "member" | "recorder" | "guest" | "compliance" | "administrator";
+
+export interface FirmTrust { firm: string; name: string }
+export interface PageConfig {
+  firm: string;
+  firm_name: string;
+  signaling: string;
+  trust: { version: number; firms: FirmTrust[] };
+  issuer: string;
+  warnings: string[];
+  client_id: string;
+}
+export interface LoginSession { session: string; name: string; user: string; roles: LeafRole[] }
+export interface RoomSummary { room: string; title: string; audio_video: string; statements?: string[] }
+
+export interface ArchivedMeeting {
+  meeting: string;
+  room: string;
+  title: string;
+  started_at: number;
+  ended_at: number;
+  participants: string[];
+  frames: number;
+  gaps: number;
+  integrity: string;
+  manifest_hash: string;
+}
+export interface ReplayRequest {
+  id: string;
+  meeting: string;
+  requester: string;
+  case: string;
+  reason: string;
+  approver: string | null;
+  until: number | null;
+  signed: string;
+}
+export interface Lane {
+  participant: ParticipantId;
+  name: string;
+  src: string;
+  from_ms: number;
+  to_ms: number;
+  gaps: [number, number][];
+}
+export interface LaneEvent { at_ms: number; kind: string; text: string }
+export interface Opened { grant: string; until: number; duration_ms: number; lanes: Lane[]; events: LaneEvent[] }
+export interface ExportState {
+  id: string;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  percent: number;
+  detail: string | null;
+  href: string | null;
+}
+export interface LedgerEvent { at: number; actor: string; action: string; meeting: string; note: string }
+export interface LedgerRow { index: number; event: LedgerEvent; integrity: string }

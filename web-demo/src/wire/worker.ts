@@ -1,0 +1,73 @@
+// The closed list of messages between the page and its worker. No key, no secret and no clear frame is in it.
+
+import type { Codec, MeetingTerms, PageToServer, ParticipantId, Problem, RosterEntry, Rule, ServerToPage, Statement } from "./client";
+import type { LeafRole } from "./front";
+
+export interface WorkerSetup { firm: string; signaling: string; trust: string; clientId: string; origin: string }
+export interface Enrolment { session: string; user: string; name: string; device: string; role: LeafRole }
+
+export interface Member { leaf: number; participant: ParticipantId; name: string; role: LeafRole; firm: string }
+export type StopReason = "no-group" | "no-receipt" | "no-beacon" | "removal-pending" | "not-admitted" | "dead" | string;
+export type Sending = { state: "allowed" } | { state: "stopped"; why: StopReason; firm: string | null };
+export interface RecorderState { firm: string; participant: ParticipantId | null; state: "recording" | "late" | "missing"; rule: Rule }
+
+export type SessionEvent =
+  | { type: "admitted"; participant: ParticipantId; terms: MeetingTerms; statements: Statement[]; roster: RosterEntry[]; entry: string; now: number }
+  | { type: "epoch"; epoch: number; members: Member[]; code: string; added: ParticipantId[]; removed: ParticipantId[] }
+  | { type: "sending"; sending: Sending }
+  | { type: "recorders"; recorders: RecorderState[] }
+  | { type: "removed"; problem: Problem }
+  | { type: "incident"; kind: string; participant: ParticipantId | null };
+
+/** Frames of one track since it began, counted where they are sealed or opened. */
+export interface TrackCounters {
+  direction: "send" | "receive";
+  participant: ParticipantId | null;
+  mid: string | null;
+  slot: number;
+  codec: Codec;
+  sealed: number;
+  opened: number;
+  dropped: number;
+  rejected: number;
+  duplicates: number;
+  held: number;
+  empty: number;
+  /** `performance.timeOrigin + performance.now()` of the first frame that verified, ms. */
+  firstAt: number | null;
+  lastAt: number | null;
+  lastError: string | null;
+}
+
+export type Link = "connecting" | "open" | "lost" | "closed";
+
+export type ToWorker =
+  | { type: "setup"; setup: WorkerSetup }
+  | { type: "enrol"; id: number; enrolment: Enrolment }
+  | { type: "statements"; id: number; signed: string[] }
+  | { type: "sign-request"; id: number; request: ReplayAsk }
+  | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }
+  | { type: "join"; room: string }
+  | { type: "leave" }
+  | { type: "reconnect" }
+  | { type: "remove"; participant: ParticipantId }
+  | { type: "add-source"; slot: number; codec: Codec }
+  | { type: "signal"; message: PageToServer };
+
+export interface ReplayAsk { meeting: string; manifestHash: string; case: string; reason: string; fromMs: number; toMs: number }
+export interface ApprovalAsk { seconds: number }
+
+export type FromWorker =
+  | { type: "ready" }
+  | { type: "dead"; reason: string }
+  | { type: "done"; id: number; value: unknown }
+  | { type: "failed"; id: number; problem: Problem }
+  | { type: "link"; link: Link }
+  | { type: "event"; event: SessionEvent }
+  | { type: "signal"; message: ServerToPage }
+  | { type: "counters"; tracks: TrackCounters[] };
+
+/** Options of an `RTCRtpScriptTransform`: which track it stands on. */
+export type TransformOptions =
+  | { direction: "send"; slot: number; codec: Codec }
+  | { direction: "receive"; mid: string };

@@ -1,0 +1,52 @@
+// Enrolment: a fresh leaf key and its certificate from this firm. The ID token is bound to the certificate request by
+// its `nonce` (SHA-256 of the request) and to this worker by DPoP. Nothing of it is kept over a reload.
+
+import type { Enrolment, WorkerSetup } from "../wire/worker";
+import { encode, sha256, utf8 } from "./bytes";
+import { ProofKey } from "./dpop";
+import type { Engine, LeafKey } from "./engine";
+import { Refused } from "./refused";
+
+export interface Enrolled { key: LeafKey; chain: string[]; session: string }
+
+async function post<T>(url: string, body: unknown, headers: Record<string, string> = {}): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(body),
+      credentials: "omit",
+      cache: "no-store",
+    });
+  } catch {
+    throw new Refused({ code: "front-unreachable", detail: "the firm's own server does not answer", firm: null });
+  }
+  if (!answer.ok) throw await Refused.from(answer);
+  return (await answer.json()) as T;
+}
+
+export async function enrol(engine: Engine, setup: WorkerSetup, who: Enrolment): Promise<Enrolled> {
+  const key = engine.newKey();
+  const csr = key.csr(`${setup.firm}/${who.user}/${who.device}`, who.name);
+  const nonce = encode(await sha256(csr));
+  const verifier = encode(crypto.getRandomValues(new Uint8Array(32)));
+  const challenge = encode(await sha256(utf8(verifier)));
+  const proofs = await ProofKey.make();
+  const { code } = await post<{ code: string }>(`${setup.origin}/idp/authorize`, {
+    session: who.session, client_id: setup.clientId, code_challenge: challenge, nonce,
+  });
+  const tokenUrl = `${setup.origin}/idp/token`;
+  const { id_token } = await post<{ id_token: string }>(
+    tokenUrl,
+    { code, code_verifier: verifier, client_id: setup.clientId },
+    { DPoP: await proofs.proof("POST", tokenUrl) },
+  );
+  const enrolUrl = `${setup.origin}/enrol`;
+  const enrolled = await post<{ chain: string[]; session: string }>(
+    enrolUrl,
+    { csr: encode(csr), id_token, role: who.role },
+    { DPoP: await proofs.proof("POST", enrolUrl) },
+  );
+  return { key, chain: enrolled.chain, session: enrolled.session };
+}

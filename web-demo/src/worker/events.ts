@@ -1,0 +1,53 @@
+// Reads the session's events, as JSON came from WebAssembly, into the page's own shapes. Pure; unknown kinds are no
+// error: a newer module may say more than this page shows.
+
+import type { MeetingTerms, Problem, RosterEntry, Statement } from "../wire/client";
+import type { Member, RecorderState, Sending, SessionEvent } from "../wire/worker";
+
+type Json = Record<string, unknown>;
+
+function kebab(text: string): string {
+  return text.replace(/([a-z0-9])([A-Z])/g, "$1-$2").replaceAll("_", "-").toLowerCase();
+}
+
+function sendingOf(value: unknown): Sending {
+  const json = (typeof value === "object" && value !== null ? value : { state: value }) as Json;
+  if (kebab(String(json["state"] ?? "stopped")) === "allowed") return { state: "allowed" };
+  const firm = typeof json["firm"] === "string" ? json["firm"] : null;
+  return { state: "stopped", why: kebab(String(json["why"] ?? "no-group")), firm };
+}
+
+export function readEvent(json: Json): SessionEvent | null {
+  const who = (value: unknown): string | null => (typeof value === "string" ? value : null);
+  switch (json["type"]) {
+    case "admitted":
+      return {
+        type: "admitted",
+        participant: String(json["participant"]),
+        terms: json["terms"] as MeetingTerms,
+        statements: (json["statements"] ?? []) as Statement[],
+        roster: (json["roster"] ?? []) as RosterEntry[],
+        entry: String(json["entry"] ?? ""),
+        now: Number(json["now"] ?? 0),
+      };
+    case "epoch":
+      return {
+        type: "epoch",
+        epoch: Number(json["epoch"]),
+        members: (json["members"] ?? []) as Member[],
+        code: String(json["code"] ?? ""),
+        added: (json["added"] ?? []) as string[],
+        removed: (json["removed"] ?? []) as string[],
+      };
+    case "sending":
+      return { type: "sending", sending: sendingOf(json["sending"] ?? json) };
+    case "recorders":
+      return { type: "recorders", recorders: (json["recorders"] ?? []) as RecorderState[] };
+    case "removed":
+      return { type: "removed", problem: json["problem"] as Problem };
+    case "incident":
+      return { type: "incident", kind: String(json["kind"] ?? ""), participant: who(json["participant"]) };
+    default:
+      return null;
+  }
+}

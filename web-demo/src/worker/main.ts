@@ -1,0 +1,124 @@
+// Entry of the one worker: reads the page's closed list of messages, holds the device's key and the meeting. Keys never
+// leave it; when WebAssembly panics it tells the page, sends nothing more and closes.
+
+import type { FromWorker, ToWorker, WorkerSetup } from "../wire/worker";
+import { CounterBook } from "./counters";
+import { die, guarded, isDead, whenDead, type Engine, type LeafKey } from "./engine";
+import { enrol } from "./enrol";
+import { signApproval, signRequest, type Officer } from "./grants";
+import { Meeting } from "./meeting";
+import { problemOf, Refused } from "./refused";
+import { scope, type ScriptTransformer } from "./scope";
+import { loadEngine } from "./wasm";
+
+/** Counters go to the page so often, ms: the lock and the statistics are drawn from them. */
+const COUNTERS_MS = 500;
+
+const book = new CounterBook();
+let setup: WorkerSetup | null = null;
+let device: { key: LeafKey; chain: string[] } | null = null;
+let meeting: Meeting | null = null;
+/** Transforms that came before there was a meeting to serve them. */
+let early: ScriptTransformer[] = [];
+
+const tell = (message: FromWorker): void => scope.postMessage(message);
+
+whenDead((reason) => {
+  meeting?.stop();
+  meeting = null;
+  device = null;
+  tell({ type: "dead", reason });
+});
+
+const engine: Promise<Engine> = loadEngine();
+engine.then(() => tell({ type: "ready" }), (error: unknown) => die(`WebAssembly did not start: ${String(error)}`));
+
+function mine(): { setup: WorkerSetup; key: LeafKey; chain: string[] } {
+  if (setup === null || device === null) {
+    throw new Refused({ code: "internal", detail: "this device is not enrolled", firm: null });
+  }
+  return { setup, ...device };
+}
+
+async function officer(): Promise<Officer> {
+  const live = await engine;
+  const { setup: config, key, chain } = mine();
+  return { engine: live, key, chain, firm: config.firm };
+}
+
+/** Answers a question of the page. */
+async function answer(id: number, work: () => Promise<unknown>): Promise<void> {
+  try {
+    tell({ type: "done", id, value: await work() });
+  } catch (error) {
+    tell({ type: "failed", id, problem: problemOf(error) });
+  }
+}
+
+async function join(room: string): Promise<void> {
+  const live = await engine;
+  const { setup: config, key, chain } = mine();
+  meeting?.stop();
+  const makeSession = () => live.openSession(key, chain, config.trust, room, Date.now());
+  meeting = new Meeting(config.signaling, makeSession, book, tell);
+  for (const transformer of early) meeting.transform(transformer);
+  early = [];
+}
+
+async function handle(message: ToWorker): Promise<void> {
+  switch (message.type) {
+    case "setup":
+      setup = message.setup;
+      return;
+    case "enrol":
+      return answer(message.id, async () => {
+        if (setup === null) throw new Refused({ code: "internal", detail: "no set-up", firm: null });
+        const enrolled = await enrol(await engine, setup, message.enrolment);
+        device = { key: enrolled.key, chain: enrolled.chain };
+        return { session: enrolled.session };
+      });
+    case "statements":
+      return answer(message.id, async () => {
+        const live = await engine;
+        return guarded(() => live.judgeStatements(setup?.trust ?? "", message.signed));
+      });
+    case "sign-request":
+      return answer(message.id, async () => signRequest(await officer(), message.request));
+    case "sign-approval":
+      return answer(message.id, async () => signApproval(await officer(), message.signedRequest, message.approve));
+    case "join":
+      return join(message.room);
+    case "leave":
+      meeting?.leave();
+      meeting = null;
+      return;
+    case "reconnect":
+      meeting?.reconnect();
+      return;
+    case "remove":
+      meeting?.remove(message.participant);
+      return;
+    case "add-source":
+      meeting?.addSource(message.slot, message.codec);
+      return;
+    case "signal":
+      meeting?.signal(message.message);
+  }
+}
+
+let order: Promise<void> = Promise.resolve();
+scope.onmessage = (event) => {
+  if (isDead()) return;
+  // questions are answered side by side; what acts on the meeting keeps its order
+  if ("id" in event.data) void handle(event.data);
+  else order = order.then(() => handle(event.data)).catch((error: unknown) => console.warn("worker:", error));
+};
+scope.onrtctransform = (event) => {
+  if (meeting === null) early.push(event.transformer);
+  else meeting.transform(event.transformer);
+};
+
+setInterval(() => {
+  const tracks = book.all();
+  if (tracks.length > 0) tell({ type: "counters", tracks });
+}, COUNTERS_MS);

@@ -1,0 +1,199 @@
+// The frame transforms of one worker. Sending: a frame is sealed or dropped, never sent clear. Receiving: a frame
+// verifies or is dropped; frames of the next epoch wait for it a while. Owns no key: it asks the session.
+
+import type { Codec, SubscribedTrack } from "../wire/client";
+import type { TrackCounters } from "../wire/worker";
+import { clock, type CounterBook } from "./counters";
+import type { OpenOutcome, Sealed } from "./engine";
+import type { EncodedFrame, ScriptTransformer } from "./scope";
+
+/** Frames of the next epoch are held so long, ms ... (as `domain::limits::HOLD_MS`) */
+export const HOLD_MS = 1_000;
+/** ... and at most so many a track (`HOLD_FRAMES`). */
+export const HOLD_FRAMES = 64;
+/** A key frame is asked for at most so often, ms: the SFU throttles to one a second too. */
+const KEY_FRAME_MS = 500;
+
+/** What the transforms need of the session. */
+export interface Sealer {
+  seal(slot: number, keyFrame: boolean, frame: Uint8Array, captureUs: number): Sealed | null;
+  open(from: string, slot: number, codec: Codec, wire: Uint8Array): OpenOutcome | null;
+}
+
+export type TrackMap = Map<string, SubscribedTrack>;
+
+function exact(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  if (bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength) return bytes.buffer;
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+}
+
+/** Asks for key frames, not more often than the throttle allows. */
+class KeyFrameAsker {
+  private last = -Infinity;
+  constructor(private readonly how: (() => Promise<unknown>) | undefined) {}
+  ask(): void {
+    const now = performance.now();
+    if (this.how === undefined || now - this.last < KEY_FRAME_MS) return;
+    this.last = now;
+    this.how().catch(() => undefined);
+  }
+}
+
+/** Seals one source. After any dropped picture only a key frame may follow. */
+export class SendPath {
+  private awaitKey = false;
+  private readonly keys: KeyFrameAsker;
+  readonly counters: TrackCounters;
+
+  constructor(private readonly transformer: ScriptTransformer, private readonly sealer: Sealer, book: CounterBook,
+    private readonly slot: number, codec: Codec) {
+    this.counters = book.of("send", null, slot, codec, null);
+    this.keys = new KeyFrameAsker(transformer.generateKeyFrame?.bind(transformer));
+  }
+
+  run(): void {
+    const through = new TransformStream<EncodedFrame, EncodedFrame>({
+      transform: (frame, controller) => this.frame(frame, controller),
+    });
+    this.transformer.readable.pipeThrough(through).pipeTo(this.transformer.writable).catch(() => undefined);
+  }
+
+  /** Sending is allowed again: start with a whole picture. */
+  resumed(): void {
+    if (this.awaitKey) this.keys.ask();
+  }
+
+  private frame(frame: EncodedFrame, controller: TransformStreamDefaultController<EncodedFrame>): void {
+    if (frame.data.byteLength === 0) {
+      this.counters.empty += 1;
+      return;
+    }
+    const picture = frame.type !== undefined;
+    const keyFrame = frame.type === "key";
+    if (this.awaitKey && picture && !keyFrame) {
+      this.counters.dropped += 1;
+      this.keys.ask();
+      return;
+    }
+    const now = clock();
+    const sealed = this.sealer.seal(this.slot, keyFrame, new Uint8Array(frame.data), Math.round(now * 1000));
+    if (sealed === null || !sealed.ok) {
+      this.counters.dropped += 1;
+      this.counters.lastError = sealed === null ? "no-group" : sealed.why;
+      this.awaitKey = picture;
+      return;
+    }
+    this.awaitKey = false;
+    this.counters.sealed += 1;
+    this.counters.firstAt ??= now;
+    this.counters.lastAt = now;
+    frame.data = exact(sealed.frame);
+    controller.enqueue(frame);
+  }
+}
+
+interface Held { frame: EncodedFrame; since: number }
+
+/** Opens one receiving section. */
+export class ReceivePath {
+  private held: Held[] = [];
+  private controller: TransformStreamDefaultController<EncodedFrame> | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private readonly keys: KeyFrameAsker;
+
+  constructor(private readonly transformer: ScriptTransformer, private readonly sealer: Sealer,
+    private readonly book: CounterBook, private readonly mid: string, private readonly tracks: TrackMap) {
+    this.keys = new KeyFrameAsker(transformer.sendKeyFrameRequest?.bind(transformer));
+  }
+
+  run(): void {
+    const through = new TransformStream<EncodedFrame, EncodedFrame>({
+      start: (controller) => {
+        this.controller = controller;
+      },
+      transform: (frame) => this.frame(frame),
+    });
+    this.transformer.readable.pipeThrough(through).pipeTo(this.transformer.writable).catch(() => undefined);
+  }
+
+  /** A new epoch is there: what waited for it is tried again, in order. */
+  epoch(): void {
+    const waiting = this.held;
+    this.held = [];
+    for (const { frame, since } of waiting) {
+      if (this.held.length > 0 || !this.attempt(frame)) this.held.push({ frame, since });
+    }
+    this.schedule();
+  }
+
+  private frame(frame: EncodedFrame): void {
+    const track = this.tracks.get(this.mid);
+    if (track === undefined) return;
+    if (frame.data.byteLength === 0) {
+      this.countersOf(track).empty += 1;
+      return;
+    }
+    if (this.held.length > 0 || !this.attempt(frame)) this.hold(frame, track);
+  }
+
+  /** False: the frame is of an epoch that is not there yet. */
+  private attempt(frame: EncodedFrame): boolean {
+    const track = this.tracks.get(this.mid);
+    if (track === undefined) return true;
+    const counters = this.countersOf(track);
+    const outcome = this.sealer.open(track.participant, track.slot, track.codec, new Uint8Array(frame.data));
+    if (outcome === null) return false;
+    if (outcome.ok) {
+      const now = clock();
+      counters.opened += 1;
+      counters.firstAt ??= now;
+      counters.lastAt = now;
+      frame.data = exact(outcome.frame);
+      this.controller?.enqueue(frame);
+      return true;
+    }
+    if (outcome.kind === "not-yet") return false;
+    if (outcome.kind === "duplicate") counters.duplicates += 1;
+    else {
+      counters.rejected += 1;
+      counters.lastError = outcome.why;
+      if (frame.type !== undefined) this.keys.ask();
+    }
+    return true;
+  }
+
+  private hold(frame: EncodedFrame, track: SubscribedTrack): void {
+    const counters = this.countersOf(track);
+    counters.held += 1;
+    this.held.push({ frame, since: performance.now() });
+    if (this.held.length > HOLD_FRAMES) this.drop(1, counters);
+    this.schedule();
+  }
+
+  private drop(count: number, counters: TrackCounters): void {
+    const gone = this.held.splice(0, count);
+    counters.dropped += gone.length;
+    if (gone.some(({ frame }) => frame.type !== undefined)) this.keys.ask();
+  }
+
+  private schedule(): void {
+    clearTimeout(this.timer);
+    const oldest = this.held[0];
+    if (oldest === undefined) return;
+    this.timer = setTimeout(() => this.expire(), Math.max(10, oldest.since + HOLD_MS - performance.now()));
+  }
+
+  private expire(): void {
+    const limit = performance.now() - HOLD_MS;
+    const fresh = this.held.findIndex(({ since }) => since > limit);
+    const track = this.tracks.get(this.mid);
+    const count = fresh < 0 ? this.held.length : fresh;
+    if (track !== undefined) this.drop(count, this.countersOf(track));
+    else this.held = [];
+    this.epoch();
+  }
+
+  private countersOf(track: SubscribedTrack): TrackCounters {
+    return this.book.of("receive", this.mid, track.slot, track.codec, track.participant);
+  }
+}

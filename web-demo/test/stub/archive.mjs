@@ -1,0 +1,87 @@
+// The stand-in archive: two finished meetings, requests in memory, replay from a recorded sample.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const SAMPLE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../out/sample.webm");
+
+export class Archive {
+  constructor(firm) {
+    this.firm = firm;
+    this.requests = [];
+    this.exports = new Map();
+    this.ledger = [];
+    const begin = Date.parse("2026-03-02T09:30:00Z");
+    this.meetings = [
+      { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: "deal-room", title: "Project Alder", started_at: begin, ended_at: begin + 1_832_000, participants: ["bank-a/anna/01", "bank-b/ben/02"], frames: 141_233, gaps: 0, integrity: "verified", manifest_hash: "AAAA" },
+      { meeting: "99ab2a91d4e84b7f9a6c3e1d20b70a11", room: "deal-room", title: "Project Alder", started_at: begin - 86_400_000, ended_at: begin - 86_400_000 + 642_000, participants: ["bank-a/anna/03", "bank-b/ben/04", "bank-b/bea/05"], frames: 60_418, gaps: 2, integrity: "segment 14: frame hash differs", manifest_hash: "BBBB" },
+    ];
+  }
+  note(actor, action, meeting, note) {
+    this.ledger.push({ index: this.ledger.length, integrity: "verified", event: { at: Date.now(), actor: `sr://${actor}/d0`, action, meeting, note } });
+  }
+
+  async handle(request, response, url, actor, { json, problem, body }) {
+    const route = `${request.method} ${url.pathname}`;
+    const job = /^\/api\/exports\/(\w+)$/.exec(url.pathname)?.[1];
+    const asked = /^\/api\/requests\/(\w+)\/(\w+)$/.exec(url.pathname);
+    const found = asked === null ? undefined : this.requests.find((one) => one.id === asked[1]);
+    if (route === "GET /api/meetings") json(response, this.meetings);
+    else if (route === "GET /api/requests") json(response, this.requests);
+    else if (route === "GET /api/ledger") json(response, this.ledger.slice(Number(url.searchParams.get("from") ?? 0)));
+    else if (route === "POST /api/requests") {
+      const { request: signed } = await body(request);
+      const text = Buffer.from(signed, "base64url").toString("latin1");
+      const made = { id: `r${this.requests.length + 1}`, meeting: this.meetings[0].meeting, requester: actor, case: /case.(C-\d+)/s.exec(text)?.[1] ?? "C-1", reason: "Order of events on the call of 2 March", approver: null, until: null, signed };
+      this.requests.push(made);
+      this.note(actor, "request", made.meeting, `case ${made.case}`);
+      json(response, made);
+    } else if (found && asked[2] === "approval") {
+      if (found.requester === actor) problem(response, 403, "two-persons");
+      else {
+        Object.assign(found, { approver: actor, until: Date.now() + 3_600_000 });
+        this.note(actor, "approve", found.meeting, `case ${found.case}`);
+        json(response, found);
+      }
+    } else if (found && asked[2] === "open") {
+      this.note(actor, "open", found.meeting, `case ${found.case}`);
+      const lane = (user, firm, at) => ({ participant: `${firm}/${user}/01`, name: user === "anna" ? "Anna Ahrens" : "Ben Baumann", src: `/replay/grant/${at}.webm`, from_ms: at * 1200, to_ms: 11_000, gaps: at === 1 ? [[6_000, 7_400]] : [] });
+      json(response, { grant: "grant", until: Date.now() + 3_600_000, duration_ms: 12_000, lanes: [lane("anna", "bank-a", 0), lane("ben", "bank-b", 1)], events: [
+        { at_ms: 0, kind: "join", text: "Anna Ahrens" }, { at_ms: 1200, kind: "join", text: "Ben Baumann" }, { at_ms: 1300, kind: "epoch", text: "2" },
+        { at_ms: 6000, kind: "gap", text: "lost before the SFU" }, { at_ms: 11_000, kind: "leave", text: "Ben Baumann" }] });
+    } else if (route === "POST /api/ledger") {
+      const { action, at_ms } = await body(request);
+      this.note(actor, action, this.meetings[0].meeting, `at ${at_ms} ms`);
+      json(response, null, 204);
+    } else if (route === "POST /api/exports") {
+      const made = { id: `e${this.exports.size + 1}`, state: "queued", percent: 0, detail: null, href: null };
+      this.exports.set(made.id, made);
+      this.note(actor, "export", this.meetings[0].meeting, "webm");
+      json(response, made);
+    } else if (job && request.method === "GET") {
+      const made = this.exports.get(job);
+      if (made.state !== "cancelled") {
+        made.percent = Math.min(100, made.percent + 14);
+        made.state = made.percent >= 100 ? "done" : "running";
+        if (made.state === "done") made.href = "/replay/grant/0.webm";
+      }
+      json(response, made);
+    } else if (job && request.method === "DELETE") {
+      this.exports.get(job).state = "cancelled";
+      json(response, null, 204);
+    } else if (url.pathname.startsWith("/replay/") && existsSync(SAMPLE)) await this.media(request, response);
+    else return false;
+    return true;
+  }
+
+  async media(request, response) {
+    const bytes = await readFile(SAMPLE);
+    const range = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? "");
+    const from = range ? Number(range[1]) : 0;
+    const to = range && range[2] !== "" ? Number(range[2]) : bytes.length - 1;
+    response.writeHead(range ? 206 : 200, { "content-type": "video/webm", "accept-ranges": "bytes", "content-length": to - from + 1, ...(range ? { "content-range": `bytes ${from}-${to}/${bytes.length}` } : {}) });
+    response.end(bytes.subarray(from, to + 1));
+  }
+}

@@ -1,0 +1,147 @@
+// A stand-in for signaling and SFU: two participants of one room, whose PeerConnections it joins directly (one's
+// publish offer is the other's subscribe offer). Enough to drive the page without any service.
+
+import { FIRMS, PEOPLE, plainStatementsOf, ROOMS, statementsOf } from "./people.mjs";
+
+const GATHER_MS = 250;
+const CODE = () => Array.from({ length: 6 }, () => String(Math.floor(Math.random() * 1e5)).padStart(5, "0")).join(" ");
+
+export class StubMeeting {
+  constructor() {
+    this.members = new Map();
+    this.epoch = 0;
+    this.startedAt = Date.now();
+    this.recorders = Object.fromEntries(FIRMS.map(({ firm }) => [firm, "recording"]));
+  }
+
+  connect(socket) {
+    const member = { socket, id: null, sources: [], offer: null, candidates: [], room: null };
+    this.send(member, { type: "challenge", nonce: "AA" });
+    socket.on("message", (data) => this.handle(member, JSON.parse(String(data))));
+    socket.on("close", () => this.gone(member));
+    socket.once("message", () => undefined);
+  }
+  send(member, message) {
+    if (member.socket.readyState === 1) member.socket.send(JSON.stringify(message));
+  }
+  all(message, except) {
+    for (const member of this.members.values()) if (member !== except) this.send(member, message);
+  }
+
+  handle(member, message) {
+    switch (message.type) {
+      case "hello":
+        member.id = Buffer.from(message.chain[0], "base64url").toString();
+        member.room = ROOMS.find((room) => room.room === message.room);
+        member.resume = message.resume;
+        return;
+      case "prove":
+        return this.admit(member);
+      case "ping":
+        return this.send(member, { type: "pong" });
+      case "offer":
+        member.offer = message;
+        member.candidates = [];
+        return void setTimeout(() => this.cross(), GATHER_MS);
+      case "candidate":
+        if (message.transport === "publish") member.candidates.push(message.candidate);
+        return;
+      case "answer": {
+        const other = this.other(member);
+        if (other !== null) this.send(other, { type: "publish-answer", sdp: message.sdp });
+        return;
+      }
+      case "mute": {
+        const source = member.sources.find((one) => one.slot === message.slot);
+        if (source) source.muted = message.muted;
+        else member.sources.push({ slot: message.slot, muted: message.muted });
+        return this.all({ type: "roster-changed", entry: this.entry(member) });
+      }
+      case "remove": {
+        const whom = this.members.get(message.participant);
+        if (whom) this.send(whom, { type: "refusal", code: "removed", detail: "by the host", firm: null });
+        whom?.socket.close();
+        return;
+      }
+      case "leave":
+        return member.socket.close();
+      default:
+        return;
+    }
+  }
+
+  other(member) {
+    return [...this.members.values()].find((one) => one !== member) ?? null;
+  }
+  entry(member) {
+    const [firm, user] = member.id.split("/");
+    return { participant: member.id, recorder: false, host: PEOPLE[firm]?.[user]?.host ?? false, leaf: 1, sources: member.sources };
+  }
+  recorderEntries() {
+    return FIRMS.map(({ firm }, at) => ({ participant: `${firm}/recorder-1/aa`, recorder: true, host: false, leaf: 8 + at, sources: [] }));
+  }
+
+  admit(member) {
+    this.members.set(member.id, member);
+    const { room } = member;
+    const roster = [...[...this.members.values()].map((one) => this.entry(one)), ...this.recorderEntries()];
+    const terms = { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: room.room, title: room.title, statements: statementsOf(room), trust: "", started_at: this.startedAt };
+    this.send(member, { type: "admitted", participant: member.id, terms, statements: plainStatementsOf(room), entry: { how: "create" }, roster, now: Date.now() });
+    this.all({ type: "roster-changed", entry: this.entry(member) }, member);
+    setTimeout(() => this.newEpoch([member.id], []), 120);
+  }
+
+  newEpoch(added, removed) {
+    this.epoch += 1;
+    const people = [...this.members.values()].map((one, leaf) => {
+      const [firm, user] = one.id.split("/");
+      return { leaf, participant: one.id, name: PEOPLE[firm]?.[user]?.name ?? user, role: "member", firm };
+    });
+    const recorders = FIRMS.map(({ firm }, at) => ({ leaf: 8 + at, participant: `${firm}/recorder-1/aa`, name: "recorder-1", role: "recorder", firm }));
+    this.all({ type: "stub-event", event: "epoch", data: { epoch: this.epoch, members: [...people, ...recorders], code: CODE(), added, removed } });
+    this.all({ type: "stub-event", event: "sending", data: { state: "allowed" } });
+    this.tellRecorders();
+  }
+  tellRecorders() {
+    const data = FIRMS.map(({ firm }) => ({ firm, participant: `${firm}/recorder-1/aa`, state: this.recorders[firm], rule: "must" }));
+    this.all({ type: "stub-event", event: "recorders", data });
+  }
+  stopFirm(firm) {
+    this.recorders[firm] = "missing";
+    this.tellRecorders();
+    for (const member of this.members.values()) {
+      if (!member.id.startsWith(`${firm}/`)) continue;
+      this.send(member, { type: "stub-event", event: "sending", data: { state: "stopped", why: "beacon", firm } });
+    }
+  }
+  resumeFirm(firm) {
+    this.recorders[firm] = "recording";
+    this.tellRecorders();
+    this.all({ type: "stub-event", event: "sending", data: { state: "allowed" } });
+  }
+
+  /** Joins the two once both have offered. */
+  cross() {
+    for (const member of this.members.values()) {
+      const other = this.other(member);
+      if (other === null || member.offer === null || member.crossed === other.id + member.offer.sdp) continue;
+      member.crossed = other.id + member.offer.sdp;
+      const lines = member.candidates.map((candidate) => `a=${candidate}\r\n`).join("");
+      let first = true;
+      const sdp = member.offer.sdp.replace(/a=mid:/g, (mid) => {
+        if (!first) return mid;
+        first = false;
+        return lines + mid;
+      });
+      const tracks = member.offer.tracks.map((track) => ({ ...track, participant: member.id, active: true }));
+      this.send(other, { type: "subscribe-offer", sdp, revision: 1, tracks });
+    }
+  }
+
+  gone(member) {
+    if (member.id === null || this.members.get(member.id) !== member) return;
+    this.members.delete(member.id);
+    this.all({ type: "roster-left", participant: member.id });
+    this.newEpoch([], [member.id]);
+  }
+}

@@ -1,0 +1,34 @@
+// People, rooms and archive of the stand-in services.
+
+export const FIRMS = [
+  { firm: "bank-a", name: "Bank Aurelia" },
+  { firm: "bank-b", name: "Banque Boréale" },
+];
+export const PEOPLE = {
+  "bank-a": {
+    anna: { name: "Anna Ahrens", roles: ["member"], host: true },
+    carol: { name: "Carol Conti", roles: ["compliance"] },
+    chris: { name: "Chris Conrad", roles: ["compliance"] },
+  },
+  "bank-b": {
+    ben: { name: "Ben Baumann", roles: ["member"] },
+    dora: { name: "Dora Dietrich", roles: ["compliance"] },
+  },
+};
+
+const statement = (firm, room, rule, years) => ({
+  version: 1, serial: 1, firm, room, audio_video: rule, chat: "off", files: "off", tier: "full", retention_years: years,
+  recorder_grace_ms: 2000, archive_key_ids: [], issued_at: 0,
+});
+const pack = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+export const ROOMS = [
+  { room: "deal-room", title: "Project Alder", rules: ["must", "must"], years: [7, 5] },
+  { room: "coffee-room", title: "Coffee corner", rules: ["off", "off"], years: [0, 0] },
+];
+export function statementsOf(room) {
+  return FIRMS.map(({ firm }, at) => pack(statement(firm, room.room, room.rules[at], room.years[at])));
+}
+export function plainStatementsOf(room) {
+  return FIRMS.map(({ firm }, at) => statement(firm, room.room, room.rules[at], room.years[at]));
+}
