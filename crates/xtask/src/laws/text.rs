@@ -97,25 +97,29 @@ fn hosts(source: &Source, found: &mut Vec<Finding>) {
     }
 }
 
+fn marked(line: &str) -> bool {
+    line.to_lowercase().contains(MARK)
+}
+
 fn is_edge(source: &Source) -> bool {
     source.is_rust() && !NOT_EDGES.iter().any(|folder| source.path.starts_with(folder))
 }
 
-/// Law 3: outside `domain::message` (and the signed formats of `evidence`) nothing is a tagged message, and what is read
-/// from bytes says in its file's or its own comment why it is no wire type; configuration needs no saying.
+/// Law 3: outside `domain::message` (and the signed formats of `evidence`) whatever is a tagged message or read from bytes
+/// says in its file's first lines or in its own comment why it is no wire type; configuration needs no saying.
 pub fn wire_types(sources: &[Source]) -> Vec<Finding> {
     let mut found = Vec::new();
     for source in sources.iter().filter(|source| is_edge(source)) {
         let name = source.path.rsplit('/').next().unwrap_or_default();
-        let excused = name.contains("config") || source.text.lines().take(12).any(|line| line.contains(MARK));
+        let excused = name.contains("config") || source.text.lines().take(12).any(marked);
         let lines: Vec<&str> = source.product_lines().map(|(_, line)| line).collect();
         for (at, line) in lines.iter().enumerate() {
-            if line.contains("serde(tag") || line.contains("serde(untagged") {
+            let excused = excused || lines[at.saturating_sub(4)..at].iter().any(|above| marked(above));
+            if !excused && (line.contains("serde(tag") || line.contains("serde(untagged")) {
                 found.push(Finding::new(source.at(at + 1), "a tagged message: wire types live in domain::message"));
             }
             let derives = line.contains("derive(") && line.contains("Deserialize");
-            let marked = lines[at.saturating_sub(4)..at].iter().any(|above| above.contains(MARK));
-            if derives && !excused && !marked {
+            if derives && !excused {
                 found.push(Finding::new(
                     source.at(at + 1),
                     format!("read from bytes: move it to domain::message, or say `// {MARK} <reason>` above"),
