@@ -56,6 +56,22 @@ pub enum OpenError {
     Empty,
 }
 
+impl OpenError {
+    /// Stable text.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotYet => "not-yet",
+            Self::Duplicate => "duplicate",
+            Self::Malformed => "malformed",
+            Self::UnknownEpoch => "unknown-epoch",
+            Self::WrongSender => "wrong-sender",
+            Self::WrongSlot => "wrong-slot",
+            Self::Unauthentic => "unauthentic",
+            Self::Empty => "empty",
+        }
+    }
+}
+
 /// Opens the frames of one KID.
 pub struct OpenKey {
     key: DecryptionKey,
