@@ -5,6 +5,7 @@
 //! must not see what a browser would not.
 
 pub mod login;
+pub mod meeting;
 pub mod packets;
 pub mod peer;
 

@@ -159,10 +159,8 @@ mod tests {
         let mut packets = cutter.cut(&frame, 90);
         packets.rotate_left(2);
         let mut joiner = Depacketizer::new(Codec::Vp8);
-        let frames: Vec<_> = packets
-            .iter()
-            .filter_map(|p| joiner.take(p.sequence, p.timestamp, p.marker, &p.payload))
-            .collect();
+        let frames: Vec<_> =
+            packets.iter().filter_map(|p| joiner.take(p.sequence, p.timestamp, p.marker, &p.payload)).collect();
         assert_eq!(frames, vec![(90, frame)]);
     }
 
@@ -173,10 +171,8 @@ mod tests {
         let mut packets = cutter.cut(&[1; 3_000], 1);
         packets.remove(1);
         packets.extend(cutter.cut(&[2; 10], 2));
-        let frames: Vec<_> = packets
-            .iter()
-            .filter_map(|p| joiner.take(p.sequence, p.timestamp, p.marker, &p.payload))
-            .collect();
+        let frames: Vec<_> =
+            packets.iter().filter_map(|p| joiner.take(p.sequence, p.timestamp, p.marker, &p.payload)).collect();
         assert_eq!(frames, vec![(2, vec![2; 10])]);
     }
 

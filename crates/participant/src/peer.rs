@@ -71,7 +71,13 @@ fn codec_parameters(codec: Codec) -> RTCRtpCodecParameters {
     let feedback = |kind: &str, parameter: &str| RTCPFeedback { typ: kind.into(), parameter: parameter.into() };
     let rtcp_feedback = if codec == Codec::Opus { vec![] } else { vec![feedback("nack", ""), feedback("nack", "pli")] };
     RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec { mime_type: mime.to_owned(), clock_rate, channels, sdp_fmtp_line: String::new(), rtcp_feedback },
+        rtp_codec: RTCRtpCodec {
+            mime_type: mime.to_owned(),
+            clock_rate,
+            channels,
+            sdp_fmtp_line: String::new(),
+            rtcp_feedback,
+        },
         payload_type,
         ..Default::default()
     }
@@ -94,7 +100,8 @@ impl Peer {
         for codec in [Codec::Opus, Codec::Vp8] {
             engine.register_codec(codec_parameters(codec), kind(codec)).map_err(environment("register a codec"))?;
         }
-        let registry = register_default_interceptors(Registry::new(), &mut engine).map_err(environment("interceptors"))?;
+        let registry =
+            register_default_interceptors(Registry::new(), &mut engine).map_err(environment("interceptors"))?;
         // the SFU takes nothing but AEAD (media.md)
         let settings = SettingEngineBuilder::new()
             .with_srtp_protection_profiles(vec![
@@ -123,7 +130,9 @@ impl Peer {
     async fn local_sdp(&mut self) -> Result<String, ParticipantError> {
         let _ = self.gathered.wait_for(|done| *done).await;
         let description = self.connection.local_description().await;
-        description.map(|d| d.sdp).ok_or(ParticipantError::Environment { doing: "describe the connection", what: "nothing local".into() })
+        description
+            .map(|d| d.sdp)
+            .ok_or(ParticipantError::Environment { doing: "describe the connection", what: "nothing local".into() })
     }
 
     /// Waits until ICE and DTLS are done.
