@@ -1,1 +1,8 @@
-//! End to end: real binaries, real tokens, native participants.
+//! End to end: real binaries, real tokens, native participants in the same group as any browser. One system per test,
+//! on free ports, ended by the test.
+
+mod canary;
+mod hostile;
+mod meeting;
+mod record;
+mod refusals;

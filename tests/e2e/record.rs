@@ -1,0 +1,146 @@
+//! What is kept, and what happens when it cannot be.
+
+use super::meeting::voice;
+use anyhow::Context;
+use e2ee::session::{Event, SendState, StopReason};
+use participant::meeting::Happening;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use strongroom_tests::people::{PATIENCE, enter, send_until_heard, until};
+use strongroom_tests::system::System;
+use tokio::time::{Instant, timeout_at};
+use xtask::demo::plan::{FIRMS, Plan};
+
+/// Folders that hold a closed meeting.
+fn closed_meetings(archive: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![archive.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_name() == "meeting.cose" {
+                found.push(folder.clone());
+            }
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+async fn until_closed(archive: &Path) -> anyhow::Result<PathBuf> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut look = tokio::time::interval(Duration::from_millis(100));
+    while Instant::now() < deadline {
+        look.tick().await;
+        if let Some(folder) = closed_meetings(archive).pop() {
+            return Ok(folder);
+        }
+    }
+    anyhow::bail!("no meeting was closed below {}", archive.display())
+}
+
+/// `strongroom-verify` as an examiner runs it; its JSON.
+fn verify(plan: &Plan, meeting: &Path) -> anyhow::Result<(bool, Value)> {
+    let output = Command::new(plan.binaries.join("strongroom-verify"))
+        .arg(meeting)
+        .args(["--trust".as_ref(), plan.at("trust.json").as_os_str()])
+        .arg("--json")
+        .output()
+        .context("run strongroom-verify")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let json = serde_json::from_str(text.lines().last().unwrap_or_default())
+        .with_context(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))?;
+    Ok((output.status.success(), json))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_firms_archive_what_was_said_and_both_archives_verify() -> anyhow::Result<()> {
+    let system = System::start()?;
+    let anna = Arc::new(enter(&system, "bank-a", "anna", "deal-room", "a1").await?);
+    let mut ben = enter(&system, "bank-b", "ben", "deal-room", "b1").await?;
+    send_until_heard(&anna, &mut ben, b"what was said in the meeting").await?;
+    let speaking = voice(&anna);
+    for _ in 0..100 {
+        until(&mut ben, "a frame", |h| matches!(h, Happening::Frame { .. })).await?;
+    }
+    speaking.abort();
+    let _ = speaking.await;
+    Arc::into_inner(anna).context("nobody else holds anna")?.leave().await;
+    ben.leave().await;
+    for firm in &FIRMS {
+        let meeting = until_closed(&system.archive(firm.id)).await?;
+        let (good, json) = verify(&system.plan, &meeting)?;
+        println!("{}: {json}", firm.id);
+        assert!(good, "{json}");
+        assert!(json["frames"].as_u64() > Some(100), "{json}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_recorder_stops_its_firm_and_only_its_firm_until_it_is_back() -> anyhow::Result<()> {
+    let mut system = System::start()?;
+    let mut anna = enter(&system, "bank-a", "anna", "deal-room", "a1").await?;
+    let mut ben = enter(&system, "bank-b", "ben", "deal-room", "b1").await?;
+    send_until_heard(&anna, &mut ben, b"both record this meeting").await?;
+    send_until_heard(&ben, &mut anna, b"and both are heard in it").await?;
+    system.kill("bank-a recorder")?;
+    let killed = Instant::now();
+    until(&mut anna, "sending stopped", |h| {
+        matches!(
+            h,
+            Happening::Session(Event::Sending(SendState::Stopped { why: StopReason::Beacon | StopReason::Receipt, .. }))
+        )
+    })
+    .await?;
+    let stopped = killed.elapsed();
+    println!("sending stopped {stopped:?} after the kill (grace 2 s)");
+    assert!(stopped < Duration::from_secs(6), "three times the grace: {stopped:?}");
+    // the other firm goes on
+    send_until_heard(&ben, &mut anna, b"bank b is still recorded").await?;
+    // nothing of bank a is heard, whatever it tries
+    anna.send(domain::Slot::MICROPHONE, false, b"unrecorded words".to_vec(), 1).await?;
+    let quiet = Instant::now() + Duration::from_secs(1);
+    while let Ok(Some(happening)) = timeout_at(quiet, ben.next()).await {
+        assert!(!matches!(happening, Happening::Frame { .. }), "a frame was heard without a recorder");
+    }
+    // the supervisor restarts it after its wait
+    let deadline = Instant::now() + PATIENCE;
+    let mut look = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        look.tick().await;
+        system.look()?;
+        anyhow::ensure!(Instant::now() < deadline, "sending was not allowed again");
+        match timeout_at(Instant::now() + Duration::from_millis(50), anna.next()).await {
+            Ok(Some(Happening::Session(Event::Sending(SendState::Allowed)))) => break,
+            Ok(None) => anyhow::bail!("anna's meeting ended"),
+            _ => {}
+        }
+    }
+    println!("allowed again {:?} after the kill", killed.elapsed());
+    send_until_heard(&anna, &mut ben, b"recorded again, and heard").await?;
+    anna.leave().await;
+    ben.leave().await;
+    let meeting = until_closed(&system.archive("bank-a")).await?;
+    let (good, json) = verify(&system.plan, &meeting)?;
+    println!("{json}");
+    assert!(good, "{json}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_in_a_must_room_without_a_recorder() -> anyhow::Result<()> {
+    let system = System::start()?;
+    system.kill("bank-a recorder")?;
+    system.kill("bank-b recorder")?;
+    let join = strongroom_tests::people::join_as(&system, "bank-a", "anna", "deal-room", "a1");
+    let mut anna = participant::meeting::Participant::join(join).await?;
+    until(&mut anna, "the first epoch", |h| matches!(h, Happening::Session(Event::Epoch { .. }))).await?;
+    anna.send(domain::Slot::MICROPHONE, false, b"too early".to_vec(), 1).await?;
+    let refused = until(&mut anna, "a refusal", |h| matches!(h, Happening::NotSent { .. })).await?;
+    println!("{refused:?}");
+    Ok(())
+}
