@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::service::Service;
 use crate::token::actor::{CALL_DEADLINE, HANG};
-use crate::token::{Device, Handle};
+use crate::token::{Device, Facts, Handle};
 use custody::frame;
 use domain::message::custody::Ask;
 use std::path::Path;
@@ -33,17 +33,27 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     if facts.test_token {
         tracing::warn!(token = facts.token, "test token: fit for trying, not for records that must be kept");
     }
-    let token = Handle::start(device, CALL_DEADLINE);
-    let service = Arc::new(Service::new(config, &facts, token.clone())?);
+    let (token, thread) = Handle::start(device, CALL_DEADLINE);
+    let ended = with_token(config, &facts, token);
+    if thread.end().is_err() {
+        tracing::error!("the token's module hangs; this process ends hard so that a supervisor starts it again");
+        // an orderly exit would run the module's own tear-down under the hanging call
+        std::process::abort();
+    }
+    ended
+}
+
+fn with_token(config: &Config, facts: &Facts, token: Handle) -> Result<(), Failure> {
+    let service = Arc::new(Service::new(config, facts, token.clone())?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| Failure::Other(format!("cannot start: {e}")))?;
-    let done = runtime.block_on(serve(config, service, token));
-    // requests inside the token are not waited for
-    runtime.shutdown_background();
-    done
+    let ended = runtime.block_on(serve(config, service, token));
+    // requests that are inside the token now get their answer, or not
+    runtime.shutdown_timeout(CALL_DEADLINE);
+    ended
 }
 
 async fn serve(config: &Config, service: Arc<Service>, token: Handle) -> Result<(), Failure> {

@@ -4,13 +4,15 @@
 use super::{Bytes, Call, Token, TokenError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// An answer is waited for so long: network HSMs answer in milliseconds, a fail-over among them in a few seconds.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// A single call inside the module for so long means that it hangs (vendor clients were seen to hang for five minutes).
 pub const HANG: Duration = Duration::from_secs(15);
+/// At the end the thread gets so long to close the token.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 /// Calls waiting; more than a busy firm's meetings ask for at once.
 const QUEUE: usize = 64;
 
@@ -28,6 +30,23 @@ pub struct Handle {
     begun: Arc<Clock>,
 }
 
+/// The thread itself. A process must not end while it is inside the module: modules tear themselves down at exit, and a
+/// call then crashes.
+pub struct Thread(Receiver<()>);
+
+impl Thread {
+    /// Waits until the token is closed, which it is as soon as the last [`Handle`] is gone.
+    ///
+    /// # Errors
+    /// [`TokenError::Busy`] if the thread hangs inside the module.
+    pub fn end(self) -> Result<(), TokenError> {
+        match self.0.recv_timeout(CLOSE_DEADLINE) {
+            Err(RecvTimeoutError::Timeout) => Err(TokenError::Busy),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(()),
+        }
+    }
+}
+
 /// When the running call began; 0 when none runs.
 struct Clock {
     epoch: Instant,
@@ -42,8 +61,9 @@ impl Clock {
 
 impl Handle {
     /// Starts the thread. `deadline` is [`CALL_DEADLINE`] but in tests.
-    pub fn start(token: impl Token, deadline: Duration) -> Self {
+    pub fn start(token: impl Token, deadline: Duration) -> (Self, Thread) {
         let (jobs, waiting) = sync_channel::<Job>(QUEUE);
+        let (alive, ended) = sync_channel(0);
         let begun = Arc::new(Clock { epoch: Instant::now(), call_began_ms: AtomicU64::new(0) });
         let clock = Arc::clone(&begun);
         let work = move || {
@@ -58,9 +78,11 @@ impl Handle {
                 // an asker that gave up is no error
                 job.answer.send(answer).unwrap_or_default();
             }
+            drop(token);
+            drop(alive);
         };
         std::thread::Builder::new().name("token".into()).spawn(work).expect("a thread can be started at the beginning");
-        Self { jobs, deadline, begun }
+        (Self { jobs, deadline, begun }, Thread(ended))
     }
 
     /// Blocks until the answer or the deadline.
@@ -112,7 +134,7 @@ mod tests {
     #[test]
     fn a_hanging_token_is_answered_as_busy_and_seen_by_the_watchdog() {
         let (go, wait) = channel();
-        let handle = Handle::start(Slow(wait), Duration::from_millis(50));
+        let (handle, _) = Handle::start(Slow(wait), Duration::from_millis(50));
         assert!(matches!(handle.call(Call::Random(1)), Err(TokenError::Busy)));
         assert!(handle.inside_module() >= Duration::from_millis(40));
         assert!(matches!(handle.call(Call::Random(1)), Err(TokenError::Busy)), "waits behind the hanging one");
@@ -126,9 +148,11 @@ mod tests {
     #[test]
     fn a_full_queue_is_refused_at_once() {
         let (go, wait) = channel::<()>();
-        let handle = Handle::start(Slow(wait), Duration::from_millis(10));
+        let (handle, thread) = Handle::start(Slow(wait), Duration::from_millis(10));
         let refused = (0..QUEUE + 2).filter(|_| matches!(handle.call(Call::Random(1)), Err(TokenError::Busy))).count();
         assert_eq!(refused, QUEUE + 2);
         drop(go);
+        drop(handle);
+        assert!(thread.end().is_ok(), "the token is closed when nobody can ask any more");
     }
 }

@@ -58,6 +58,7 @@ const WRONG: &[Wrong] = &[
     ("DPoP too old", "bad-token: older than a minute", |e| e.proof["iat"] = json!(now().seconds() - 70)),
     ("DPoP of another type", "bad-token: wrong type", |e| e.proof_header.typ = Some("JWT".into())),
     ("a DPoP proof as ID token", "bad-token: no ID token", |e| e.token_header.typ = Some("dpop+jwt".into())),
+    ("a critical header that nobody knows", "bad-token: extension", |e| e.token_header.crit = Some(vec!["x".into()])),
     ("role not in the token", "role: does not give", |e| e.role = LeafRole::Compliance),
     ("a recorder by the door of persons", "role: certified this way", |e| {
         e.role = LeafRole::Recorder;

@@ -1,6 +1,6 @@
 //! What is wrong outside: PIN, token, ledger, trust map, socket. Each gets a clear end and loses nothing.
 
-use crate::house::{House, call};
+use crate::house::{House, call, ceremony};
 use crate::idp::now;
 use domain::message::custody::{Answer, Ask, LedgerEvent};
 use std::io::{Read, Write};
@@ -58,6 +58,38 @@ async fn a_token_taken_away_is_said_and_back_again_it_works_without_a_restart() 
     std::fs::remove_dir(house.path("tokens")).unwrap();
     std::fs::rename(house.path("away"), house.path("tokens")).unwrap();
     assert!(countersign().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_pin_that_is_refused_while_serving_is_not_tried_again() {
+    let (house, other) = (House::new(), House::new());
+    std::fs::remove_dir_all(other.path("tokens")).unwrap();
+    std::fs::create_dir(other.path("tokens")).unwrap();
+    std::fs::write(other.path("pin-record"), "7777777777777777\n").unwrap();
+    ceremony(other.path("").as_path(), "record");
+    let record = house.start("record");
+    let countersign = || {
+        let csr = crate::idp::csr("sr://bank-a/recorder-1/r1", &crate::idp::Key::new());
+        record.ask(Ask::CountersignCsr { csr: csr.into() })
+    };
+    // a token of the same label and another PIN is put in place of ours
+    std::fs::rename(house.path("tokens"), house.path("away")).unwrap();
+    std::fs::rename(other.path("tokens"), house.path("tokens")).unwrap();
+    assert_eq!(countersign().await.unwrap_err().code, "pin-incorrect");
+    std::fs::rename(house.path("tokens"), other.path("tokens")).unwrap();
+    std::fs::rename(house.path("away"), house.path("tokens")).unwrap();
+    assert_eq!(countersign().await.unwrap_err().code, "pin-incorrect", "even the right token waits for a person now");
+}
+
+#[tokio::test]
+async fn sigterm_ends_the_process_in_order() {
+    let house = House::new();
+    let mut record = house.start("record");
+    assert!(record.ask(Ask::Info {}).await.is_ok());
+    let pid = nix::unistd::Pid::from_raw(record.child.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(record.child.wait().unwrap().code(), Some(0));
+    assert!(!record.socket.exists());
 }
 
 #[tokio::test]
