@@ -15,8 +15,10 @@ function first(candidates, what) {
 
 /** Switches beyond `--headless`, each with its reason. */
 function switches(extra) {
+  const reason = process.env.STRONGROOM_NO_SANDBOX;
   const given = extra.map((name) => ({ name, why: "asked for on the command line" }));
-  if (process.getuid?.() === 0 && !extra.includes("--no-sandbox")) {
+  if (reason !== undefined && reason !== "") given.push({ name: "--no-sandbox", why: reason });
+  else if (process.getuid?.() === 0 && !extra.includes("--no-sandbox")) {
     given.push({ name: "--no-sandbox", why: "runs as root, where Chromium has no sandbox" });
   }
   return given;

@@ -1,5 +1,8 @@
 // Two people of two firms hold a meeting: anna at firm a, ben at firm b, test picture and tone. Prints one JSON line.
 //
+// `canaries` are words of this run that no service of the operator may log or store.
+// `av_offset_ms` is the worse of the two: beep after flash, median over the flashes seen.
+//
 //   node drive/meeting.mjs --a http://bank-a.localhost:8441 --b http://bank-b.localhost:8442 --seconds 20 --json
 //
 // Exit 0 when both see the other's picture and hear the other's tone and nothing was rejected; else 1.
@@ -63,7 +66,9 @@ async function main() {
     }
     for (const { person } of sides) await person.unmute();
     await Promise.all(sides.map(({ person }) => person.until((stats) => stats.frames_decoded > 0)));
-    await new Promise((done) => setTimeout(done, options.seconds * 1000));
+    const from = Date.now();
+    const offsets = await Promise.all(sides.map(({ person }) => person.avOffset({ seconds: Math.min(12, options.seconds) })));
+    await new Promise((done) => setTimeout(done, Math.max(0, options.seconds * 1000 - (Date.now() - from))));
     const users = [options["user-a"], options["user-b"]];
     const participants = [];
     for (const [at, side] of sides.entries()) participants.push(await report(side, users[1 - at]));
@@ -73,8 +78,11 @@ async function main() {
     }
     const switches = [...new Map(sides.flatMap((side) => side.switches).map((one) => [one.name, one])).values()];
     const ok = participants.every(good) && codes[0] !== null && codes[0] === codes[1];
-    const result = { ok, same_code: codes[0] === codes[1], switches, participants };
-    console.log(options.json ? JSON.stringify(result) : JSON.stringify(result, null, 2));
+    const measured = offsets.filter((offset) => offset !== null);
+    const av_offset_ms = measured.length === 0 ? null : measured.reduce((worst, one) => (Math.abs(one) > Math.abs(worst) ? one : worst));
+    const canaries = [...codes.filter((code) => code !== null), ...sides.map(({ person }) => person.who.password)];
+    const result = { ok, same_code: codes[0] === codes[1], av_offset_ms, canaries, switches, participants };
+    console.log(JSON.stringify(result));
     process.exitCode = ok ? 0 : 1;
     if (options.hold) await new Promise(() => undefined);
   } catch (error) {

@@ -1,6 +1,6 @@
 // One person at one page: signs in, joins, acts and reads counters, only through what the page offers to everybody.
 
-import { readPicture, readTone } from "./recognise.mjs";
+import { readOffset, readPicture, readTone } from "./recognise.mjs";
 
 /** Enough for a cold start of browser, WebAssembly and services on a busy machine with two cores, ms. */
 export const PATIENCE_MS = 60_000;
@@ -110,6 +110,9 @@ export class Person {
   }
   tone(options) {
     return readTone(this.page, options);
+  }
+  avOffset(options) {
+    return readOffset(this.page, options);
   }
   screenshot(path) {
     return this.page.screenshot({ path });

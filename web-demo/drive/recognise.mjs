@@ -3,8 +3,8 @@
 
 /** Squares of the counter row, its calibration and the bars; `test/pattern.test.mjs` holds it to the page's own. */
 export const PATTERN = {
-  width: 640, height: 360, cells: 20, cell: 32, rowTop: 296, rate: 20, flashEvery: 40, flashFor: 4,
-  flash: { x: 528, y: 176, width: 80, height: 64 },
+  width: 640, height: 360, cells: 20, cell: 32, rowTop: 160, rate: 20, flashEvery: 40, flashFor: 4,
+  flash: { x: 528, y: 214, width: 80, height: 64 },
   bars: [[191, 191, 191], [191, 191, 0], [0, 191, 191], [0, 191, 0], [191, 0, 191], [191, 0, 0], [0, 0, 191], [32, 32, 32]],
 };
 
@@ -101,4 +101,73 @@ export async function readTone(page, { participant = null, listenMs = 1200 } = {
   const heard = await page.evaluate(listen, selector, listenMs);
   if (heard === null || !Number.isFinite(heard.level_db) || heard.level_db < -80 || heard.level_db - heard.floor_db < 20) return null;
   return Math.round(heard.hz);
+}
+
+/** Runs in the page: begins of flashes in the remote picture and of beeps in the remote sound, ms of one clock. */
+async function edges(pattern, videoSelector, audioSelector, seconds) {
+  const video = [...document.querySelectorAll(videoSelector)].find((element) => element.videoWidth > 0);
+  const audio = [...document.querySelectorAll(audioSelector)].find((element) => element.srcObject !== null);
+  if (video === undefined || audio === undefined) return null;
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [16, 16];
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const context = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
+  await context.resume();
+  const analyser = new AnalyserNode(context, { fftSize: 512, smoothingTimeConstant: 0 });
+  new MediaStreamAudioSourceNode(context, { mediaStream: audio.srcObject }).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  const flashes = [];
+  const levels = [];
+  let lit = true;
+  const end = performance.now() + seconds * 1000;
+  const frame = () => {
+    const { x, y, width, height } = pattern.flash;
+    const scale = [video.videoWidth / pattern.width, video.videoHeight / pattern.height];
+    pen.drawImage(video, (x + 8) * scale[0], (y + 8) * scale[1], (width - 16) * scale[0], (height - 16) * scale[1], 0, 0, 16, 16);
+    const now = pen.getImageData(8, 8, 1, 1).data[0] > 128;
+    if (now && !lit) flashes.push(performance.now());
+    lit = now;
+  };
+  const watch = () => {
+    if (performance.now() > end) return;
+    frame();
+    video.requestVideoFrameCallback(watch);
+  };
+  if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(watch);
+  while (performance.now() < end) {
+    analyser.getFloatTimeDomainData(samples);
+    levels.push([performance.now(), Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length)]);
+    if (!("requestVideoFrameCallback" in video)) frame();
+    await new Promise((done) => setTimeout(done, 8));
+  }
+  await context.close();
+  return { flashes, levels };
+}
+
+/** Begins of beeps: where the level rises over the middle between quiet and loud. */
+export function beepsOf(levels) {
+  const sorted = levels.map(([, level]) => level).sort((one, two) => one - two);
+  const quiet = sorted[Math.floor(sorted.length * 0.3)] ?? 0;
+  const loud = sorted[Math.floor(sorted.length * 0.98)] ?? 0;
+  if (loud < 0.001 || loud < quiet * 2) return [];
+  const middle = (quiet + loud) / 2;
+  const begins = [];
+  for (let at = 1; at < levels.length; at += 1) if (levels[at - 1][1] < middle && levels[at][1] >= middle) begins.push(levels[at][0]);
+  return begins.filter((begin, at) => at === 0 || begin - begins[at - 1] > 500);
+}
+
+/** Median of beep minus nearest flash, ms; null with fewer than two pairs. */
+export function offsetOf(flashes, beeps) {
+  const pairs = flashes.map((flash) => {
+    const nearest = beeps.reduce((best, beep) => (Math.abs(beep - flash) < Math.abs(best - flash) ? beep : best), Infinity);
+    return nearest - flash;
+  }).filter((offset) => Math.abs(offset) < 900).sort((one, two) => one - two);
+  return pairs.length < 2 ? null : Math.round(pairs[Math.floor(pairs.length / 2)] * 10) / 10;
+}
+
+/** How far sound is behind the picture where they are received, ms. */
+export async function readOffset(page, { participant = null, seconds = 9 } = {}) {
+  const of = (kind) => (participant === null ? `[data-testid="${kind}"]` : `[data-testid="${kind}"][data-participant="${participant}"]`);
+  const seen = await page.evaluate(edges, PATTERN, of("remote-video"), of("remote-audio"), seconds);
+  return seen === null ? null : offsetOf(seen.flashes, beepsOf(seen.levels));
 }

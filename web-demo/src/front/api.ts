@@ -26,7 +26,8 @@ async function call<T>(method: string, path: string, session: string | null, bod
   const headers: Record<string, string> = {};
   if (session !== null) headers["authorization"] = `Bearer ${session}`;
   if (body !== undefined) headers["content-type"] = "application/json";
-  const init: RequestInit = { method, headers, credentials: "omit", cache: "no-store" };
+  // the replay's own cookie (HttpOnly, its path only) is the one thing that is not in the header
+  const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
   if (body !== undefined) init.body = JSON.stringify(body);
   let answer: Response;
   try {
@@ -40,6 +41,13 @@ async function call<T>(method: string, path: string, session: string | null, bod
 }
 
 const id = encodeURIComponent;
+
+/** A finished export, fetched with the officer's session: a plain link would not carry it. */
+async function file(path: string, session: string): Promise<Blob> {
+  const answer = await fetch(path, { headers: { authorization: `Bearer ${session}` }, credentials: "same-origin", cache: "no-store" });
+  if (!answer.ok) throw await problemOf(answer);
+  return answer.blob();
+}
 
 export const front = {
   config: () => call<PageConfig>("GET", "/api/config", null),
@@ -56,5 +64,6 @@ export const front = {
   ledger: (session: string, from: number) => call<LedgerRow[]>("GET", `/api/ledger?from=${from}`, session),
   startExport: (session: string, request: string) => call<ExportState>("POST", "/api/exports", session, { request }),
   exportState: (session: string, job: string) => call<ExportState>("GET", `/api/exports/${id(job)}`, session),
+  exportFile: (session: string, href: string) => file(href, session),
   cancelExport: (session: string, job: string) => call<void>("DELETE", `/api/exports/${id(job)}`, session),
 };

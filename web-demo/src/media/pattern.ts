@@ -13,9 +13,9 @@ export const FLASH_EVERY = 40;
 /** ... for so many. */
 export const FLASH_FOR = 4;
 /** Top of the counter row. */
-export const ROW_TOP = HEIGHT - 2 * CELL;
+export const ROW_TOP = 160;
 /** Where the flash is. */
-export const FLASH = { x: 528, y: 176, width: 80, height: 64 };
+export const FLASH = { x: 528, y: 214, width: 80, height: 64 };
 
 /** Colours of the bars, left to right. */
 export const BARS: readonly (readonly [number, number, number])[] = [
@@ -59,9 +59,9 @@ export function drawPattern(pen: Pen, counter: number, label: string, hue: numbe
   pen.font = "600 44px system-ui, sans-serif";
   pen.textAlign = "left";
   pen.textBaseline = "middle";
-  pen.fillText(label, 32, 208);
+  pen.fillText(label, 32, 234);
   pen.font = "20px ui-monospace, monospace";
-  pen.fillText(String(counter).padStart(5, "0"), 34, 250);
+  pen.fillText(String(counter).padStart(5, "0"), 34, 278);
   pen.fillStyle = flashes(counter) ? "rgb(255 255 255)" : "rgb(16 16 16)";
   pen.fillRect(FLASH.x, FLASH.y, FLASH.width, FLASH.height);
   drawRow(pen, counter);

@@ -27,6 +27,8 @@ function preferred(kind: "audio" | "video"): RTCRtpCodec[] | null {
 
 export class Publisher {
   readonly connection: RTCPeerConnection;
+  /** One stream for sound and picture: receivers keep them together by it. */
+  private readonly stream = new MediaStream();
   private readonly sendings: Sending[] = [];
   private answered = false;
   private early: string[] = [];
@@ -79,7 +81,9 @@ export class Publisher {
 
   private add(worker: Worker, kind: "audio" | "video", slot: number, codec: Codec): void {
     const encodings: RTCRtpEncodingParameters[] = kind === "video" ? [{ maxBitrate: CAMERA_BITRATE }] : [{}];
-    const transceiver = this.connection.addTransceiver(kind, { direction: "sendonly", sendEncodings: encodings });
+    const transceiver = this.connection.addTransceiver(kind, {
+      direction: "sendonly", sendEncodings: encodings, streams: [this.stream],
+    });
     const options: TransformOptions = { direction: "send", slot, codec };
     transceiver.sender.transform = new RTCRtpScriptTransform(worker, options);
     const codecs = preferred(kind);

@@ -48,11 +48,15 @@ export function startPicture(label: string, user: string, onFlash: (lit: boolean
   const begin = performance.now();
   let last = -1;
   let lit = false;
+  // frames leave when they are drawn: a capture at a rate of its own would shift them against the beep
+  const track = canvas.captureStream(0).getVideoTracks()[0] as CanvasCaptureMediaStreamTrack | undefined;
+  if (track === undefined) throw new Error("the canvas gives no track");
   const draw = (): void => {
     const counter = Math.floor(((performance.now() - begin) / 1000) * RATE) & 0xffff;
     if (counter === last) return;
     last = counter;
     drawPattern(pen, counter, label, hue);
+    track.requestFrame();
     if (flashes(counter) !== lit) {
       lit = !lit;
       onFlash(lit);
@@ -60,8 +64,6 @@ export function startPicture(label: string, user: string, onFlash: (lit: boolean
   };
   draw();
   const timer = setInterval(draw, 1000 / RATE / 2);
-  const track = canvas.captureStream(RATE).getVideoTracks()[0];
-  if (track === undefined) throw new Error("the canvas gives no track");
   return {
     track,
     stop: () => {

@@ -1,5 +1,100 @@
-// Placeholder frame of the review pages.
-import type { PageConfig } from "../wire/front";
+// The review pages' way: sign in as compliance officer, get a certificate in the worker, then archive, requests,
+// replay and ledger. The officer's key lives in the worker of this tab and ends with it.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Login } from "../call/login";
+import { makeKeys } from "../call/app";
+import { problemText } from "../call/problems";
+import { t, type Key } from "../i18n";
+import { WorkerProblem, type Keys } from "../state/keys";
+import { tab } from "../state/tab";
+import { Frame } from "../ui/frame";
+import type { LoginSession, Opened, PageConfig, ReplayRequest } from "../wire/front";
+import { Archive } from "./archive";
+import { LedgerPage } from "./ledger";
+import { Replay } from "./replay";
+import { Requests } from "./requests";
+
+type View = "archive" | "requests" | "ledger";
+const VIEWS: readonly { view: View; text: Key }[] = [
+  { view: "archive", text: "offArchive" }, { view: "requests", text: "offRequests" }, { view: "ledger", text: "offLedger" },
+];
+
+/** What the review pages need of the officer. */
+export interface Officer { config: PageConfig; login: LoginSession; session: string; keys: Keys; me: string }
+export interface Playing { opened: Opened; request: ReplayRequest }
+
+function isOfficer(login: LoginSession): boolean {
+  return login.roles.includes("compliance");
+}
+
+function viewOf(): View {
+  const wanted = location.hash.slice(1);
+  return VIEWS.find(({ view }) => view === wanted)?.view ?? "archive";
+}
+
 export function OfficerApp({ config }: { config: PageConfig }) {
-  return <p>{config.firm_name}</p>;
+  const kept = tab.login();
+  const [login, setLogin] = useState<LoginSession | null>(kept !== null && isOfficer(kept) ? kept : null);
+  const [session, setSession] = useState<string | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [view, setView] = useState<View>(viewOf);
+  const [playing, setPlaying] = useState<Playing | null>(null);
+  const keys = useRef<Keys | null>(null);
+  keys.current ??= makeKeys(config);
+  const worker = keys.current;
+
+  const signOut = (): void => {
+    tab.setLogin(null);
+    setLogin(null);
+    setSession(null);
+    setPlaying(null);
+  };
+  const enrol = (who: LoginSession): void => {
+    setProblem(null);
+    worker.enrol({ session: who.session, user: who.user, name: who.name, device: tab.device(), role: "compliance" })
+      .then((enrolled) => setSession(enrolled.session), (error: unknown) => {
+        const found = error instanceof WorkerProblem ? error.problem : null;
+        if (found?.code === "signed-out") signOut();
+        else setProblem(problemText(config, found));
+      });
+  };
+  useEffect(() => {
+    if (login !== null) enrol(login);
+  }, [login]);
+  useEffect(() => {
+    const changed = (): void => setView(viewOf());
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
+  }, []);
+
+  if (login === null) {
+    return <Login config={config} title={t("offLogin")} onLogin={setLogin} refuse={(who) => (isOfficer(who) ? null : t("offNotOfficer"))} />;
+  }
+  if (session === null) {
+    return (
+      <Frame config={config} login={login} onSignOut={signOut}>
+        {problem === null ? <p role="status" aria-busy="true">{t("offEnrolling")}</p> : (
+          <p class="error" role="alert">{problem} <button type="button" class="button" onClick={() => enrol(login)}>{t("retry")}</button></p>
+        )}
+      </Frame>
+    );
+  }
+  const officer: Officer = { config, login, session, keys: worker, me: `${config.firm}/${login.user}` };
+  return (
+    <Frame config={config} login={login} onSignOut={signOut} wide="wide">
+      {playing !== null ? <Replay officer={officer} playing={playing} onBack={() => setPlaying(null)} /> : (
+        <>
+          <nav class="tabs" aria-label={t("offTitle")}>
+            {VIEWS.map(({ view: name, text }) => (
+              <a key={name} href={`#${name}`} class="tab" aria-current={view === name ? "page" : undefined} data-testid={`tab-${name}`}>{t(text)}</a>
+            ))}
+          </nav>
+          {view === "archive" && <Archive officer={officer} />}
+          {view === "requests" && <Requests officer={officer} onPlay={setPlaying} />}
+          {view === "ledger" && <LedgerPage officer={officer} />}
+        </>
+      )}
+    </Frame>
+  );
 }

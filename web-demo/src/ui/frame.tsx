@@ -26,7 +26,7 @@ export function Warnings({ config }: { config: PageConfig }) {
   if (all.length === 0) return null;
   return (
     <div class="warnings" role="note" data-testid="warnings">
-      {all.map((line) => <p key={line}><Icon name="warn" size={16} /> {line}</p>)}
+      <p><Icon name="warn" size={16} /> {all.map((line) => <span key={line}>{line}</span>)}</p>
     </div>
   );
 }

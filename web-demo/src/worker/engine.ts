@@ -1,7 +1,7 @@
 // The border to WebAssembly: what the worker asks of the end-to-end encryption, and the guard around every call.
 // A panic in there may have left state half changed, so the first one ends this worker for good.
 
-import type { Codec } from "../wire/client";
+import type { Codec, Statement } from "../wire/client";
 
 export interface LeafKey { csr(participant: string, name: string): Uint8Array<ArrayBuffer> }
 
@@ -33,7 +33,8 @@ export interface Session {
 export interface Engine {
   newKey(): LeafKey;
   openSession(key: LeafKey, chain: string[], trust: string, room: string, now: number): Session;
-  judgeStatements(trust: string, signed: string[]): unknown[];
+  /** Throws if one is not signed by its firm. */
+  judgeStatements(trust: string, signed: string[]): Statement[];
   signCose(key: LeafKey, label: string, payload: Uint8Array, certificate: Uint8Array): Uint8Array<ArrayBuffer>;
 }
 

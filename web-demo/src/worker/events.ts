@@ -1,7 +1,7 @@
 // Reads the session's events, as JSON came from WebAssembly, into the page's own shapes. Pure; unknown kinds are no
 // error: a newer module may say more than this page shows.
 
-import type { MeetingTerms, Problem, RosterEntry, Statement } from "../wire/client";
+import type { MeetingTerms, Problem, RosterEntry } from "../wire/client";
 import type { Member, RecorderState, Sending, SessionEvent } from "../wire/worker";
 
 type Json = Record<string, unknown>;
@@ -25,7 +25,7 @@ export function readEvent(json: Json): SessionEvent | null {
         type: "admitted",
         participant: String(json["participant"]),
         terms: json["terms"] as MeetingTerms,
-        statements: (json["statements"] ?? []) as Statement[],
+        statements: [],
         roster: (json["roster"] ?? []) as RosterEntry[],
         entry: String(json["entry"] ?? ""),
         now: Number(json["now"] ?? 0),

@@ -60,7 +60,8 @@ async function join(room: string): Promise<void> {
   const { setup: config, key, chain } = mine();
   meeting?.stop();
   const makeSession = () => live.openSession(key, chain, config.trust, room, Date.now());
-  meeting = new Meeting(config.signaling, makeSession, book, tell);
+  const read = (signed: string[]) => guarded(() => live.judgeStatements(config.trust, signed));
+  meeting = new Meeting(config.signaling, makeSession, read, book, tell);
   for (const transformer of early) meeting.transform(transformer);
   early = [];
 }

@@ -1,7 +1,7 @@
 // One meeting in the worker: feeds the session from the WebSocket and the clock, carries out what it puts out, lends
 // it to the transforms. Sends nothing for the page but the closed list of [`PageToServer`].
 
-import type { Codec, PageToServer, ServerToPage, SubscribedTrack } from "../wire/client";
+import type { Codec, PageToServer, ServerToPage, Statement, SubscribedTrack } from "../wire/client";
 import type { FromWorker, SessionEvent } from "../wire/worker";
 import type { CounterBook } from "./counters";
 import { Dead, guarded, isDead, type OpenOutcome, type Output, type Sealed, type Session } from "./engine";
@@ -22,8 +22,8 @@ export class Meeting implements Sealer {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private over = false;
 
-  constructor(url: string, private readonly makeSession: () => Session, private readonly book: CounterBook,
-    private readonly tell: (message: FromWorker) => void) {
+  constructor(url: string, private readonly makeSession: () => Session, private readonly read: (signed: string[]) => Statement[],
+    private readonly book: CounterBook, private readonly tell: (message: FromWorker) => void) {
     this.link = new SignalingLink(url, {
       link: (state) => tell({ type: "link", link: state }),
       opened: (first) => this.opened(first),
@@ -151,6 +151,8 @@ export class Meeting implements Sealer {
   }
 
   private happened(event: SessionEvent): void {
+    // the session judged them already, or it would not have admitted us: here they are only read for the page
+    if (event.type === "admitted") event.statements = this.read(event.terms.statements);
     this.tell({ type: "event", event });
     if (event.type === "epoch") for (const path of this.receives) path.epoch();
     if (event.type === "sending" && event.sending.state === "allowed") for (const path of this.sends) path.resumed();

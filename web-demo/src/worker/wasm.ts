@@ -29,7 +29,7 @@ interface RawModule {
   default(options: { module_or_path: string | URL }): Promise<unknown>;
   Key: new () => RawKey;
   Session: new (key: RawKey, chain: Uint8Array[], trust: string, room: string, now: number) => RawSession;
-  judge_statement?(trust: string, signed: Uint8Array): string;
+  judge_statement(trust: string, signed: Uint8Array): string;
 }
 
 const SEAL_DROPS = /^(stopped:|unknown-source$|empty$|too-long$|exhausted$)/;
@@ -122,9 +122,7 @@ export async function loadEngine(): Promise<Engine> {
     openSession: (key, chain, trust, room, now) =>
       new WasmSession(new module.Session(rawKey(key), chain.map(decode), trust, room, now)),
     judgeStatements: (trust, signed) => {
-      const judge = module.judge_statement;
-      if (judge === undefined) return [];
-      return signed.map((one) => JSON.parse(judge(trust, decode(one))) as Statement);
+      return signed.map((one) => JSON.parse(module.judge_statement(trust, decode(one))) as Statement);
     },
     signCose: (key, label, payload, certificate) => rawKey(key).sign_cose(label, payload, certificate),
   };

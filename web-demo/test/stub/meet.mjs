@@ -31,7 +31,7 @@ export class StubMeeting {
   handle(member, message) {
     switch (message.type) {
       case "hello":
-        member.id = Buffer.from(message.chain[0], "base64url").toString();
+        member.id = message.chain[0];
         member.room = ROOMS.find((room) => room.room === message.room);
         member.resume = message.resume;
         return;

@@ -1,0 +1,72 @@
+// Export of an open grant: starts it, shows how far it is, cancels it, offers the file. Polls the front.
+
+import { useEffect, useState } from "preact/hooks";
+import { front } from "../front/api";
+import { t } from "../i18n";
+import type { ExportState, ReplayRequest } from "../wire/front";
+import type { Officer } from "./app";
+import { textOf } from "./load";
+
+const POLL_MS = 700;
+
+function going(job: ExportState | null): boolean {
+  return job?.state === "queued" || job?.state === "running";
+}
+
+/** Offers a file to the browser's download. */
+function save(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+export function ExportBox({ officer, request }: { officer: Officer; request: ReplayRequest }) {
+  const [job, setJob] = useState<ExportState | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const fail = (error: unknown): void => setProblem(textOf(officer.config, error));
+  useEffect(() => {
+    if (job === null || !going(job)) return undefined;
+    const timer = setTimeout(() => front.exportState(officer.session, job.id).then(setJob, fail), POLL_MS);
+    return () => clearTimeout(timer);
+  }, [job]);
+  const start = (): void => {
+    setProblem(null);
+    front.startExport(officer.session, request.id).then(setJob, fail);
+  };
+  const cancel = (): void => {
+    if (job === null) return;
+    front.cancelExport(officer.session, job.id).then(() => setJob({ ...job, state: "cancelled" }), fail);
+  };
+  const download = (done: ExportState): void => {
+    if (done.href === null) return;
+    front.exportFile(officer.session, done.href).then((blob) => save(blob, `strongroom-${request.meeting.slice(0, 8)}.webm`), fail);
+  };
+  return (
+    <section class="card export" aria-labelledby="export-title" data-testid="export" data-state={job?.state ?? "none"}>
+      <h2 id="export-title">{t("offExport")}</h2>
+      <p class="small">{t("offExportWhy")}</p>
+      {problem !== null && <p class="error" role="alert">{problem}</p>}
+      {job !== null && going(job) ? (
+        <div class="row">
+          <progress class="progress" max={100} value={job.percent} aria-label={t("offExport")} />
+          <span role="status">{job.state === "queued" ? t("offExportQueued") : t("offExportRunning", { percent: job.percent })}</span>
+          <button type="button" class="button" onClick={cancel} data-testid="export-cancel">{t("cancel")}</button>
+        </div>
+      ) : (
+        <div class="row">
+          <button type="button" class="button" onClick={start} data-testid="export-start">{t("offExport")}</button>
+          {job?.state === "done" && job.href !== null && (
+            <>
+              <span role="status">{t("offExportDone")}</span>
+              <button type="button" class="button primary" onClick={() => download(job)} data-testid="export-download">{t("offDownload")}</button>
+            </>
+          )}
+          {job?.state === "failed" && <span class="error" role="alert">{t("offExportFailed", { detail: job.detail ?? "" })}</span>}
+          {job?.state === "cancelled" && <span role="status">{t("offExportCancelled")}</span>}
+        </div>
+      )}
+    </section>
+  );
+}

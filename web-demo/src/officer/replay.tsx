@@ -1,0 +1,120 @@
+// Replay of an opened meeting: every speaker's lane in step with one clock, gaps in red, a watermark over it, and the
+// ledger told before each play and seek.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { front } from "../front/api";
+import { clockTime, dateTime, span, t } from "../i18n";
+import { Icon } from "../ui/icons";
+import type { Lane } from "../wire/front";
+import type { Officer, Playing } from "./app";
+import { ExportBox } from "./export";
+import { textOf } from "./load";
+import { Player, type PlayerView } from "./player";
+import { markText, Timeline } from "./timeline";
+
+const SPEEDS = [0.5, 1, 1.5, 2];
+const STEP_MS = 5_000;
+
+function LaneVideo({ lane, player, positionMs }: { lane: Lane; player: Player; positionMs: number }) {
+  const video = useRef<HTMLVideoElement>(null);
+  const [failed, setFailed] = useState(false);
+  useEffect(() => {
+    const element = video.current;
+    if (element === null) return undefined;
+    player.add(element);
+    return () => player.drop(element);
+  }, [player]);
+  const away = positionMs < lane.from_ms || positionMs > lane.to_ms;
+  const gap = lane.gaps.some(([from, to]) => positionMs >= from && positionMs < to);
+  return (
+    <figure class={`lane-video${gap ? " in-gap" : ""}${away ? " away" : ""}`} data-testid="lane" data-participant={lane.participant}>
+      <video ref={video} src={lane.src} preload="auto" playsInline onError={() => setFailed(true)} data-testid="lane-video" />
+      {gap && <span class="gap-flag">{t("offKindGap")}</span>}
+      {failed && <p class="error">{t("offLaneFailed", { name: lane.name })}</p>}
+      <figcaption>{lane.name}</figcaption>
+    </figure>
+  );
+}
+
+/** Seen on every frame of a screen recording: who replays, for which case, when. */
+function Watermark({ text }: { text: string }) {
+  return <div class="watermark" aria-hidden="true" data-testid="watermark">{Array.from({ length: 24 }, (_, at) => <span key={at}>{text}</span>)}</div>;
+}
+
+export function Replay({ officer, playing, onBack }: { officer: Officer; playing: Playing; onBack: () => void }) {
+  const { opened, request } = playing;
+  const [view, setView] = useState<PlayerView>({ positionMs: 0, playing: false, rate: 1, waiting: false });
+  const [problem, setProblem] = useState<string | null>(null);
+  const [player] = useState(() => new Player(
+    opened.duration_ms,
+    (action, atMs) => front.played(officer.session, opened.grant, action, atMs),
+    setView,
+  ));
+  const act = (work: Promise<void>): void => {
+    work.then(() => setProblem(null), (error: unknown) => setProblem(textOf(officer.config, error)));
+  };
+  const openedAt = useRef(Date.now());
+  useEffect(() => {
+    const keys = (event: KeyboardEvent): void => {
+      const target = event.target as HTMLElement | null;
+      if (target?.closest("input, select, textarea, dialog, button, a") != null) return;
+      const at = player.clock.position(performance.now());
+      if (event.key === " ") act(player.toggle());
+      else if (event.key === "ArrowRight") act(player.seek(at + STEP_MS));
+      else if (event.key === "ArrowLeft") act(player.seek(at - STEP_MS));
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", keys);
+    return () => {
+      document.removeEventListener("keydown", keys);
+      player.close();
+    };
+  }, [player]);
+  const mark = t("offWatermark", { name: officer.login.name, case: request.case, time: dateTime(openedAt.current) });
+  return (
+    <section aria-labelledby="replay-title" data-testid="replay-page" data-playing={view.playing} data-position={Math.round(view.positionMs)}>
+      <div class="row head-row">
+        <button type="button" class="button quiet" onClick={onBack} data-testid="replay-back">← {t("back")}</button>
+        <h1 id="replay-title">{t("offReplay")} · {t("offCase")} {request.case}</h1>
+        <span class="spacer" />
+        <span class="small">{t("offUntil", { time: clockTime(opened.until) })}</span>
+      </div>
+      <p class="small">{t("offConfidential")}</p>
+      {problem !== null && <p class="error" role="alert">{problem}</p>}
+      <div class="screen" style={{ "--lanes": String(Math.min(3, Math.max(1, opened.lanes.length))) }}>
+        {opened.lanes.map((lane) => <LaneVideo key={lane.src} lane={lane} player={player} positionMs={view.positionMs} />)}
+        <Watermark text={mark} />
+      </div>
+      <div class="row transport">
+        <button type="button" class="button primary" onClick={() => act(player.toggle())} data-testid="play" aria-pressed={view.playing}>
+          <Icon name={view.playing ? "pause" : "play"} size={18} /> {view.playing ? t("offPause") : t("offPlay")}
+        </button>
+        <span class="mono" data-testid="position">{span(view.positionMs)} / {span(opened.duration_ms)}</span>
+        {view.waiting && <span class="spinner" role="status" aria-label={t("loading")} />}
+        <span class="spacer" />
+        <label class="row small">{t("offSpeed")}
+          <select value={String(view.rate)} data-testid="speed" class="speed"
+            onChange={({ currentTarget }) => player.setRate(Number(currentTarget.value))}>
+            {SPEEDS.map((speed) => <option key={speed} value={String(speed)}>{speed} ×</option>)}
+          </select>
+        </label>
+      </div>
+      <Timeline opened={opened} positionMs={view.positionMs} onSeek={(to) => act(player.seek(to))} />
+      <p class="small">{t("offKeys")}</p>
+      <div class="replay-foot">
+        <section class="card" aria-labelledby="events-title">
+          <h2 id="events-title">{t("offEvents")}</h2>
+          <ol class="events">
+            {opened.events.map((event, at) => (
+              <li key={at} class={`event-${event.kind}`}>
+                <button type="button" class="link-button" onClick={() => act(player.seek(event.at_ms))}>{markText(event)}</button>
+              </li>
+            ))}
+          </ol>
+        </section>
+        <ExportBox officer={officer} request={request} />
+      </div>
+    </section>
+  );
+}
