@@ -25,8 +25,14 @@ pub fn now() -> UnixMillis {
 /// How to get into the token.
 ///
 /// # Errors
-/// [`Failure::Config`] about the PIN file.
+/// [`Failure::Config`] about the PIN file, [`Failure::Unavailable`] if a test token's own files are gone.
 pub fn settings(config: &Config) -> Result<Settings, Failure> {
+    if let Some(softhsm) = config.softhsm.as_ref().filter(|softhsm| !softhsm.config.is_file()) {
+        let (label, file) = (&config.token_label, softhsm.config.display());
+        return Err(Failure::Unavailable(format!(
+            "no token with label {label}: SoftHSM's configuration {file} is missing; run `strongroom-custody ceremony`"
+        )));
+    }
     Ok(Settings { module: config.module.clone(), label: config.token_label.clone(), pin: config.pin()? })
 }
 

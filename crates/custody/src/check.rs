@@ -63,7 +63,11 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     };
     let text = serde_json::to_string_pretty(&report).expect("plain data");
     writeln!(std::io::stdout(), "{text}").map_err(|e| Failure::Other(format!("standard output: {e}")))?;
-    if ok { Ok(()) } else { Err(Failure::Unavailable("the token does not do all that it must; see the report".to_owned())) }
+    if ok {
+        Ok(())
+    } else {
+        Err(Failure::Unavailable("the token does not do all that it must; see the report".to_owned()))
+    }
 }
 
 fn try_it(what: &str, action: impl FnOnce() -> Result<(), TokenError>) -> Test {

@@ -258,10 +258,8 @@ impl Config {
             return Ok(());
         }
         let program = std::env::current_exe().map_err(|e| Failure::Other(format!("cannot find this program ({e})")))?;
-        let error = std::process::Command::new(program)
-            .args(std::env::args_os().skip(1))
-            .env(SOFTHSM, &softhsm.config)
-            .exec();
+        let error =
+            std::process::Command::new(program).args(std::env::args_os().skip(1)).env(SOFTHSM, &softhsm.config).exec();
         Err(Failure::Other(format!("cannot start again with {SOFTHSM} ({error})")))
     }
 }

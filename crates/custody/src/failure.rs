@@ -35,7 +35,9 @@ impl Failure {
 impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Pin(_) | TokenError::Module { .. } | TokenError::NoKey { .. } => Self::Config(error.to_string()),
+            TokenError::Pin(_) | TokenError::Module { .. } | TokenError::NoKey { .. } => {
+                Self::Config(error.to_string())
+            }
             _ => Self::Unavailable(error.to_string()),
         }
     }

@@ -65,7 +65,7 @@ pub async fn write<W: AsyncWrite + Unpin, T: Serialize>(writer: &mut W, value: &
 /// `InvalidData`.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> io::Result<T> {
     let mut rest = body;
-    let value =
-        ciborium::from_reader(&mut rest).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not the expected CBOR"))?;
+    let value = ciborium::from_reader(&mut rest)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not the expected CBOR"))?;
     if rest.is_empty() { Ok(value) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "bytes after the value")) }
 }

@@ -123,7 +123,12 @@ impl MeetingKey {
     ///
     /// # Errors
     /// [`SealingError::NotSealed`] naming what differs.
-    pub fn open(plain: &[u8], firm: &FirmId, meeting: &MeetingId, incarnation: u64) -> Result<Zeroizing<[u8; 32]>, SealingError> {
+    pub fn open(
+        plain: &[u8],
+        firm: &FirmId,
+        meeting: &MeetingId,
+        incarnation: u64,
+    ) -> Result<Zeroizing<[u8; 32]>, SealingError> {
         let inner: Self = ciborium::from_reader(plain).map_err(|_| SealingError::NotSealed("not its CBOR inside"))?;
         if inner.version != VERSION {
             return Err(SealingError::NotSealed("unknown version inside"));
@@ -137,7 +142,8 @@ impl MeetingKey {
         if inner.incarnation != incarnation {
             return Err(SealingError::NotSealed("sealed for another incarnation"));
         }
-        let key: [u8; 32] = inner.key.as_slice().try_into().map_err(|_| SealingError::NotSealed("no key of 32 bytes"))?;
+        let key: [u8; 32] =
+            inner.key.as_slice().try_into().map_err(|_| SealingError::NotSealed("no key of 32 bytes"))?;
         Ok(Zeroizing::new(key))
     }
 }
@@ -237,7 +243,8 @@ mod tests {
     fn a_sealed_key_opens_under_its_own_names_only() {
         let (firm, meeting) = names();
         let private = Rsa::generate(RSA_BITS).unwrap();
-        let public = Rsa::from_public_components(private.n().to_owned().unwrap(), private.e().to_owned().unwrap()).unwrap();
+        let public =
+            Rsa::from_public_components(private.n().to_owned().unwrap(), private.e().to_owned().unwrap()).unwrap();
         for oaep in [Oaep::Sha1, Oaep::Sha256] {
             let spki = archive_spki(&public, oaep).unwrap();
             assert_eq!(read_archive_key(&spki).unwrap().1, oaep);
@@ -263,9 +270,11 @@ mod tests {
     fn the_longest_names_fit_into_one_rsa_block() {
         let long = "a".repeat(64);
         let public = Rsa::generate(RSA_BITS).unwrap();
-        let public = Rsa::from_public_components(public.n().to_owned().unwrap(), public.e().to_owned().unwrap()).unwrap();
+        let public =
+            Rsa::from_public_components(public.n().to_owned().unwrap(), public.e().to_owned().unwrap()).unwrap();
         let spki = archive_spki(&public, Oaep::Sha256).unwrap();
-        let sealed = seal_meeting_key(&long.parse().unwrap(), &long.parse().unwrap(), u64::MAX, &[9; 32], &[spki.into()]);
+        let sealed =
+            seal_meeting_key(&long.parse().unwrap(), &long.parse().unwrap(), u64::MAX, &[9; 32], &[spki.into()]);
         assert!(Sealed::parse(&sealed.unwrap()[0]).is_ok());
     }
 

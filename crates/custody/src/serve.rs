@@ -7,7 +7,7 @@ use crate::service::Service;
 use crate::token::actor::{CALL_DEADLINE, HANG};
 use crate::token::{Device, Facts, Handle};
 use custody::frame;
-use domain::message::custody::Ask;
+use domain::message::custody::{Answer, Ask};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
+use zeroize::Zeroize;
 
 /// Connections at once: front, recorder, their workers and a person with a tool.
 const MAX_CONNECTIONS: usize = 64;
@@ -98,7 +99,8 @@ fn listen(path: &Path) -> Result<UnixListener, Failure> {
     let bad = |why: String| Failure::Config(format!("socket {}: {why}", path.display()));
     if path.exists() {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(bad("another process serves it; stop that one first".to_owned()));
+            let text = format!("socket {}: another process serves it; stop that one first", path.display());
+            return Err(Failure::Unavailable(text));
         }
         std::fs::remove_file(path).map_err(|e| bad(e.to_string()))?;
     }
@@ -123,10 +125,21 @@ async fn talk(mut stream: UnixStream, service: &Arc<Service>) -> std::io::Result
         let body = tokio::time::timeout(REQUEST_DEADLINE, frame::read_body(&mut stream, length)).await??;
         let ask: Ask = frame::decode(&body)?;
         let service = Arc::clone(service);
-        let answer = tokio::task::spawn_blocking(move || service.answer(now(), ask))
+        let mut answer = tokio::task::spawn_blocking(move || service.answer(now(), ask))
             .await
             .map_err(|_| std::io::Error::other("a request failed inside; this is a bug"))?;
-        frame::write(&mut stream, &answer).await?;
+        let written = frame::write(&mut stream, &answer).await;
+        wipe(&mut answer);
+        written?;
     }
     stream.shutdown().await
+}
+
+/// Keys do not stay in memory after they were answered.
+fn wipe(answer: &mut Answer) {
+    match answer {
+        Answer::Key { key } => key.0.zeroize(),
+        Answer::MeetingKeys { keys } => keys.iter_mut().for_each(|one| one.key.0.zeroize()),
+        _ => {}
+    }
 }

@@ -36,14 +36,15 @@ impl LedgerFile {
     /// Opens or makes the file and judges the whole chain.
     ///
     /// # Errors
-    /// [`Failure::Verification`] naming the first entry that does not hold; [`Failure::Other`] for I/O.
+    /// [`Failure::Verification`] naming the first entry that does not hold; [`Failure::Unavailable`] if another process has
+    /// it; [`Failure::Other`] for I/O.
     pub fn open(path: &Path, firm: FirmId, key: &PublicKey) -> Result<Self, Failure> {
         let io = |e: std::io::Error| Failure::Other(format!("ledger {}: {e}", path.display()));
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(path).map_err(io)?;
         let lock = Flock::lock(file.try_clone().map_err(io)?, FlockArg::LockExclusiveNonblock)
-            .map_err(|_| Failure::Config(format!("ledger {} is in use by another process", path.display())))?;
+            .map_err(|_| Failure::Unavailable(format!("ledger {} is in use by another process", path.display())))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         let (mut head, mut offsets, mut at) = (Head::EMPTY, vec![0], 0);
@@ -200,6 +201,16 @@ mod tests {
         assert_eq!(ledger.head().next, 3);
         assert_eq!(ledger.read(1, 10).unwrap().len(), 2);
         assert_eq!(ledger.read(9, 10).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_ledger_has_one_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.bin");
+        let first = reopen(&path).unwrap();
+        assert_eq!(reopen(&path).err().unwrap().exit_code(), 4);
+        drop(first);
+        assert!(reopen(&path).is_ok());
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Archive {
         let trust = settings.read_trust()?;
         let pinned = pinned(&trust, config, settings, facts)?;
         let spki = |what, bytes: &[u8]| {
-            PublicKey::from_spki(bytes).map_err(|_| Failure::Config(format!("the {what} key in the trust map is no P-256 key")))
+            PublicKey::from_spki(bytes)
+                .map_err(|_| Failure::Config(format!("the {what} key in the trust map is no P-256 key")))
         };
         let record_key = spki("record", &pinned.record_key)?;
         let ledger_key = spki("ledger", &pinned.ledger_key)?;

@@ -41,7 +41,10 @@ impl Archive {
             return refuse("bad-request", "the manifest holds no sealed meeting key, or too many");
         }
         if !self.opens.lock().expect("no holder panics").take(now) {
-            return refuse("rate", "the limit of opened meetings an hour is reached; wait, or raise `archive.opens_per_hour`");
+            return refuse(
+                "rate",
+                "the limit of opened meetings an hour is reached; wait, or raise `archive.opens_per_hour`",
+            );
         }
         // first the entry, durable and signed; only then the key
         self.append(entry(now, &manifest, &grant))?;

@@ -78,7 +78,13 @@ impl Bench {
         signed(&key, APPROVAL_LABEL, &cbor::encode(&approval), Some(&leaf))
     }
 
-    fn open(&self, now: UnixMillis, manifest: &[u8], request: &[u8], approval: &[u8]) -> Result<Vec<(u64, B64)>, String> {
+    fn open(
+        &self,
+        now: UnixMillis,
+        manifest: &[u8],
+        request: &[u8],
+        approval: &[u8],
+    ) -> Result<Vec<(u64, B64)>, String> {
         match self.archive.open(now, Asked { manifest, request, approval }) {
             Ok(Answer::MeetingKeys { keys }) => Ok(keys.into_iter().map(|one| (one.incarnation, one.key)).collect()),
             Ok(other) => panic!("{other:?}"),
@@ -90,8 +96,7 @@ impl Bench {
     fn ledger(&self) -> Vec<String> {
         let Ok(Answer::Entries { entries }) = self.archive.entries(0) else { panic!("readable") };
         let key = fixture::public(&key(3));
-        let (entries, _) =
-            ledger::verify(&key, &self.firm.id, Head::EMPTY, entries.iter().map(B64::as_slice)).unwrap();
+        let (entries, _) = ledger::verify(&key, &self.firm.id, Head::EMPTY, entries.iter().map(B64::as_slice)).unwrap();
         entries.into_iter().map(|entry| format!("{} {}", entry.event.action, entry.event.note)).collect()
     }
 

@@ -8,18 +8,21 @@ use domain::FirmId;
 use domain::message::custody::LeafRole;
 use evidence::identity::{MAX_NAME, role_oid};
 use sha2::{Digest, Sha256};
+use spki::AlgorithmIdentifierOwned;
 use spki::SubjectPublicKeyInfoOwned;
-use spki::der::asn1::{Any, BitString, GeneralizedTime, Ia5String, ObjectIdentifier, OctetString, SetOfVec, UtcTime, Utf8StringRef};
+use spki::der::asn1::{
+    Any, BitString, GeneralizedTime, Ia5String, ObjectIdentifier, OctetString, SetOfVec, UtcTime, Utf8StringRef,
+};
 use spki::der::flagset::FlagSet;
 use spki::der::{DateTime, Decode, Encode};
-use spki::AlgorithmIdentifierOwned;
 use std::time::Duration;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::certificate::{Certificate, TbsCertificate, Version};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName,
+    SubjectKeyIdentifier,
 };
 use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 use x509_cert::serial_number::SerialNumber;
@@ -100,7 +103,9 @@ impl Leaf<'_> {
     /// # Errors
     /// `unavailable` if the root has ended, `bad-request` if the name cannot stand in a certificate.
     pub fn prepare(&self, root: &[u8]) -> Result<Unsigned, Refusal> {
-        let Ok(root) = Certificate::from_der(root) else { return refuse("unavailable", "the root certificate is damaged") };
+        let Ok(root) = Certificate::from_der(root) else {
+            return refuse("unavailable", "the root certificate is damaged");
+        };
         let root = &root.tbs_certificate;
         let begin = self.now_s.saturating_sub(BACKDATE_S);
         let end = begin + self.life_s;
@@ -121,10 +126,14 @@ impl Leaf<'_> {
             extension(EXTENDED_USAGE, false, &ExtendedKeyUsage(vec![role_oid(self.role)])),
             extension(ALT_NAME, false, &names),
             extension(SUBJECT_KEY, false, &SubjectKeyIdentifier(key_identifier(&spki))),
-            extension(AUTHORITY_KEY, false, &AuthorityKeyIdentifier {
-                key_identifier: Some(key_identifier(&issuer_spki)),
-                ..AuthorityKeyIdentifier::default()
-            }),
+            extension(
+                AUTHORITY_KEY,
+                false,
+                &AuthorityKeyIdentifier {
+                    key_identifier: Some(key_identifier(&issuer_spki)),
+                    ..AuthorityKeyIdentifier::default()
+                },
+            ),
         ];
         Ok(Unsigned::new(tbs(self.serial, root.subject.clone(), common_name(name), (begin, end), &spki, extensions)))
     }

@@ -120,7 +120,8 @@ impl People {
 
     fn issue(&self, now: UnixMillis, csr: &Csr, name: &str, role: LeafRole) -> Result<Answer, Refusal> {
         let serial = self.token.call(Call::Random(issue::SERIAL_BYTES))?;
-        let leaf = issue::Leaf { csr, name, role, serial: &serial, now_s: now.seconds(), life_s: self.settings.leaf_life_s };
+        let leaf =
+            issue::Leaf { csr, name, role, serial: &serial, now_s: now.seconds(), life_s: self.settings.leaf_life_s };
         let unsigned = leaf.prepare(&self.root)?;
         let signature = self.token.sign(FIRM_CA, &unsigned.hash())?;
         let certificate = unsigned.finish(&signature)?;

@@ -20,12 +20,7 @@ const MAX_AGE_MS: u64 = 15 * 60_000;
 ///
 /// # Errors
 /// `bad-request` for a statement out of range, `two-persons` when consents are missing.
-pub fn sign(
-    people: &People,
-    now: UnixMillis,
-    wanted: &Statement,
-    administrators: &[B64],
-) -> Result<Vec<u8>, Refusal> {
+pub fn sign(people: &People, now: UnixMillis, wanted: &Statement, administrators: &[B64]) -> Result<Vec<u8>, Refusal> {
     if wanted.firm != people.firm {
         return refuse("bad-request", "a statement is signed by its own firm only");
     }
@@ -39,7 +34,8 @@ pub fn sign(
     let mut consenting = BTreeSet::new();
     // two signatures are all that is ever needed; each costs a verification
     for signed in administrators.iter().take(4) {
-        let Ok((agreed, who)) = cose::verify_by_leaf(STATEMENT_CONSENT_LABEL, signed, &people.trust, now.seconds()) else {
+        let Ok((agreed, who)) = cose::verify_by_leaf(STATEMENT_CONSENT_LABEL, signed, &people.trust, now.seconds())
+        else {
             continue;
         };
         if who.role == LeafRole::Administrator && agreed == payload {

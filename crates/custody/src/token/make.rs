@@ -1,7 +1,7 @@
 //! Making what is missing on a token: the SoftHSM token itself, keys, the root certificate. Used by the ceremony alone.
 
-use super::device::{Device, failed};
 use super::TokenError;
+use super::device::{Device, failed};
 use cryptoki::context::Pkcs11;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, CertificateType, ObjectClass};

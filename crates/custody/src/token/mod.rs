@@ -85,7 +85,9 @@ pub enum TokenError {
         label: String,
     },
     /// The PIN was refused; it is never tried again.
-    #[error("the token refused the PIN ({0}); put the right one into the PIN file. It is not tried again, because a token locks or erases itself after a few wrong ones")]
+    #[error(
+        "the token refused the PIN ({0}); put the right one into the PIN file. It is not tried again, because a token locks or erases itself after a few wrong ones"
+    )]
     Pin(String),
     /// The token is there, its key is not.
     #[error("the token has no key named {name}; run `strongroom-custody ceremony`")]

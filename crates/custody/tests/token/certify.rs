@@ -19,11 +19,8 @@ use serde_json::json;
 async fn an_issued_certificate_is_judged_well_by_everybody() {
     let house = House::new();
     let people = house.start("people");
-    for (user, role) in [
-        ("anna", LeafRole::Member),
-        ("carol", LeafRole::Compliance),
-        ("adam", LeafRole::Administrator),
-    ] {
+    for (user, role) in [("anna", LeafRole::Member), ("carol", LeafRole::Compliance), ("adam", LeafRole::Administrator)]
+    {
         let (key, certificate) = enrol(&house, &people, user, role).await;
         let identity = judge(&house.trust, &certificate, now().seconds()).unwrap();
         assert_eq!(identity.participant.to_string(), format!("bank-a/{user}/d1"));
@@ -53,7 +50,9 @@ const WRONG: &[Wrong] = &[
         e.proof_header.jwk = Some(serde_json::from_value(e.dpop_key.jwk()).unwrap());
     }),
     ("DPoP not by the key it carries", "bad-token: does not verify", |e| e.dpop_key = Key::new()),
-    ("DPoP for another address", "bad-token: another request", |e| e.proof["htu"] = json!("http://bank-b.localhost:8442/enrol")),
+    ("DPoP for another address", "bad-token: another request", |e| {
+        e.proof["htu"] = json!("http://bank-b.localhost:8442/enrol")
+    }),
     ("DPoP for another method", "bad-token: another request", |e| e.proof["htm"] = json!("GET")),
     ("DPoP too old", "bad-token: older than a minute", |e| e.proof["iat"] = json!(now().seconds() - 70)),
     ("DPoP of another type", "bad-token: wrong type", |e| e.proof_header.typ = Some("JWT".into())),
@@ -66,6 +65,11 @@ const WRONG: &[Wrong] = &[
     }),
     ("CSR for another person", "bad-csr: another firm or person", |e| for_name(e, "sr://bank-a/ben/d1")),
     ("CSR for another firm", "bad-csr: another firm or person", |e| for_name(e, "sr://bank-b/anna/d1")),
+    ("a person under a recorder's name", "bad-csr: kept for recorders", |e| {
+        e.claims["sub"] = json!("recorder-9");
+        for_name(e, "sr://bank-a/recorder-9/d1");
+    }),
+    ("a name with control characters", "bad-token: control characters", |e| e.claims["name"] = json!("Anna\nB")),
     ("CSR without a participant", "bad-csr: not one participant", |e| for_name(e, "https://bank-a/anna/d1")),
     ("CSR changed after it was signed", "bad-csr: does not verify", |e| {
         let at = e.csr.windows(4).position(|w| w == b"anna").unwrap();
@@ -191,7 +195,8 @@ async fn a_statement_wants_as_many_administrators_as_the_firm_says() {
             B64(key.sign(STATEMENT_CONSENT_LABEL, &encode(statement), Some(leaf)))
         };
         let by_adam = consent(&adam, &adam_leaf, &wanted);
-        let sign = |administrators: Vec<B64>| people.ask(Ask::SignStatement { statement: wanted.clone(), administrators });
+        let sign =
+            |administrators: Vec<B64>| people.ask(Ask::SignStatement { statement: wanted.clone(), administrators });
         for (what, consents) in [
             ("nobody", Vec::new()),
             ("a member", vec![consent(&anna, &anna_leaf, &wanted)]),
@@ -205,6 +210,28 @@ async fn a_statement_wants_as_many_administrators_as_the_firm_says() {
             panic!("two administrators")
         };
         assert_eq!(judge_statement(&house.trust, &signed).unwrap(), wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_statement_out_of_range_old_or_of_another_firm_is_not_signed() {
+    let house = House::new();
+    let people = house.start("people");
+    let (adam, leaf) = enrol(&house, &people, "adam", LeafRole::Administrator).await;
+    for (words, wanted) in [
+        ("own firm", Statement { firm: "bank-b".parse().unwrap(), ..statement(1) }),
+        ("out of range", Statement { recorder_grace_ms: 1, ..statement(1) }),
+        ("just now", Statement { issued_at: domain::UnixMillis(now().0 - 3_600_000), ..statement(1) }),
+    ] {
+        let consent = adam.sign(STATEMENT_CONSENT_LABEL, &encode(&wanted), Some(&leaf));
+        let ask = Ask::SignStatement { statement: wanted, administrators: vec![consent.into()] };
+        let problem = people.ask(ask).await.unwrap_err();
+        assert_eq!(
+            (problem.code.as_str(), problem.detail.contains(words)),
+            ("bad-request", true),
+            "{}",
+            problem.detail
+        );
     }
 }
 

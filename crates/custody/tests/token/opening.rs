@@ -53,7 +53,8 @@ async fn a_meeting_key_goes_from_recorder_to_officer_through_the_token() {
     let (people, record, archive) = (house.start("people"), house.start("record"), house.start("archive"));
     let meeting: MeetingId = "0123456789abcdef0123456789abcdef".parse().unwrap();
     let payload = manifest(&house, &meeting).to_cbor().into();
-    let Ok(Answer::Signed { signed: manifest }) = record.ask(Ask::SignRecord { kind: RecordKind::Meeting, payload }).await
+    let Ok(Answer::Signed { signed: manifest }) =
+        record.ask(Ask::SignRecord { kind: RecordKind::Meeting, payload }).await
     else {
         panic!("own manifest")
     };
