@@ -1,2 +1,114 @@
-//! Stub.
-fn main() {}
+//! `strongroom-recorder`: a firm's visible member in its own meetings, which keeps what the firm must keep.
+//!
+//! Owns the sockets and files around `recorder_core`: signaling, record link, custody, archive folder. It never writes a
+//! clear frame and acknowledges nothing that is not durable.
+
+mod archive;
+mod clock;
+mod config;
+mod enrol;
+mod firm_log;
+mod journal;
+mod link;
+mod live;
+mod net;
+mod recording;
+mod room;
+mod seal;
+mod store;
+mod tls;
+
+use clap::{Parser, Subcommand};
+use config::Config;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Firm's recorder: joins the rooms it is configured for and archives their meetings.
+#[derive(Parser)]
+#[command(name = "strongroom-recorder", version)]
+struct Arguments {
+    /// Log as JSON lines.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Records until it is stopped.
+    Run {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Reads the configuration and what it names; says what is wrong.
+    CheckConfig {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+/// Why the process ends, by blame; each has its exit code.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The configuration, or what it names: exit 2.
+    #[error("{0}")]
+    Config(String),
+    /// Something outside is not there: exit 4.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Everything else: exit 1.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Other(_) => 1,
+            Self::Config(_) => 2,
+            Self::Unavailable(_) => 4,
+        }
+    }
+}
+
+fn start_log(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { log.json().init() } else { log.init() }
+}
+
+fn execute(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::CheckConfig { config } => {
+            let config = Config::read(&config)?;
+            config.trust_map()?;
+            archive::check_folder(&config)?;
+            tracing::info!(firm = %config.firm, rooms = config.rooms.len(), "the configuration is good");
+            Ok(())
+        }
+        Command::Run { config } => {
+            let config = Config::read(&config)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .map_err(|e| Failure::Other(format!("cannot start threads: {e}")))?;
+            runtime.block_on(room::run_all(config))
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(arguments.json);
+    match execute(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tracing::error!("{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -250,14 +250,13 @@ impl Meeting {
         });
         let Some((shim, head, sealed, header)) = parsed else { return self.reject(now, info, None) };
         let slot = header.kid.slot();
-        let (epoch, judged_flag) = match verdict {
-            Verdict::Opened(epoch) => (epoch, OPENED),
-            Verdict::Duplicate => (self.whole_epoch(header.kid.epoch_low()), 0),
-            Verdict::NotYet | Verdict::NoKey => (self.whole_epoch(header.kid.epoch_low()), NO_KEY),
-            Verdict::Rejected => {
-                let epoch = self.whole_epoch(header.kid.epoch_low());
-                return self.reject(now, info, Some((slot, epoch, header.ctr.0)));
-            }
+        // sessions hold keys of the last few epochs only, so the 16 bits of the KID are enough
+        let epoch = self.whole_epoch(header.kid.epoch_low());
+        let judged_flag = match verdict {
+            Verdict::Opened => OPENED,
+            Verdict::Duplicate => 0,
+            Verdict::NotYet | Verdict::NoKey => NO_KEY,
+            Verdict::Rejected => return self.reject(now, info, Some((slot, epoch, header.ctr.0))),
         };
         if self.summary.accounts.has(&info.participant, slot, epoch, header.ctr.0) {
             return;

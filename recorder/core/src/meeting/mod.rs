@@ -39,8 +39,8 @@ pub struct Now {
 /// What became of a frame under the keys of the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The tag is right; in this epoch.
-    Opened(Epoch),
+    /// The tag is right.
+    Opened,
     /// Of an epoch that is about to come.
     NotYet,
     /// A frame with this counter was opened before.

@@ -1,0 +1,324 @@
+//! Group commits on a store, on a thread of its own, and what may be believed after one failed.
+
+use crate::store::Store;
+use recorder_core::{Batch, FileId, Found, Recovered};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::mpsc;
+use tokio::sync::oneshot;
+
+/// Bytes of the write that must succeed before a failed archive is used again.
+const PROBE: usize = 64 * 1024;
+
+/// Files of one meeting with their durable sizes.
+pub struct Journal {
+    store: Box<dyn Store>,
+    durable: BTreeMap<FileId, u64>,
+    /// A write or fsync failed: nothing is committed before [`Self::reopen`].
+    broken: bool,
+}
+
+impl Journal {
+    /// On a store.
+    pub fn new(store: Box<dyn Store>) -> Self {
+        Self { store, durable: BTreeMap::new(), broken: false }
+    }
+
+    /// The files themselves: manifests and keys go around the journal.
+    pub fn store(&mut self) -> &mut dyn Store {
+        &mut *self.store
+    }
+
+    /// Writes a group commit: all files, then (when these are durable) the events.
+    ///
+    /// # Errors
+    /// The store's. From then on every commit fails until the journal is reopened: after a failed fsync the system may
+    /// forget what it could not write and call the next one good.
+    pub fn commit(&mut self, batch: &Batch) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("the archive failed before and was not reopened"));
+        }
+        let done = self.write(batch);
+        self.broken = done.is_err();
+        done
+    }
+
+    fn write(&mut self, batch: &Batch) -> io::Result<()> {
+        let mut grown: BTreeMap<FileId, u64> = BTreeMap::new();
+        for (file, bytes) in &batch.writes {
+            self.store.append(&file.path(), bytes)?;
+            *grown.entry(*file).or_default() += bytes.len() as u64;
+        }
+        for file in grown.keys() {
+            self.store.sync(&file.path())?;
+        }
+        if !batch.events.is_empty() {
+            self.store.append(&FileId::Events.path(), &batch.events)?;
+            self.store.sync(&FileId::Events.path())?;
+            *grown.entry(FileId::Events).or_default() += batch.events.len() as u64;
+        }
+        for (file, bytes) in grown {
+            *self.durable.entry(file).or_default() += bytes;
+        }
+        Ok(())
+    }
+
+    /// After a failure: tries the store, cuts every file back to what is known to be durable, reads it all again.
+    /// `None`: nothing was durable yet, begin anew.
+    ///
+    /// # Errors
+    /// The store still fails.
+    pub fn reopen(&mut self) -> io::Result<Option<Recovered>> {
+        self.store.put("probe", &vec![0x5a; PROBE])?;
+        self.store.cut("probe", 0)?;
+        for file in self.files()? {
+            let durable = self.durable.get(&file).copied().unwrap_or(0);
+            self.store.cut(&file.path(), durable)?;
+        }
+        self.broken = false;
+        self.recover()
+    }
+
+    fn files(&mut self) -> io::Result<Vec<FileId>> {
+        let mut files = Vec::new();
+        for folder in self.store.list("tracks")? {
+            for name in self.store.list(&format!("tracks/{folder}"))? {
+                let index = name.strip_suffix(".seg").and_then(|number| number.parse().ok());
+                if let (Ok(track), Some(index)) = (folder.parse(), index) {
+                    files.push(FileId::Track { track, index });
+                }
+            }
+        }
+        files.extend([FileId::EpochKeys, FileId::Events]);
+        let mut there = Vec::new();
+        for file in files {
+            let (folder, name) = match file.path().rsplit_once('/') {
+                Some((folder, name)) => (folder.to_owned(), name.to_owned()),
+                None => (String::new(), file.path()),
+            };
+            if self.store.list(&folder)?.contains(&name) {
+                there.push(file);
+            }
+        }
+        Ok(there)
+    }
+
+    /// Reads what is on disk, cuts torn ends off. `None`: there is nothing to go on with.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn recover(&mut self) -> io::Result<Option<Recovered>> {
+        let Some(events) = self.store.read(&FileId::Events.path())? else { return Ok(None) };
+        let keys = self.store.read(&FileId::EpochKeys.path())?.unwrap_or_default();
+        let Ok(mut recovered) = Recovered::new(&events, &keys) else {
+            // the head of the first file was torn: nothing was acknowledged
+            self.store.cut(&FileId::Events.path(), 0)?;
+            return Ok(None);
+        };
+        self.durable.clear();
+        for (file, good) in recovered.sizes() {
+            let len = if file == FileId::Events { events.len() } else { keys.len() } as u64;
+            self.settle(file, len, good)?;
+        }
+        for file in self.files()? {
+            let FileId::Track { .. } = file else { continue };
+            let bytes = self.store.read(&file.path())?.unwrap_or_default();
+            let sealed = self.store.read(&file.manifest_path())?.is_some();
+            let good = recovered.segment(&bytes, if sealed { Found::Sealed } else { Found::Unsealed });
+            self.settle(file, bytes.len() as u64, good)?;
+        }
+        Ok(Some(recovered))
+    }
+
+    fn settle(&mut self, file: FileId, len: u64, good: u64) -> io::Result<()> {
+        if good < len {
+            self.store.cut(&file.path(), good)?;
+        } else if len > 0 {
+            // what a killed process wrote is in the page cache, perhaps not on the disk
+            self.store.sync(&file.path())?;
+        }
+        if good > 0 {
+            self.durable.insert(file, good);
+        }
+        Ok(())
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Journal) + Send>;
+
+/// The thread that owns a journal. Dropped: the thread ends after its last job.
+#[derive(Clone)]
+pub struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub fn start(store: Box<dyn Store>) -> io::Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        std::thread::Builder::new().name("archive".to_owned()).spawn(move || {
+            let mut journal = Journal::new(store);
+            for job in queue {
+                job(&mut journal);
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// Does something with the journal, in order after what was asked before.
+    pub fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Journal) -> T + Send + 'static) -> oneshot::Receiver<T> {
+        let (answer, receiver) = oneshot::channel();
+        // without a thread the answer is dropped and the receiver says so
+        let _ = self.jobs.send(Box::new(move |journal| {
+            let _ = answer.send(work(journal));
+        }));
+        receiver
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// A disk in memory that can be full, read-only, or lose what it promised to write.
+    #[derive(Clone, Default)]
+    pub struct FaultyDisk(pub Arc<Mutex<Faults>>);
+
+    /// Its state.
+    #[derive(Default)]
+    pub struct Faults {
+        /// What programs see.
+        pub seen: BTreeMap<String, Vec<u8>>,
+        /// What would survive a power loss.
+        pub kept: BTreeMap<String, Vec<u8>>,
+        /// Bytes that still fit.
+        pub room: Option<usize>,
+        /// Every write fails.
+        pub read_only: bool,
+        /// The next fsync fails and forgets what it should have written, as Linux does.
+        pub fail_sync: bool,
+    }
+
+    impl Faults {
+        fn take(&mut self, bytes: usize) -> io::Result<usize> {
+            if self.read_only {
+                return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+            }
+            let Some(room) = &mut self.room else { return Ok(bytes) };
+            let fits = bytes.min(*room);
+            *room -= fits;
+            Ok(fits)
+        }
+    }
+
+    impl Store for FaultyDisk {
+        fn append(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+            let mut disk = self.0.lock().expect("no holder panics");
+            let fits = disk.take(bytes.len())?;
+            disk.seen.entry(path.to_owned()).or_default().extend(&bytes[..fits]);
+            if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+        fn sync(&mut self, path: &str) -> io::Result<()> {
+            let mut disk = self.0.lock().expect("no holder panics");
+            if std::mem::take(&mut disk.fail_sync) {
+                return Err(io::Error::other("I/O error"));
+            }
+            let bytes = disk.seen.get(path).cloned().unwrap_or_default();
+            disk.kept.insert(path.to_owned(), bytes);
+            Ok(())
+        }
+        fn put(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+            let mut disk = self.0.lock().expect("no holder panics");
+            if disk.take(bytes.len())? < bytes.len() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            disk.seen.insert(path.to_owned(), bytes.to_vec());
+            disk.kept.insert(path.to_owned(), bytes.to_vec());
+            Ok(())
+        }
+        fn read(&mut self, path: &str) -> io::Result<Option<Vec<u8>>> {
+            Ok(self.0.lock().expect("no holder panics").seen.get(path).cloned())
+        }
+        fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
+            let mut disk = self.0.lock().expect("no holder panics");
+            if len == 0 {
+                disk.seen.remove(path);
+                disk.kept.remove(path);
+            } else if let Some(bytes) = disk.seen.get_mut(path) {
+                bytes.truncate(len as usize);
+                let bytes = bytes.clone();
+                disk.kept.insert(path.to_owned(), bytes);
+            }
+            Ok(())
+        }
+        fn list(&mut self, folder: &str) -> io::Result<Vec<String>> {
+            let disk = self.0.lock().expect("no holder panics");
+            let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+            let mut names: Vec<String> = disk
+                .seen
+                .keys()
+                .filter_map(|path| path.strip_prefix(&prefix)?.split('/').next().map(str::to_owned))
+                .collect();
+            names.dedup();
+            Ok(names)
+        }
+    }
+
+    fn batch(ticket: u64, sound: &[u8], events: &[u8]) -> Batch {
+        Batch { ticket, writes: vec![(FileId::Track { track: 1, index: 1 }, sound.to_vec())], events: events.to_vec() }
+    }
+
+    #[test]
+    fn a_full_disk_fails_the_commit_and_every_later_one_until_it_is_reopened() {
+        let disk = FaultyDisk::default();
+        let mut journal = Journal::new(Box::new(disk.clone()));
+        journal.commit(&batch(1, b"good", b"events")).expect("room enough");
+        disk.0.lock().expect("no holder panics").room = Some(2);
+        assert_eq!(journal.commit(&batch(2, b"lost", b"x")).expect_err("full").kind(), io::ErrorKind::StorageFull);
+        disk.0.lock().expect("no holder panics").room = None;
+        assert!(journal.commit(&batch(3, b"more", b"x")).is_err(), "room alone does not make it good again");
+        assert!(journal.reopen().is_ok());
+        let seen = disk.0.lock().expect("no holder panics").seen.clone();
+        assert_eq!(seen["tracks/0001/00001.seg"], b"good", "cut back to what was acknowledged");
+        journal.commit(&batch(4, b"more", b"x")).expect("works again");
+    }
+
+    #[test]
+    fn after_a_failed_fsync_what_it_covered_is_never_believed() {
+        let disk = FaultyDisk::default();
+        let mut journal = Journal::new(Box::new(disk.clone()));
+        journal.commit(&batch(1, b"good", b"")).expect("works");
+        disk.0.lock().expect("no holder panics").fail_sync = true;
+        assert!(journal.commit(&batch(2, b"lost", b"")).is_err());
+        assert!(journal.commit(&batch(3, b"next", b"")).is_err(), "the next fsync would lie");
+        assert!(journal.reopen().is_ok());
+        journal.commit(&batch(4, b"again", b"")).expect("works again");
+        let kept = disk.0.lock().expect("no holder panics").kept.clone();
+        assert_eq!(kept["tracks/0001/00001.seg"], b"goodagain");
+    }
+
+    #[test]
+    fn a_read_only_archive_stays_failed_and_keeps_what_it_had() {
+        let disk = FaultyDisk::default();
+        let mut journal = Journal::new(Box::new(disk.clone()));
+        journal.commit(&batch(1, b"good", b"")).expect("works");
+        disk.0.lock().expect("no holder panics").read_only = true;
+        assert!(journal.commit(&batch(2, b"lost", b"")).is_err());
+        assert!(journal.reopen().is_err());
+        assert!(journal.commit(&batch(3, b"lost", b"")).is_err());
+        assert_eq!(disk.0.lock().expect("no holder panics").kept["tracks/0001/00001.seg"], b"good");
+    }
+
+    #[test]
+    fn events_are_written_only_after_the_frames_they_speak_of_are_durable() {
+        let disk = FaultyDisk::default();
+        let mut journal = Journal::new(Box::new(disk.clone()));
+        disk.0.lock().expect("no holder panics").fail_sync = true;
+        assert!(journal.commit(&batch(1, b"frames", b"durable up to 9")).is_err());
+        assert!(!disk.0.lock().expect("no holder panics").seen.contains_key("events.seg"));
+    }
+}
