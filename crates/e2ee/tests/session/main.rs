@@ -1,0 +1,11 @@
+//! The session against a delivery service in memory and a virtual clock: joins, epochs, removals, resyncs, poor orders of
+//! messages, the must-record rule, and the attacks that need a group.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod attacks;
+mod firm;
+mod flow;
+mod must;
+mod net;
+mod rogue;
+mod unruly;
