@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A recorder seals its archive when the last person left: the last segment, the manifest, two signatures of a token.
-const SEALED_WITHIN: Duration = Duration::from_secs(15);
+/// A recorder seals its archive when the last person left: at once, or 30 s after a connection was lost.
+const SEALED_WITHIN: Duration = Duration::from_secs(45);
 
 /// Sum over the firms.
 #[derive(Default)]

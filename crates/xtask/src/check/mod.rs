@@ -47,6 +47,9 @@ pub fn meeting(place: &Place, node: &Node) -> anyhow::Result<()> {
     let step = say::step(format!("two browsers meet for {SECONDS} s"));
     let seen = drive(place, node, &plan, &mut demo)?;
     step.done();
+    for switch in seen["switches"].as_array().into_iter().flatten() {
+        say::line(format!("   browser switch {}: {}", switch["name"], switch["why"]));
+    }
     let mut line = json!({ "participants": seen["participants"], "av_offset_ms": seen["av_offset_ms"] });
     let proven = archives::judge(&plan)?;
     line["recorders"] = json!(proven.recorders);
@@ -56,7 +59,10 @@ pub fn meeting(place: &Place, node: &Node) -> anyhow::Result<()> {
     line["archives_verified"] = json!(proven.verified);
     drop(demo);
     say::line(line.to_string());
-    let wrong = wrong(&line);
+    let mut wrong = wrong(&line);
+    if seen["ok"] != true {
+        wrong.push(format!("the browsers did not see and hear what the other sent: {seen}"));
+    }
     if wrong.is_empty() {
         // Nobody needs the keys of a finished check.
         let _ = fs::remove_dir_all(&state.0);
@@ -101,7 +107,7 @@ fn drive(place: &Place, node: &Node, plan: &Plan, demo: &mut Demo) -> anyhow::Re
     for (firm, person) in FIRMS.iter().zip(["--a", "--b"]) {
         command.args([person, &plan.origin(firm)]);
     }
-    command.args(["--seconds", &SECONDS.to_string()]);
+    command.args(["--seconds", &SECONDS.to_string(), "--json"]);
     command.stdin(Stdio::null()).stdout(fs::File::create(&result)?).stderr(fs::File::create(&log)?);
     let mut child = command.spawn().with_context(|| format!("start `{}`", run::text(&command)))?;
     let until = Instant::now() + AT_MOST;
@@ -122,12 +128,12 @@ fn drive(place: &Place, node: &Node, plan: &Plan, demo: &mut Demo) -> anyhow::Re
         }
         std::thread::sleep(Duration::from_millis(100));
     };
-    if !status.success() {
-        return Err(failed(format!("the browsers' run failed ({status}):\n{}", run::tail(&log, 40))));
-    }
+    // A meeting that was not well still prints its numbers: they say what was wrong.
     let text = fs::read_to_string(&result)?;
-    let last = text.lines().rev().find(|line| line.trim_start().starts_with('{')).unwrap_or_default();
-    serde_json::from_str(last).with_context(|| format!("the browsers' run ended without a JSON line:\n{text}"))
+    match text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        Some(seen) if seen.is_object() => Ok(seen),
+        _ => Err(failed(format!("the browsers' run failed ({status}):\n{}", run::tail(&log, 40)))),
+    }
 }
 
 #[cfg(test)]
