@@ -5,7 +5,6 @@
 
 pub mod client;
 pub mod frame;
-pub mod recorder_csr;
 pub mod sealing;
 
 pub use client::{Client, CustodyError};

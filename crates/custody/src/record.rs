@@ -3,11 +3,11 @@
 use crate::people::csr::Csr;
 use crate::service::{Refusal, refuse};
 use crate::token::{Bytes, Call, Handle, RECORD, RECORDER_IDENTITY};
-use custody::recorder_csr::{self, RecorderCsr};
 use domain::message::custody::{Answer, Ask, RecordKind};
 use domain::{B64, FirmId, MeetingId, UnixMillis};
 use evidence::archive::{self, Checkpoint, MeetingManifest, SegmentManifest};
 use evidence::cose;
+use evidence::recorder_csr::{self, RecorderCsr};
 use std::collections::HashMap;
 use std::sync::Mutex;
 

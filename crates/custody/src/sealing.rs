@@ -54,6 +54,7 @@ pub enum SealingError {
 }
 
 /// Hash of OAEP and of its MGF1.
+// not a wire type: part of the stored form below
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Oaep {
@@ -79,6 +80,7 @@ impl Oaep {
 }
 
 /// Outer form, as kept in `keys/sealed.cbor` of a meeting's folder.
+// not a wire type: a stored form that custody alone writes and reads
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sealed {
@@ -107,6 +109,7 @@ impl Sealed {
 }
 
 /// Inner form: a key with the names it was sealed for, so that a sealed key cannot be moved to another meeting.
+// not a wire type: never leaves RSA but into custody's memory
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 pub struct MeetingKey {

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod order;
 pub mod policy;
 pub mod receipt;
+pub mod recorder_csr;
 pub mod sender_manifest;
 pub mod statement;
 

@@ -12,12 +12,12 @@ use crate::failure::Failure;
 use crate::service::{Refusal, refuse};
 use crate::token::{Call, FIRM_CA, Facts, Handle};
 use csr::Csr;
-use custody::recorder_csr::{self, RecorderCsr};
 use domain::message::custody::{Answer, Ask, LeafRole};
 use domain::{B64, FirmId, UnixMillis};
 use evidence::cose;
 use evidence::identity::{FirmTrust, TrustMap};
 use evidence::key::PublicKey;
+use evidence::recorder_csr::{self, RecorderCsr};
 use oidc::Oidc;
 
 /// Users whose ids begin so are recorders; no person is certified under such a name.

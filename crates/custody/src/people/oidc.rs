@@ -34,6 +34,7 @@ pub struct Person {
     pub roles: Vec<LeafRole>,
 }
 
+// not a wire type: claims of an ID token, as OpenID Connect names them
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -48,6 +49,7 @@ struct Claims {
     cnf: Confirmation,
 }
 
+// not a wire type: RFC 7519 section 4.1.3 allows both forms of `aud`
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
@@ -55,11 +57,13 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
+// not a wire type: RFC 7800
 #[derive(Deserialize)]
 struct Confirmation {
     jkt: String,
 }
 
+// not a wire type: claims of a DPoP proof, RFC 9449 section 4.2
 #[derive(Deserialize)]
 struct Proof {
     jti: String,

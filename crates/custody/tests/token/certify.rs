@@ -2,12 +2,12 @@
 
 use crate::house::{House, call};
 use crate::idp::{Enrolment, Key, build_csr, csr, enrol, now};
-use custody::recorder_csr::{LABEL, RecorderCsr};
 use domain::B64;
 use domain::message::custody::{Answer, Ask, CustodyProblem, LeafRole};
 use domain::policy::{Rule, Statement, Tier};
 use evidence::grant::STATEMENT_CONSENT_LABEL;
 use evidence::identity::judge;
+use evidence::recorder_csr::{LABEL, RecorderCsr};
 use evidence::statement::{encode, judge_statement};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use openssl::ec::{EcGroup, EcKey};

@@ -1,9 +1,9 @@
 //! The archive token from end to end: seal to its public keys, open by two officers, read the ledger.
 
-use crate::house::House;
+use crate::house::{Custody, House};
 use crate::idp::{Key, enrol, now};
-use custody::sealing::seal_meeting_key;
-use domain::message::custody::{Answer, Ask, LeafRole, LedgerEvent, RecordKind};
+use custody::sealing::{Sealed, seal_meeting_key};
+use domain::message::custody::{Answer, Ask, CustodyProblem, LeafRole, LedgerEvent, RecordKind};
 use domain::{B64, MeetingId};
 use evidence::archive::manifest::Closed;
 use evidence::archive::{ClockState, Digest, MeetingManifest, SealedKey, SealedKeys};
@@ -47,55 +47,108 @@ fn manifest(house: &House, meeting: &MeetingId) -> MeetingManifest {
     }
 }
 
-#[tokio::test]
-async fn a_meeting_key_goes_from_recorder_to_officer_through_the_token() {
-    let house = House::new();
-    let (people, record, archive) = (house.start("people"), house.start("record"), house.start("archive"));
-    let meeting: MeetingId = "0123456789abcdef0123456789abcdef".parse().unwrap();
-    let payload = manifest(&house, &meeting).to_cbor().into();
-    let Ok(Answer::Signed { signed: manifest }) =
-        record.ask(Ask::SignRecord { kind: RecordKind::Meeting, payload }).await
-    else {
-        panic!("own manifest")
-    };
-    let (carol, carol_leaf) = enrol(&house, &people, "carol", LeafRole::Compliance).await;
-    let (chris, chris_leaf) = enrol(&house, &people, "chris", LeafRole::Compliance).await;
-    let request = Request {
-        firm: "bank-a".parse().unwrap(),
-        meeting: meeting.clone(),
-        manifest_hash: evidence::sha256(&manifest).into(),
-        case: "C-17".into(),
-        reason: "complaint".into(),
-        from_ms: 0,
-        to_ms: 1000,
-        issued_at: now(),
-    };
-    let request = carol.sign(REQUEST_LABEL, &cbor::encode(&request), Some(&carol_leaf));
-    let approve = |key: &Key, leaf: &[u8]| {
+/// The three processes and two officers of a firm, and a meeting of it.
+struct Desk {
+    house: House,
+    record: Custody,
+    archive: Custody,
+    carol: (Key, Vec<u8>),
+    chris: (Key, Vec<u8>),
+    meeting: MeetingId,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let house = House::new();
+        let (people, record, archive) = (house.start("people"), house.start("record"), house.start("archive"));
+        let carol = enrol(&house, &people, "carol", LeafRole::Compliance).await;
+        let chris = enrol(&house, &people, "chris", LeafRole::Compliance).await;
+        let meeting = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        Self { house, record, archive, carol, chris, meeting }
+    }
+
+    async fn manifest(&self, change: impl FnOnce(&mut MeetingManifest)) -> B64 {
+        let mut manifest = manifest(&self.house, &self.meeting);
+        change(&mut manifest);
+        let ask = Ask::SignRecord { kind: RecordKind::Meeting, payload: manifest.to_cbor().into() };
+        match self.record.ask(ask).await {
+            Ok(Answer::Signed { signed }) => signed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Carol asks, somebody approves.
+    async fn open(&self, manifest: &B64, (key, leaf): &(Key, Vec<u8>)) -> Result<Answer, CustodyProblem> {
+        let request = Request {
+            firm: "bank-a".parse().unwrap(),
+            meeting: self.meeting.clone(),
+            manifest_hash: evidence::sha256(manifest).into(),
+            case: "C-17".into(),
+            reason: "complaint".into(),
+            from_ms: 0,
+            to_ms: 1000,
+            issued_at: now(),
+        };
+        let request = self.carol.0.sign(REQUEST_LABEL, &cbor::encode(&request), Some(&self.carol.1));
         let approval =
             Approval { request_hash: evidence::sha256(&request).into(), until: now().plus(60_000), issued_at: now() };
-        B64(key.sign(APPROVAL_LABEL, &cbor::encode(&approval), Some(leaf)))
-    };
-    let open = |approval: B64| {
-        archive.ask(Ask::OpenMeetingKey { manifest: manifest.clone(), request: request.clone().into(), approval })
-    };
-    assert_eq!(open(approve(&carol, &carol_leaf)).await.unwrap_err().code, "two-persons");
-    let Ok(Answer::MeetingKeys { keys }) = open(approve(&chris, &chris_leaf)).await else { panic!("two officers") };
-    assert_eq!((keys.len(), keys[0].incarnation, keys[0].key.as_slice()), (1, 1, &[0xab; 32][..]));
+        let approval = B64(key.sign(APPROVAL_LABEL, &cbor::encode(&approval), Some(leaf)));
+        let ask = Ask::OpenMeetingKey { manifest: manifest.clone(), request: request.into(), approval };
+        self.archive.ask(ask).await
+    }
 
+    /// Actions in the ledger, whose whole chain is verified.
+    async fn ledger(&self) -> Vec<String> {
+        let Ok(Answer::Entries { entries }) = self.archive.ask(Ask::Ledger { from: 0 }).await else {
+            panic!("readable")
+        };
+        let own = &self.house.trust.firms[0];
+        let key = PublicKey::from_spki(&own.ledger_key).unwrap();
+        let (read, _) = ledger::verify(&key, &own.firm, Head::EMPTY, entries.iter().map(B64::as_slice)).unwrap();
+        read.into_iter().map(|entry| entry.event.action).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_meeting_key_goes_from_recorder_to_officer_through_the_token() {
+    let desk = Desk::new().await;
+    let manifest = desk.manifest(|_| {}).await;
+    assert_eq!(desk.open(&manifest, &desk.carol).await.unwrap_err().code, "two-persons");
+    let Ok(Answer::MeetingKeys { keys }) = desk.open(&manifest, &desk.chris).await else { panic!("two officers") };
+    assert_eq!((keys.len(), keys[0].incarnation, keys[0].key.as_slice()), (1, 1, &[0xab; 32][..]));
     let event = LedgerEvent {
         at: now(),
         actor: "sr://bank-a/carol/d1".into(),
         action: "play".into(),
-        meeting,
+        meeting: desk.meeting.clone(),
         note: "0 to 1000 ms".into(),
     };
-    assert!(matches!(archive.ask(Ask::Append { entry: event }).await, Ok(Answer::Appended { index: 2 })));
-    let Ok(Answer::Entries { entries }) = archive.ask(Ask::Ledger { from: 0 }).await else { panic!("readable") };
-    let key = PublicKey::from_spki(&house.trust.firms[0].ledger_key).unwrap();
-    let (read, _) =
-        ledger::verify(&key, &"bank-a".parse().unwrap(), Head::EMPTY, entries.iter().map(B64::as_slice)).unwrap();
-    let actions: Vec<_> = read.iter().map(|entry| entry.event.action.as_str()).collect();
-    assert_eq!(actions, ["refused", "open", "play"]);
-    assert!(matches!(archive.ask(Ask::Probe {}).await, Ok(Answer::Done {})));
+    assert!(matches!(desk.archive.ask(Ask::Append { entry: event }).await, Ok(Answer::Appended { index: 2 })));
+    assert_eq!(desk.ledger().await, ["refused", "open", "play"]);
+    assert!(matches!(desk.archive.ask(Ask::Probe {}).await, Ok(Answer::Done {})));
+}
+
+#[tokio::test]
+async fn a_changed_sealed_key_is_told_from_a_token_that_is_away() {
+    let desk = Desk::new().await;
+    let changed = |manifest: &mut MeetingManifest| {
+        for key in &mut manifest.sealed_keys[0].keys {
+            let mut form: Sealed = ciborium::from_reader(key.sealed.as_slice()).unwrap();
+            form.sealed.0[100] ^= 1;
+            key.sealed = cbor::encode(&form).into();
+        }
+    };
+    let (good, bad) = (desk.manifest(|_| {}).await, desk.manifest(changed).await);
+    let problem = desk.open(&bad, &desk.chris).await.unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.detail.contains("although it works")), ("bad-request", true));
+    let (tokens, away) = (desk.house.path("tokens"), desk.house.path("away"));
+    std::fs::rename(&tokens, &away).unwrap();
+    std::fs::create_dir(&tokens).unwrap();
+    for manifest in [&good, &bad] {
+        let code = desk.open(manifest, &desk.chris).await.unwrap_err().code;
+        assert!(["token-missing", "unavailable"].contains(&code.as_str()), "{code}");
+    }
+    std::fs::remove_dir(&tokens).unwrap();
+    std::fs::rename(&away, &tokens).unwrap();
+    assert!(desk.open(&good, &desk.chris).await.is_ok());
 }

@@ -2,7 +2,6 @@
 
 use domain::{B64, UnixMillis};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// COSE label.
 pub const LABEL: &str = "strongroom recorder csr v1";
@@ -22,18 +21,16 @@ pub struct RecorderCsr {
 impl RecorderCsr {
     /// The payload for a CSR.
     pub fn of(csr: &[u8], issued_at: UnixMillis) -> Self {
-        Self { csr_hash: Sha256::digest(csr).to_vec().into(), issued_at }
+        Self { csr_hash: crate::sha256(csr).into(), issued_at }
     }
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        ciborium::into_writer(self, &mut out).expect("writing to memory");
-        out
+        crate::cbor::encode(self)
     }
     /// Reads verified bytes and says whether they are about this CSR and fresh.
     pub fn covers(payload: &[u8], csr: &[u8], now: UnixMillis) -> bool {
-        ciborium::from_reader::<Self, _>(payload).is_ok_and(|signed| {
-            signed.csr_hash.as_slice() == Sha256::digest(csr).as_slice()
+        crate::cbor::decode::<Self>(payload).is_ok_and(|signed| {
+            signed.csr_hash.as_slice() == crate::sha256(csr)
                 && now.since(signed.issued_at) <= MAX_AGE_MS
                 && signed.issued_at.since(now) <= MAX_AGE_MS
         })
