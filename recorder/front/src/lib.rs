@@ -17,3 +17,6 @@ pub mod review;
 pub mod rooms;
 pub mod session;
 pub mod webm;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,470 @@
+//! A firm in software: certificates, custody sockets, an archived meeting of two people, a front that listens.
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, Loaded};
+use crate::http::{listen, router};
+use crate::idp;
+use custody::frame;
+use domain::message::custody::{Answer, Ask, CustodyProblem, IncarnationKey, LeafRole, LedgerEvent};
+use domain::{B64, Codec, Epoch, FirmId, Kid, LeafIndex, MediaKind, MeetingId, ParticipantId, Slot, UnixMillis};
+use e2ee::escrow::{MeetingKey, Place, SealedBaseKey};
+use e2ee::sframe::{BaseKey, SealKey};
+use evidence::archive::manifest::Closed;
+use evidence::archive::record::{KEY_FRAME, OPENED};
+use evidence::archive::{
+    Attendance, ClockState, Digest, EpochEntry, EpochKey, MEETING_LABEL, Media, MeetingManifest, Record, SealedKeys, SegmentEntry,
+    SegmentHeader, SegmentWriter, TrackEntry, TrackInfo, names, sha256,
+};
+use evidence::grant::{APPROVAL_LABEL, Approval, REQUEST_LABEL, Request};
+use evidence::identity::{FirmTrust, TrustMap, role_oid};
+use evidence::key::PublicKey;
+use evidence::ledger::Head;
+use evidence::{cbor, cose};
+use openssl::asn1::{Asn1Integer, Asn1Time};
+use openssl::bn::BigNum;
+use openssl::hash::MessageDigest;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
+use openssl::x509::{X509, X509Name, X509NameBuilder};
+use p256::ecdsa::SigningKey;
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use p256::pkcs8::EncodePrivateKey;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+
+/// The present of these tests.
+pub const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+/// Host of the front under test; the port it listens on is another, so the header is set by hand.
+pub const HOST: &str = "bank-a.localhost:8441";
+pub const ORIGIN: &str = "http://bank-a.localhost:8441";
+pub const MEETING: &str = "00112233445566778899aabbccddeeff";
+/// The meeting began so long ago and took so long.
+const BEGAN: UnixMillis = UnixMillis(NOW.0 - 3_600_000);
+pub const DURATION_MS: u64 = 6_000;
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_slice(&[seed; 32]).expect("a scalar")
+}
+
+fn openssl_key(key: &SigningKey) -> PKey<Private> {
+    let der = key.to_pkcs8_der().expect("encodes");
+    PKey::private_key_from_pkcs8(der.as_bytes()).expect("read")
+}
+
+fn spki(key: &SigningKey) -> B64 {
+    let point = key.verifying_key().to_encoded_point(false);
+    B64(PublicKey::from_sec1(point.as_bytes()).expect("a point").to_spki())
+}
+
+fn name(common: &str) -> X509Name {
+    let mut builder = X509NameBuilder::new().expect("memory");
+    builder.append_entry_by_text("CN", common).expect("a name");
+    builder.build()
+}
+
+/// A certificate of the firm's CA (key 1): the root itself, or a leaf valid for an hour from `from`.
+fn certificate(subject: &str, public: &PKey<openssl::pkey::Public>, leaf: Option<(&ParticipantId, LeafRole, UnixMillis)>) -> Vec<u8> {
+    let mut builder = X509::builder().expect("memory");
+    builder.set_version(2).expect("v3");
+    builder.set_serial_number(&Asn1Integer::from_bn(&BigNum::from_u32(7).expect("small")).expect("small")).expect("set");
+    builder.set_subject_name(&name(subject)).expect("set");
+    builder.set_issuer_name(&name("Bank A root")).expect("set");
+    builder.set_pubkey(public).expect("set");
+    let (from, life) = leaf.map_or((NOW.seconds() - 86_400, 10 * 365 * 86_400), |(_, _, from)| (from.seconds(), 3600));
+    let time = |s: u64| Asn1Time::from_unix(i64::try_from(s).expect("small")).expect("a time");
+    builder.set_not_before(&time(from)).expect("set");
+    builder.set_not_after(&time(from + life)).expect("set");
+    match leaf {
+        None => {
+            builder.append_extension(BasicConstraints::new().critical().ca().build().expect("built")).expect("added");
+            builder.append_extension(KeyUsage::new().critical().key_cert_sign().build().expect("built")).expect("added");
+        }
+        Some((participant, role, _)) => {
+            builder.append_extension(KeyUsage::new().critical().digital_signature().build().expect("built")).expect("added");
+            let usage = ExtendedKeyUsage::new().other(&role_oid(role).to_string()).build().expect("built");
+            builder.append_extension(usage).expect("added");
+            let context = builder.x509v3_context(None, None);
+            let alternative = SubjectAlternativeName::new().uri(&participant.uri()).build(&context).expect("built");
+            builder.append_extension(alternative).expect("added");
+        }
+    }
+    builder.sign(&openssl_key(&key(1)), MessageDigest::sha256()).expect("signed");
+    builder.build().to_der().expect("encodes")
+}
+
+fn public_of(key: &SigningKey) -> PKey<openssl::pkey::Public> {
+    PKey::public_key_from_der(&spki(key)).expect("a key")
+}
+
+fn trust() -> TrustMap {
+    let ca = key(1);
+    let own = FirmTrust {
+        firm: firm(),
+        name: "Bank A".to_owned(),
+        roots: vec![certificate("Bank A root", &public_of(&ca), None).into()],
+        policy_key: spki(&key(4)),
+        recorder_identity: spki(&key(5)),
+        record_key: spki(&key(2)),
+        ledger_key: spki(&key(3)),
+        archive_keys: Vec::new(),
+    };
+    TrustMap { version: 1, firms: vec![own], order_key: spki(&key(6)) }
+}
+
+pub fn firm() -> FirmId {
+    "bank-a".parse().expect("an id")
+}
+
+pub fn person(user: &str) -> ParticipantId {
+    format!("bank-a/{user}/d1").parse().expect("an id")
+}
+
+/// Signs with a software key.
+fn signed(key: &SigningKey, label: &str, payload: &[u8], certificate: Option<&[u8]>) -> Vec<u8> {
+    cose::sign::<()>(label, payload, certificate, |hash| {
+        let signature: p256::ecdsa::Signature = key.sign_prehash(hash).map_err(|_| ())?;
+        Ok(signature.to_bytes().into())
+    })
+    .expect("software keys sign")
+}
+
+/// Somebody of the firm with a key and a certificate.
+pub struct Person {
+    key: SigningKey,
+    leaf: Vec<u8>,
+    role: LeafRole,
+}
+
+impl Person {
+    pub fn new(user: &'static str, role: LeafRole) -> Self {
+        let seed = 100 + user.bytes().fold(0u8, |sum, byte| sum.wrapping_add(byte)) % 100;
+        let key = key(seed);
+        let leaf = certificate(user, &public_of(&key), Some((&person(user), role, UnixMillis(NOW.0 - 60_000))));
+        Self { key, leaf, role }
+    }
+
+    pub fn request(&self, manifest_hash: [u8; 32]) -> Vec<u8> {
+        let request = Request {
+            firm: firm(),
+            meeting: MEETING.parse().expect("an id"),
+            manifest_hash: manifest_hash.into(),
+            case: "42".to_owned(),
+            reason: "complaint".to_owned(),
+            from_ms: 0,
+            to_ms: DURATION_MS,
+            issued_at: NOW,
+        };
+        signed(&self.key, REQUEST_LABEL, &cbor::encode(&request), Some(&self.leaf))
+    }
+
+    pub fn approval(&self, request: &[u8], until: UnixMillis) -> Vec<u8> {
+        let approval = Approval { request_hash: evidence::sha256(request).into(), until, issued_at: NOW };
+        signed(&self.key, APPROVAL_LABEL, &cbor::encode(&approval), Some(&self.leaf))
+    }
+}
+
+/// What custody was asked, and how it behaves.
+#[derive(Default)]
+pub struct CustodyLog {
+    pub entries: Mutex<Vec<Vec<u8>>>,
+    pub events: Mutex<Vec<LedgerEvent>>,
+    /// The ledger refuses.
+    pub dead: AtomicBool,
+    pub opened: AtomicU64,
+}
+
+impl CustodyLog {
+    pub fn actions(&self) -> Vec<String> {
+        self.events.lock().expect("held briefly").iter().map(|event| event.action.clone()).collect()
+    }
+
+    fn answer(&self, ask: Ask, keys: &[IncarnationKey]) -> Answer {
+        match ask {
+            Ask::Append { .. } | Ask::OpenMeetingKey { .. } if self.dead.load(Ordering::Relaxed) => {
+                Answer::Refused(CustodyProblem { code: "unavailable".to_owned(), detail: "token gone".to_owned() })
+            }
+            Ask::Append { entry } => {
+                let mut entries = self.entries.lock().expect("held briefly");
+                let head = entries.iter().fold(Head::EMPTY, |head, signed| head.after(signed));
+                entries.push(signed(&key(3), evidence::ledger::LABEL, &cbor::encode(&head.entry(&firm(), entry.clone())), None));
+                self.events.lock().expect("held briefly").push(entry);
+                Answer::Appended { index: head.next }
+            }
+            Ask::Ledger { from } => {
+                let entries = self.entries.lock().expect("held briefly");
+                Answer::Entries { entries: entries.iter().skip(from as usize).map(|e| e.clone().into()).collect() }
+            }
+            Ask::OpenMeetingKey { .. } => {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+                Answer::MeetingKeys { keys: keys.to_vec() }
+            }
+            Ask::CertifyMember { csr, id_token, role, .. } => certify(&csr, &id_token, role),
+            _ => Answer::Refused(CustodyProblem { code: "bad-request".to_owned(), detail: "not here".to_owned() }),
+        }
+    }
+}
+
+/// Certifies as custody would, but believes the token unseen.
+fn certify(csr: &[u8], id_token: &str, role: LeafRole) -> Answer {
+    let claims = id_token.split('.').nth(1).and_then(B64::decode).expect("a compact JWT");
+    let claims: serde_json::Value = serde_json::from_slice(&claims.0).expect("JSON");
+    let role_name = serde_json::to_value(role).expect("a word");
+    if !claims["roles"].as_array().is_some_and(|roles| roles.contains(&role_name)) {
+        return Answer::Refused(CustodyProblem { code: "role".to_owned(), detail: "the token does not have this role".to_owned() });
+    }
+    let request = openssl::x509::X509Req::from_der(csr).expect("a CSR");
+    let public = request.public_key().expect("a key");
+    let who = person(claims["sub"].as_str().expect("a subject"));
+    let from = UnixMillis(NOW.0 - 60_000);
+    Answer::Certificate { certificate: certificate("x", &public, Some((&who, role, from))).into() }
+}
+
+fn listen_as_custody(socket: &Path, log: Arc<CustodyLog>, keys: Vec<IncarnationKey>) {
+    let listener = UnixListener::bind(socket).expect("bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (log, keys) = (log.clone(), keys.clone());
+            tokio::spawn(async move {
+                while let Ok(Some(body)) = frame::read(&mut stream).await {
+                    let ask: Ask = frame::decode(&body).expect("an ask");
+                    if frame::write(&mut stream, &log.answer(ask, &keys)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// A running front with everything around it.
+pub struct Town {
+    pub app: Arc<App>,
+    pub log: Arc<CustodyLog>,
+    pub manifest_hash: [u8; 32],
+    pub folder: TempDir,
+    pub meeting: PathBuf,
+    clock: Arc<AtomicU64>,
+    address: String,
+    client: reqwest::Client,
+}
+
+impl Town {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("pages")).expect("made");
+        std::fs::write(at("pages/index.html"), "<!doctype html>").expect("written");
+        let users = br#"[{"user":"anna","name":"Anna Berg","roles":["member"],"password":"anna-demo"},
+            {"user":"carol","name":"Carol Diaz","roles":["compliance"],"password":"carol-demo"}]"#;
+        std::fs::write(at("users.json"), idp::hash_users(users, 5).expect("hashed")).expect("written");
+        std::fs::write(at("idp.pem"), idp::new_key().0).expect("written");
+        let rooms = r#"[{"room":"deal-room","title":"Project Alder","members":[{"firm":"bank-a","user":"anna","host":true},{"firm":"bank-b","user":"ben"}]}]"#;
+        std::fs::write(at("rooms.json"), rooms).expect("written");
+        let (meeting, manifest_hash, keys) = archive(&at("archive"));
+        let log = Arc::new(CustodyLog::default());
+        listen_as_custody(&at("people.sock"), log.clone(), Vec::new());
+        listen_as_custody(&at("archive.sock"), log.clone(), keys);
+        let text = format!(
+            "firm='bank-a'\nname='Bank A'\nlisten='127.0.0.1:0'\norigin='{ORIGIN}'\nsignaling='ws://signaling.localhost:8440/v1/meet'\n\
+             trust='trust.json'\narchive='archive'\npages='pages'\nrooms='rooms.json'\n[custody]\npeople='people.sock'\narchive='archive.sock'\n\
+             [development_idp]\nusers='users.json'\nkey='idp.pem'\n"
+        );
+        std::fs::write(at("front.toml"), text).expect("written");
+        std::fs::write(at("trust.json"), serde_json::to_vec(&trust()).expect("JSON")).expect("written");
+        let file = at("front.toml");
+        let mut loaded: Loaded = crate::config::load(&file, std::iter::empty()).expect("a good configuration");
+        change(&mut loaded.config);
+        let clock = Arc::new(AtomicU64::new(NOW.0));
+        let app = Arc::new(App::new(&file, loaded, Clock::Set(clock.clone())).expect("assembled"));
+        let listener = listen::bind(app.config.listen).await.expect("bound");
+        let address = format!("http://{}", listener.local_addr().expect("bound"));
+        tokio::spawn(listen::serve(listener, None, router::router(app.clone()), std::future::pending()));
+        Self { app, log, manifest_hash, folder, meeting, clock, address, client: reqwest::Client::new() }
+    }
+
+    pub fn advance(&self, millis: u64) {
+        self.clock.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.get_from(HOST, path)
+    }
+
+    pub fn get_from(&self, host: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("{}{path}", self.address)).header("Host", host)
+    }
+
+    pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.post(format!("{}{path}", self.address)).header("Host", HOST)
+    }
+
+    pub fn delete(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.delete(format!("{}{path}", self.address)).header("Host", HOST)
+    }
+
+    /// A front session as enrolment gives it.
+    pub fn session(&self, who: &Person) -> String {
+        let identity = evidence::identity::judge(&self.app.trust, &who.leaf, self.app.clock.now().seconds()).expect("a good leaf");
+        assert_eq!(identity.role, who.role);
+        self.app.sessions.begin(&identity, self.app.clock.now())
+    }
+
+    /// Carol asks, Chris approves; answers carol's session and the request's id.
+    pub async fn approved(&self) -> (String, String) {
+        let (carol, chris) = (Person::new("carol", LeafRole::Compliance), Person::new("chris", LeafRole::Compliance));
+        let (asks, approves) = (self.session(&carol), self.session(&chris));
+        let request = carol.request(self.manifest_hash);
+        let row: serde_json::Value = self.post("/api/requests").bearer_auth(&asks).json(&serde_json::json!({"request": B64(request.clone())})).send().await.expect("sent").json().await.expect("JSON");
+        let id = row["id"].as_str().unwrap_or_else(|| panic!("refused: {row}")).to_owned();
+        let approval = chris.approval(&request, NOW.plus(600_000));
+        let sent = self.post(&format!("/api/requests/{id}/approval")).bearer_auth(&approves).json(&serde_json::json!({"approval": B64(approval)})).send().await.expect("sent");
+        assert!(sent.status().is_success(), "{}", sent.text().await.expect("text"));
+        (asks, id)
+    }
+
+    /// Opens; answers the `Opened` document and the cookie.
+    pub async fn open(&self, session: &str, id: &str) -> (serde_json::Value, String) {
+        let sent = self.post(&format!("/api/requests/{id}/open")).bearer_auth(session).send().await.expect("sent");
+        let cookie = sent.headers().get("set-cookie").map(|c| c.to_str().expect("text").split(';').next().expect("a pair").to_owned());
+        let status = sent.status();
+        let body: serde_json::Value = sent.json().await.expect("JSON");
+        assert!(status.is_success(), "{body}");
+        (body, cookie.expect("a cookie"))
+    }
+}
+
+/// Writes a meeting of anna (from its begin) and ben (from 2 s): each 3 s of the fixture's picture and tone.
+fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
+    let meeting: MeetingId = MEETING.parse().expect("an id");
+    let folder = root.join("bank-a/2027/01").join(MEETING);
+    std::fs::create_dir_all(folder.join("keys")).expect("made");
+    let (meeting_key, base) = (MeetingKey::from_bytes(&[9; 32]).expect("32 bytes"), || BaseKey::from_bytes(&[8; 32]).expect("32 bytes"));
+    let place = Place { firm: firm(), meeting: meeting.clone(), incarnation: 1, epoch: Epoch(1) };
+    let sealed = SealedBaseKey::seal(&meeting_key, &place, &base());
+    let epoch_key = EpochKey { incarnation: 1, epoch: Epoch(1), sealed: sealed.bytes.clone().into(), transcript_hash: Digest([0; 32]) };
+    std::fs::write(folder.join(names::EPOCH_KEYS), epoch_key.to_cbor()).expect("written");
+    let (mut segments, mut tracks) = (vec![events(&folder, &meeting)], Vec::new());
+    let ben: ParticipantId = "bank-b/ben/d9".parse().expect("an id");
+    for (leaf, (who, late_us)) in [(person("anna"), 0u64), (ben.clone(), 2_000_000)].into_iter().enumerate() {
+        for (kind, slot, codec) in [(MediaKind::Audio, Slot::MICROPHONE, Codec::Opus), (MediaKind::Video, Slot::CAMERA, Codec::Vp8)] {
+            let track = tracks.len() as u32 + 1;
+            let info = TrackInfo { track, participant: who.clone(), slot, codec };
+            let key = SealKey::new(&base(), Kid::new(slot, LeafIndex(leaf as u32), Epoch(1)), codec);
+            let (entry, tracked) = media(&folder, &meeting, info, key, kind, late_us);
+            segments.push(entry);
+            tracks.push(tracked);
+        }
+    }
+    let row = |participant: ParticipantId, name: &str, role| Attendance {
+        participant,
+        name: name.to_owned(),
+        role,
+        joined_epoch: Epoch(1),
+        joined_at: BEGAN,
+        left_epoch: None,
+        left_at: BEGAN.plus(DURATION_MS),
+    };
+    let manifest = MeetingManifest {
+        record: "meeting".to_owned(),
+        version: 1,
+        firm: firm(),
+        meeting,
+        room: "deal-room".parse().expect("an id"),
+        title: "Project Alder".to_owned(),
+        started_at: BEGAN,
+        ended_at: BEGAN.plus(DURATION_MS),
+        closed: Closed::Ended,
+        software: "test".to_owned(),
+        roster: vec![row(person("anna"), "Anna Berg", LeafRole::Member), row(ben, "Ben Cole", LeafRole::Member)],
+        statements: Vec::new(),
+        trust: Digest([0; 32]),
+        retention_years: 7,
+        retain_until: NOW,
+        sealed_keys: vec![SealedKeys { incarnation: 1, recorder: person("recorder-1"), keys: Vec::new() }],
+        sealed_keys_hash: Digest([0; 32]),
+        epochs: vec![EpochEntry { incarnation: 1, epoch: Epoch(1), sealed_hash: sha256(&sealed.bytes), transcript_hash: Digest([0; 32]), at: BEGAN }],
+        epochs_hash: sha256(&epoch_key.to_cbor()),
+        frames: tracks.iter().map(|track| track.frames).sum(),
+        tracks,
+        segments,
+        rejected: 0,
+        gaps: Vec::new(),
+        clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
+    };
+    let signed = signed(&key(2), MEETING_LABEL, &manifest.to_cbor(), None);
+    std::fs::write(folder.join(names::MEETING), &signed).expect("written");
+    let keys = vec![IncarnationKey { incarnation: 1, key: vec![9; 32].into() }];
+    (folder, evidence::sha256(&signed), keys)
+}
+
+fn header(meeting: &MeetingId, track: Option<TrackInfo>) -> SegmentHeader {
+    SegmentHeader {
+        version: 1,
+        firm: firm(),
+        meeting: meeting.clone(),
+        clock_rate: track.as_ref().map_or(0, |track| track.codec.kind().clock_rate()),
+        track,
+        index: 1,
+        first_seq: 0,
+        suite: 5,
+        started_at: BEGAN,
+        monotonic_ms: 0,
+    }
+}
+
+fn entry(folder: &Path, path: &str, track: u32, writer: SegmentWriter, mut bytes: Vec<u8>) -> SegmentEntry {
+    let manifest = writer.close(path.to_owned(), BEGAN.plus(DURATION_MS), &mut bytes);
+    std::fs::create_dir_all(folder.join(path).parent().expect("a folder")).expect("made");
+    std::fs::write(folder.join(path), &bytes).expect("written");
+    SegmentEntry {
+        path: path.to_owned(),
+        manifest: String::new(),
+        manifest_hash: Digest([0; 32]),
+        track,
+        index: 1,
+        root: manifest.root,
+        size: manifest.size,
+        records: manifest.records,
+        frames: manifest.frames,
+    }
+}
+
+fn events(folder: &Path, meeting: &MeetingId) -> SegmentEntry {
+    let mut bytes = Vec::new();
+    let mut writer = SegmentWriter::new(header(meeting, None), &mut bytes);
+    let joined = evidence::archive::ArchiveEvent::Joined { participant: person("anna") };
+    writer.push(BEGAN.0 * 1000, &Record::Event(Box::new(joined)), &mut bytes);
+    entry(folder, names::EVENTS, 0, writer, bytes)
+}
+
+fn media(folder: &Path, meeting: &MeetingId, info: TrackInfo, mut key: SealKey, kind: MediaKind, late_us: u64) -> (SegmentEntry, TrackEntry) {
+    let (mut bytes, mut wire, mut frames) = (Vec::new(), Vec::new(), 0);
+    let mut writer = SegmentWriter::new(header(meeting, Some(info.clone())), &mut bytes);
+    // each sender's clock starts somewhere else
+    let clock = 55_000_000 + late_us * 3;
+    let (mut first_us, mut last_us) = (0, 0);
+    for (of, input) in crate::webm::tests::fixture() {
+        if of != kind {
+            continue;
+        }
+        let sealed = key.seal(input.key_frame, &input.data, clock + input.pts_us, &mut wire).expect("sealed");
+        let (shim, sframe) = wire.split_at(sealed.shim);
+        last_us = BEGAN.0 * 1000 + late_us + input.pts_us;
+        first_us = if frames == 0 { last_us } else { first_us };
+        let flags = OPENED | if input.key_frame { KEY_FRAME } else { 0 };
+        let record = Record::Media(Media { sfu_us: last_us, rtp_timestamp: 0, ssrc: 1, epoch: Epoch(1), flags, shim, sframe });
+        writer.push(last_us, &record, &mut bytes);
+        frames += 1;
+    }
+    let path = format!("tracks/{}/1.seg", info.track);
+    let tracked = TrackEntry { track: info.track, participant: info.participant, slot: info.slot, codec: info.codec, frames, first_us, last_us };
+    (entry(folder, &path, info.track, writer, bytes), tracked)
+}

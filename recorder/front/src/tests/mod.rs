@@ -1,0 +1,5 @@
+//! The front as its users meet it: over HTTP, with a custody in software behind real sockets and a real archive.
+
+mod access;
+mod kit;
+mod replay;
