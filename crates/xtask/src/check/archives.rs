@@ -54,10 +54,13 @@ pub fn judge(plan: &Plan) -> anyhow::Result<Proven> {
     Ok(proven)
 }
 
-/// The folder of a meeting whose manifest is written.
+/// The folder of a meeting whose manifest is written: `<archive>/<firm>/<yyyy>/<mm>/<meeting>`.
 fn sealed(archive: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(archive).ok()?;
-    entries.flatten().map(|entry| entry.path()).find(|folder| folder.join("manifest.cose").is_file())
+    let mut level = vec![archive.to_owned()];
+    for _ in ["firm", "year", "month", "meeting"] {
+        level = level.iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path()).collect();
+    }
+    level.into_iter().find(|folder| folder.join("meeting.cose").is_file())
 }
 
 /// Words of this run's people and pictures, searched for in what the operator's processes logged and stored.
