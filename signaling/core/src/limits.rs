@@ -4,8 +4,9 @@
 pub const HELLO_TIMEOUT_MS: u64 = 10_000;
 /// A commit waits at most so long for the SFU to take its leaves, ms: an epoch change must stay unnoticed.
 pub const LEAVES_WAIT_MS: u64 = 100;
-/// Answers to a commit are awaited so long, ms; then those that came decide. Three of them fit the 3 s bound.
-pub const DECIDE_MS: u64 = 1_000;
+/// Answers to a commit are awaited so long, ms; then those that came decide. Long enough for a slow network, and inside
+/// the 3 s in which a bad commit must be undone.
+pub const DECIDE_MS: u64 = 2_000;
 /// Who was told to create the group and has not after, ms, is passed over.
 pub const CREATE_MS: u64 = 2_000;
 /// A group without a member able to commit is given up after, ms, when people wait: inside the 3 s bound.

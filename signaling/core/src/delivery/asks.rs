@@ -64,7 +64,9 @@ impl Delivery {
             return;
         }
         if let Some(peer) = self.peers.get_mut(who) {
-            peer.waiting = Some(Waiting { message, reference: facts.reference, since: now });
+            let batched = if std::mem::take(&mut peer.renewing) { ADD_BATCH_MS } else { 0 };
+            let since = UnixMillis(now.0.saturating_sub(batched));
+            peer.waiting = Some(Waiting { message, reference: facts.reference, since });
         }
         self.tick(now);
     }
@@ -209,7 +211,12 @@ impl Delivery {
         let open = |who: &ParticipantId| {
             self.leaf_of(who).is_none() && self.peers.get(who).is_some_and(|p| p.here() && p.waiting.is_none())
         };
-        let to = joiners.iter().map(|(who, _)| who).filter(|who| open(who)).cloned().collect();
+        let to: Vec<ParticipantId> = joiners.iter().map(|(who, _)| who).filter(|who| open(who)).cloned().collect();
+        for who in &to {
+            if let Some(peer) = self.peers.get_mut(who) {
+                peer.renewing = true;
+            }
+        }
         self.send(to, ToClient::NeedKeyPackage {});
         let gone: Vec<ParticipantId> = joiners
             .iter()

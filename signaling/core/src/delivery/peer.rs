@@ -54,6 +54,8 @@ pub struct Peer {
     pub holds: Holds,
     /// Waits to be added.
     pub waiting: Option<Waiting>,
+    /// Was asked for a fresh KeyPackage: it has waited for its batch already.
+    pub renewing: bool,
     /// Last resync that was taken.
     pub resynced: Option<UnixMillis>,
     /// A GroupInfo is owed to it from then on.
@@ -73,6 +75,7 @@ impl Peer {
             removing: false,
             holds: Holds::Nothing,
             waiting: None,
+            renewing: false,
             resynced: None,
             info_due: None,
             unasked: None,

@@ -71,7 +71,9 @@ impl Delivery {
         let Some(peer) = self.peers.get_mut(who).filter(|_| seated) else { return };
         if epoch > current {
             // it holds an epoch that was withdrawn
-            self.owe_info(who, now);
+            if peer.here() {
+                self.owe_info(who, now);
+            }
         } else if peer.follows() {
             // a recorder acknowledges by its receipt, but its state is known from here on
             if !peer.recorder && !peer.reached(epoch) {

@@ -94,6 +94,7 @@ impl Meeting {
         let Some(who) = self.conns.remove(&conn) else { return };
         if let Some(person) = self.people.get_mut(&who) {
             person.conn = None;
+            person.heard = now;
         }
         self.note(Some(&who.firm), "connection closed");
         self.tell_all(None, ToClient::RosterLeft { participant: who.clone() });

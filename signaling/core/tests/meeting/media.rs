@@ -1,0 +1,151 @@
+//! What passes through: JSEP, mute, application messages; and the SFU's link going and coming.
+
+use crate::world::World;
+use domain::message::client::{ProblemCode, PublishedTrack, Source, ToClient, ToServer};
+use domain::message::control::{FromSfu, ToSfu};
+use domain::{Codec, Slot, TransportKind};
+use signaling_core::Input;
+
+fn track(slot: u8, codec: Codec) -> PublishedTrack {
+    PublishedTrack { mid: slot.to_string(), slot: Slot(slot), codec }
+}
+
+#[test]
+fn offers_answers_and_candidates_pass_both_ways() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    let meeting = world.members["anna"].terms.clone().unwrap().meeting;
+    let participant = World::participant("anna");
+    let tracks = vec![track(0, Codec::Opus), track(2, Codec::Vp8)];
+    world.say("anna", ToServer::Offer { sdp: "offer".into(), tracks });
+    world.say("anna", ToServer::Answer { sdp: "answer".into(), revision: 3 });
+    let candidate = ToServer::Candidate { transport: TransportKind::Publish, candidate: "candidate:1".into() };
+    world.say("anna", candidate);
+    let passed: Vec<&str> = world
+        .to_sfu
+        .iter()
+        .filter_map(|(_, m)| match m {
+            ToSfu::PublishOffer { participant: p, tracks, .. } if *p == participant && tracks.len() == 2 => {
+                Some("offer")
+            }
+            ToSfu::SubscribeAnswer { revision: 3, .. } => Some("answer"),
+            ToSfu::Candidate { .. } => Some("candidate"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(passed, ["offer", "answer", "candidate"]);
+    let (m, p) = (meeting.clone(), participant.clone());
+    world.sfu_says(FromSfu::PublishAnswer { meeting: m.clone(), participant: p.clone(), sdp: "a".into() });
+    let tracks = Vec::new();
+    world.sfu_says(FromSfu::SubscribeOffer {
+        meeting: m.clone(),
+        participant: p.clone(),
+        revision: 1,
+        sdp: "o".into(),
+        tracks,
+    });
+    let detail = "no codec in common".to_owned();
+    world.sfu_says(FromSfu::Failed { meeting: m, participant: p, transport: TransportKind::Publish, detail });
+    let anna = world.got("anna", |m| match m {
+        ToClient::PublishAnswer { .. } => Some(1),
+        ToClient::SubscribeOffer { revision: 1, .. } => Some(2),
+        ToClient::Problem(p) if p.code == ProblemCode::MediaUnavailable => Some(3),
+        _ => None,
+    });
+    assert_eq!(anna.into_iter().map(|(_, kind)| kind).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(world.got("ben", |m| matches!(m, ToClient::PublishAnswer { .. }).then_some(())).is_empty());
+}
+
+#[test]
+fn the_roster_shows_sources_and_mutes() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    world.say("anna", ToServer::Offer { sdp: String::new(), tracks: vec![track(0, Codec::Opus)] });
+    world.say("anna", ToServer::Mute { slot: Slot(0), muted: true });
+    world.say("anna", ToServer::Mute { slot: Slot(5), muted: true });
+    let rows = world
+        .got("ben", |m| if let ToClient::RosterChanged { entry } = m { Some(entry.sources.clone()) } else { None });
+    let rows: Vec<_> = rows.into_iter().map(|(_, sources)| sources).collect();
+    let source = |muted| vec![Source { slot: Slot(0), muted }];
+    assert_eq!(rows, [source(false), source(true)]);
+}
+
+#[test]
+fn malformed_or_oversized_media_messages_are_refused_and_do_no_harm() {
+    let mut world = World::must();
+    world.gather(&["anna", "rec-a"]);
+    let long = "x".repeat(70_000);
+    world.say("anna", ToServer::Offer { sdp: long.clone(), tracks: vec![] });
+    world.say("anna", ToServer::Offer { sdp: String::new(), tracks: vec![track(0, Codec::Vp8)] });
+    world.say("anna", ToServer::Offer { sdp: String::new(), tracks: vec![track(40, Codec::Vp8)] });
+    world.say("anna", ToServer::Offer { sdp: String::new(), tracks: vec![track(2, Codec::Vp8), track(2, Codec::Vp8)] });
+    world.say("anna", ToServer::Candidate { transport: TransportKind::Subscribe, candidate: long });
+    world.say("rec-a", ToServer::Offer { sdp: String::new(), tracks: vec![] });
+    assert_eq!(world.problems("anna"), [ProblemCode::BadMessage; 5]);
+    assert_eq!(world.problems("rec-a"), [ProblemCode::BadMessage]);
+    assert!(world.to_sfu.is_empty());
+}
+
+#[test]
+fn application_messages_go_to_the_other_members_only() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    world.make("amy");
+    world.members.get_mut("amy").unwrap().habits.sends_key_packages = false;
+    world.join("amy");
+    world.say("anna", ToServer::Application { message: vec![1].into() });
+    world.say("amy", ToServer::Application { message: vec![2].into() });
+    let got = |name| world.got(name, |m| matches!(m, ToClient::Application { .. }).then_some(())).len();
+    assert_eq!((got("anna"), got("ben"), got("amy")), (0, 1, 0));
+}
+
+#[test]
+fn while_the_sfu_is_away_commits_do_not_wait_and_nobody_new_comes_in() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    world.input(Input::SfuLost);
+    let now = world.now;
+    let commit = world.members.get_mut("anna").unwrap().commit(now, &[], &[]);
+    world.say("anna", commit);
+    assert_eq!(world.commits("ben").first().map(|(at, _)| *at), Some(now));
+    world.join("amy");
+    assert_eq!(world.refusals("amy"), [ProblemCode::MediaUnavailable]);
+    world.say("anna", ToServer::Offer { sdp: String::new(), tracks: vec![] });
+    assert_eq!(world.problems("anna"), [ProblemCode::MediaUnavailable]);
+    // who is in may come back
+    let resume = world.resume("ben");
+    world.connect("ben", Some(resume));
+    assert!(!world.is_closed("ben"));
+}
+
+#[test]
+fn an_sfu_that_comes_back_learns_meeting_people_and_leaves() {
+    let mut world = World::must();
+    world.gather(&["anna", "ben", "rec-a"]);
+    world.input(Input::SfuLost);
+    world.to_sfu.clear();
+    world.sfu_hello();
+    let kinds: Vec<&str> = world
+        .to_sfu
+        .iter()
+        .map(|(_, m)| match m {
+            ToSfu::Meeting { .. } => "meeting",
+            ToSfu::Participant { recorder: true, may_publish: false, .. } => "recorder",
+            ToSfu::Participant { may_publish: true, .. } => "person",
+            ToSfu::Leaves { .. } => "leaves",
+            _ => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["meeting", "person", "recorder", "person", "leaves"]);
+}
+
+#[test]
+fn the_speaker_is_told_to_everybody() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    let meeting = world.members["anna"].terms.clone().unwrap().meeting;
+    world.sfu_says(FromSfu::Speaker { meeting, participant: World::participant("ben") });
+    for name in ["anna", "ben"] {
+        assert_eq!(world.got(name, |m| matches!(m, ToClient::Speaker { .. }).then_some(())).len(), 1);
+    }
+}
