@@ -1,0 +1,206 @@
+//! `sfu.toml`: read, overridden by `STRONGROOM__A__B` from the environment, and judged before anything is opened.
+
+use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Prefix of overriding environment variables.
+const PREFIX: &str = "STRONGROOM__";
+
+/// The whole file. Relative paths are relative to the file's folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of this node towards signaling and in logs.
+    pub node: String,
+    /// Control link.
+    pub control: Control,
+    /// Record link.
+    pub record: Record,
+    /// UDP port of media.
+    pub udp_port: u16,
+    /// Local addresses to bind; empty: all of the machine.
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
+    /// Where `/metrics`, `/livez` and `/readyz` are served; loopback only. Absent: nowhere.
+    pub metrics: Option<SocketAddr>,
+    /// Processor the shard is pinned to; absent: the last one this process may use.
+    pub core: Option<usize>,
+}
+
+/// Control link: we dial.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// `wss://host:port/v1/sfu`.
+    pub url: String,
+    /// Operator CA, PEM.
+    pub ca: PathBuf,
+    /// Our certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+/// Record link: recorders dial us.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Where we listen.
+    pub listen: SocketAddr,
+    /// `host:port` that recorders are told.
+    pub advertise: String,
+    /// TLS server name that recorders are told.
+    pub server_name: String,
+    /// Our certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+/// What is wrong with the configuration, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not there, or not readable.
+    #[error("{file}: cannot be read ({source}); give the path of sfu.toml with --config")]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, a missing key or a wrong type.
+    #[error("{file}: {reason}")]
+    Malformed {
+        /// Which file.
+        file: PathBuf,
+        /// Names the key.
+        reason: String,
+    },
+    /// A value that cannot be used.
+    #[error("{file}: {key}: {reason}")]
+    Value {
+        /// Which file.
+        file: PathBuf,
+        /// Which key.
+        key: &'static str,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads and judges a file under the environment of this process.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(file, std::env::vars())
+    }
+
+    /// ... under a given environment.
+    pub fn load_with(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
+        let malformed = |reason: String| ConfigError::Malformed { file: file.to_owned(), reason };
+        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|e| malformed(e.to_string()))?;
+        for (name, value) in environment {
+            if let Some(path) = name.strip_prefix(PREFIX) {
+                let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
+                set(&mut table, &keys, value).ok_or_else(|| malformed(format!("{name} names no key of it")))?;
+            }
+        }
+        let mut config: Self = toml::Value::Table(table).try_into().map_err(|e| malformed(e.to_string()))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        for path in config.paths() {
+            *path = folder.join(&*path);
+        }
+        config.judge(file)?;
+        Ok(config)
+    }
+
+    fn paths(&mut self) -> [&mut PathBuf; 5] {
+        let (control, record) = (&mut self.control, &mut self.record);
+        [&mut control.ca, &mut control.certificate, &mut control.key, &mut record.certificate, &mut record.key]
+    }
+
+    fn judge(&self, file: &Path) -> Result<(), ConfigError> {
+        let value = |key, reason: &str| ConfigError::Value { file: file.to_owned(), key, reason: reason.to_owned() };
+        if !self.control.url.starts_with("wss://") {
+            return Err(value("control.url", "must begin with wss://; the control link is mutual TLS"));
+        }
+        if self.metrics.is_some_and(|at| !at.ip().is_loopback()) {
+            return Err(value("metrics", "must be a loopback address; put a proxy before it for others"));
+        }
+        if self.node.is_empty() || self.node.len() > 64 {
+            return Err(value("node", "must have 1 to 64 characters"));
+        }
+        if !self.record.advertise.contains(':') {
+            return Err(value("record.advertise", "must be host:port, as recorders dial it"));
+        }
+        Ok(())
+    }
+}
+
+/// Sets `a.b.c` in the table. A value that is no TOML literal is a text.
+fn set(table: &mut toml::Table, keys: &[String], value: String) -> Option<()> {
+    let (last, folders) = keys.split_last()?;
+    let mut at = table;
+    for folder in folders {
+        at = at.entry(folder.clone()).or_insert_with(|| toml::Table::new().into()).as_table_mut()?;
+    }
+    let literal = toml::from_str::<toml::Table>(&format!("x = {value}")).ok().and_then(|mut t| t.remove("x"));
+    at.insert(last.clone(), literal.unwrap_or(toml::Value::String(value)));
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        node = "sfu-1"
+        udp_port = 8445
+        [control]
+        url = "wss://localhost:8443/v1/sfu"
+        ca = "ca.pem"
+        certificate = "sfu.pem"
+        key = "sfu.key"
+        [record]
+        listen = "127.0.0.1:8444"
+        advertise = "127.0.0.1:8444"
+        server_name = "localhost"
+        certificate = "sfu.pem"
+        key = "sfu.key"
+    "#;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("sfu.toml");
+        std::fs::write(&file, text).expect("written");
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Config::load_with(&file, environment).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_good_file_is_taken_and_the_environment_overrides_it() {
+        let environment = [("STRONGROOM__RECORD__SERVER_NAME", "sfu.localhost"), ("STRONGROOM__UDP_PORT", "9000")];
+        let config = load(GOOD, &environment).expect("good");
+        assert_eq!((config.udp_port, config.record.server_name.as_str()), (9000, "sfu.localhost"));
+        assert!(config.control.ca.is_absolute() && config.addresses.is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let unknown = load(&GOOD.replace("udp_port", "udp_prot"), &[]).expect_err("unknown key");
+        assert!(unknown.contains("udp_prot") && unknown.contains("sfu.toml"), "{unknown}");
+        let nested = load(&GOOD.replace("advertise", "advertize"), &[]).expect_err("unknown key");
+        assert!(nested.contains("advertize"), "{nested}");
+        let plain = load(&GOOD.replace("wss://", "ws://"), &[]).expect_err("plain");
+        assert!(plain.contains("control.url"), "{plain}");
+        let open = load(&format!("metrics = \"0.0.0.0:9\"\n{GOOD}"), &[]).expect_err("open");
+        assert!(open.contains("metrics"), "{open}");
+        let wrong = load(GOOD, &[("STRONGROOM__UDP_PROT", "1")]).expect_err("unknown key");
+        assert!(wrong.contains("udp_prot"), "{wrong}");
+        let missing = Config::load(Path::new("nowhere.toml")).expect_err("missing").to_string();
+        assert!(missing.contains("nowhere.toml"), "{missing}");
+    }
+}

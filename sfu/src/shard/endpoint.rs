@@ -1,0 +1,149 @@
+//! The transports of a shard's participants, found by participant, by ICE user name and by address. Only a source that
+//! STUN has proved is ever in the address map: anything else leaves nothing behind.
+
+use crate::transport::srtp::Contexts;
+use crate::transport::{Path, Transport};
+use domain::TransportKind;
+use sfu_core::PeerKey;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// A transport that is silent for so long is gone: consent checks come every 2.5 s at least.
+pub const LIVENESS: Duration = Duration::from_secs(5);
+/// A transport that does not come up in so long is given up.
+pub const CONNECT: Duration = Duration::from_secs(30);
+/// Addresses one transport may be heard from: its candidates, and some for a changing NAT.
+const MAX_ADDRESSES: usize = 16;
+
+/// One transport of one participant.
+pub struct Endpoint {
+    /// Whose.
+    pub peer: PeerKey,
+    /// Which.
+    pub kind: TransportKind,
+    /// ICE and DTLS.
+    pub transport: Box<dyn Transport>,
+    /// Keys, once checked.
+    pub srtp: Option<Contexts>,
+    /// Where packets go: socket and address.
+    pub path: Option<(usize, SocketAddr)>,
+    /// User name fragment and fingerprint that the page described.
+    pub remote: Option<(String, Vec<u8>)>,
+    /// Last authentic packet.
+    pub heard: Instant,
+    born: Instant,
+    ufrag: String,
+    addresses: Vec<Path>,
+}
+
+/// All endpoints.
+#[derive(Default)]
+pub struct Endpoints {
+    places: Vec<Option<Endpoint>>,
+    by_peer: HashMap<(PeerKey, TransportKind), usize>,
+    by_ufrag: HashMap<String, usize>,
+    by_address: HashMap<Path, usize>,
+}
+
+impl Endpoints {
+    /// Adds a transport; the participant's former one of the kind must be gone.
+    pub fn add(&mut self, now: Instant, peer: PeerKey, kind: TransportKind, transport: Box<dyn Transport>) -> usize {
+        let ufrag = transport.parameters().ufrag;
+        let place = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
+        if place == self.places.len() {
+            self.places.push(None);
+        }
+        self.by_ufrag.insert(ufrag.clone(), place);
+        self.by_peer.insert((peer, kind), place);
+        self.places[place] = Some(Endpoint {
+            peer,
+            kind,
+            transport,
+            srtp: None,
+            path: None,
+            remote: None,
+            heard: now,
+            born: now,
+            ufrag,
+            addresses: Vec::new(),
+        });
+        place
+    }
+
+    /// Removes one.
+    pub fn remove(&mut self, place: usize) -> Option<Endpoint> {
+        let endpoint = self.places.get_mut(place)?.take()?;
+        self.by_ufrag.remove(&endpoint.ufrag);
+        self.by_peer.remove(&(endpoint.peer, endpoint.kind));
+        for path in &endpoint.addresses {
+            self.by_address.remove(path);
+        }
+        Some(endpoint)
+    }
+
+    /// The ICE parameters of an endpoint were renewed.
+    pub fn renamed(&mut self, place: usize) {
+        if let Some(endpoint) = self.places.get_mut(place).and_then(Option::as_mut) {
+            self.by_ufrag.remove(&endpoint.ufrag);
+            endpoint.ufrag = endpoint.transport.parameters().ufrag;
+            self.by_ufrag.insert(endpoint.ufrag.clone(), place);
+        }
+    }
+
+    /// Place of a participant's transport.
+    pub fn of(&self, peer: PeerKey, kind: TransportKind) -> Option<usize> {
+        self.by_peer.get(&(peer, kind)).copied()
+    }
+
+    /// Place by our user name fragment.
+    pub fn by_ufrag(&self, ufrag: &str) -> Option<usize> {
+        self.by_ufrag.get(ufrag).copied()
+    }
+
+    /// Place by proven address.
+    pub fn by_address(&self, path: Path) -> Option<usize> {
+        self.by_address.get(&path).copied()
+    }
+
+    /// The endpoint at a place.
+    pub fn get(&mut self, place: usize) -> Option<&mut Endpoint> {
+        self.places.get_mut(place)?.as_mut()
+    }
+
+    /// STUN proved that the endpoint is at the other end of this path.
+    pub fn prove(&mut self, place: usize, path: Path) {
+        if self.by_address.get(&path) == Some(&place) {
+            return;
+        }
+        let Some(endpoint) = self.places.get_mut(place).and_then(Option::as_mut) else { return };
+        if endpoint.addresses.len() >= MAX_ADDRESSES {
+            let oldest = endpoint.addresses.remove(0);
+            self.by_address.remove(&oldest);
+        }
+        endpoint.addresses.push(path);
+        if let Some(former) = self.by_address.insert(path, place)
+            && let Some(former) = self.places.get_mut(former).and_then(Option::as_mut)
+        {
+            former.addresses.retain(|known| *known != path);
+        }
+    }
+
+    /// Every place in use.
+    pub fn places(&self) -> Vec<usize> {
+        (0..self.places.len()).filter(|place| self.places[*place].is_some()).collect()
+    }
+
+    /// How many there are: transports, proven addresses.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.by_peer.len(), self.by_address.len())
+    }
+}
+
+impl Endpoint {
+    /// Silent beyond its bound, or never up.
+    pub fn is_dead(&self, now: Instant) -> bool {
+        let bound = if self.srtp.is_some() { self.heard + LIVENESS } else { self.born + CONNECT };
+        now >= bound
+    }
+}

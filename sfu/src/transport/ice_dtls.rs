@@ -1,0 +1,262 @@
+//! [`Transport`] on the crates `is` (ICE) and `dimpl` (DTLS), with the rules of an SFU that they leave to their user:
+//! follow the peer's choice of path at once, never become controlling, take AEAD profiles only, and give out keys only
+//! after our own check of the fingerprint.
+
+use super::srtp::{Contexts, Profile, Role};
+use super::{Ended, Event, Factory, IceParameters, Path, Transport};
+use dimpl::certificate::{calculate_fingerprint, generate_self_signed_certificate};
+use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
+use is::stun::{StunMessage, StunPacket};
+use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// First DTLS retransmission: two lost flights cost 0.35 s instead of 2 s.
+const FLIGHT_RTO: Duration = Duration::from_millis(100);
+/// A handshake that takes longer is given up.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Output buffer of DTLS; it grows if a record wants more.
+const DTLS_BUFFER: usize = 2048;
+/// Pairs of candidates kept per transport: a page with a few interfaces against a few of ours.
+const MAX_PAIRS: usize = 64;
+
+/// Makes [`IceDtls`] transports with one certificate.
+pub struct IceDtlsFactory {
+    locals: Vec<SocketAddr>,
+    certificate: DtlsCertificate,
+    config: Arc<Config>,
+}
+
+/// Why the factory could not be made: our environment.
+#[derive(Debug, thiserror::Error)]
+#[error("DTLS could not be set up: {0}")]
+pub struct FactoryError(String);
+
+impl IceDtlsFactory {
+    /// Listens on these addresses; makes a fresh certificate.
+    pub fn new(locals: Vec<SocketAddr>) -> Result<Self, FactoryError> {
+        let certificate = generate_self_signed_certificate().map_err(|e| FactoryError(e.to_string()))?;
+        // STUN has proved the path: no cookie, which saves a round trip
+        let config =
+            Config::builder().flight_start_rto(FLIGHT_RTO).handshake_timeout(HANDSHAKE).use_server_cookie(false);
+        let config = Arc::new(config.build().map_err(|e| FactoryError(e.to_string()))?);
+        Ok(Self { locals, certificate, config })
+    }
+}
+
+impl Factory for IceDtlsFactory {
+    fn create(&self, now: Instant) -> Box<dyn Transport> {
+        // 1.2: the 1.3 server takes the client's first profile, which is SHA-1 with browsers
+        let dtls = Dtls::new_12(self.config.clone(), self.certificate.clone(), now);
+        Box::new(IceDtls {
+            ice: agent(&self.locals, IceCreds::new(), now),
+            dtls,
+            locals: self.locals.clone(),
+            remote_fingerprint: None,
+            peer_fingerprint: None,
+            unchecked: None,
+            path: None,
+            early: None,
+            next_dtls: None,
+            buffer: vec![0; DTLS_BUFFER],
+            events: VecDeque::new(),
+            ended: None,
+        })
+    }
+
+    fn fingerprint(&self) -> String {
+        self.certificate.fingerprint_str()
+    }
+}
+
+fn agent(locals: &[SocketAddr], credentials: IceCreds, now: Instant) -> IceAgent {
+    let mut ice = IceAgent::new(credentials);
+    ice.set_ice_lite(true);
+    ice.set_controlling(false);
+    // the highest tie-breaker wins every conflict: a lite agent must never be talked into controlling
+    ice.set_control_tie_breaker(u64::MAX);
+    ice.set_max_candidate_pairs(MAX_PAIRS);
+    for local in locals {
+        if let Ok(candidate) = Candidate::host(*local, "udp") {
+            ice.add_local_candidate(candidate);
+        }
+    }
+    ice.handle_timeout(now);
+    ice
+}
+
+/// One association.
+pub struct IceDtls {
+    ice: IceAgent,
+    dtls: Dtls,
+    locals: Vec<SocketAddr>,
+    remote_fingerprint: Option<Vec<u8>>,
+    peer_fingerprint: Option<Vec<u8>>,
+    /// Keys whose fingerprint is not checked yet: the page's answer may come after its handshake.
+    unchecked: Option<Box<Contexts>>,
+    path: Option<Path>,
+    /// Last authenticated source: the ClientHello comes before the nomination.
+    early: Option<Path>,
+    next_dtls: Option<Instant>,
+    buffer: Vec<u8>,
+    events: VecDeque<Event>,
+    ended: Option<Ended>,
+}
+
+impl IceDtls {
+    fn end(&mut self, why: Ended) {
+        if self.ended.is_none() {
+            self.ended = Some(why);
+            self.unchecked = None;
+            self.events.push_back(Event::Ended(why));
+        }
+    }
+
+    fn drain_ice(&mut self, now: Instant) {
+        // nominations come out of handle_timeout only
+        self.ice.handle_timeout(now);
+        while let Some(transmit) = self.ice.poll_transmit() {
+            let path = Path { local: transmit.source, remote: transmit.destination };
+            self.events.push_back(Event::Send(path, Vec::from(transmit.contents)));
+        }
+        while let Some(event) = self.ice.poll_event() {
+            if let IceAgentEvent::NominatedSend { source, destination, .. } = event
+                && self.path.is_none()
+            {
+                self.follow(Path { local: source, remote: destination });
+            }
+        }
+    }
+
+    fn follow(&mut self, path: Path) {
+        if self.path != Some(path) {
+            self.path = Some(path);
+            self.events.push_back(Event::Path(path));
+        }
+    }
+
+    fn drive_dtls(&mut self, now: Instant, packet: Option<&[u8]>) {
+        if self.ended.is_some() {
+            return;
+        }
+        let mut result = self.dtls.handle_timeout(now);
+        if let (Ok(()), Some(packet)) = (&result, packet) {
+            result = self.dtls.handle_packet(packet);
+        }
+        if let Err(error) = result {
+            tracing::debug!(%error, "DTLS gave up");
+            self.end(Ended::Handshake);
+            return;
+        }
+        self.drain_dtls();
+    }
+
+    fn drain_dtls(&mut self) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        loop {
+            match self.dtls.poll_output(&mut buffer) {
+                Output::Packet(record) => {
+                    if let Some(path) = self.path.or(self.early) {
+                        self.events.push_back(Event::Send(path, record.to_vec()));
+                    }
+                }
+                Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
+                Output::Timeout(at) => {
+                    self.next_dtls = Some(at);
+                    break;
+                }
+                Output::PeerCert(certificate) => self.peer_fingerprint = Some(calculate_fingerprint(certificate)),
+                Output::KeyingMaterial(material, profile) => self.take_keys(&material, profile),
+                Output::CloseNotify => self.end(Ended::ByPeer),
+                _ => {}
+            }
+        }
+        self.buffer = buffer;
+        self.release_keys();
+    }
+
+    fn take_keys(&mut self, material: &[u8], profile: SrtpProfile) {
+        let profile = match profile {
+            SrtpProfile::AEAD_AES_256_GCM => Profile::Aes256Gcm,
+            SrtpProfile::AEAD_AES_128_GCM => Profile::Aes128Gcm,
+            _ => return self.end(Ended::Profile),
+        };
+        match Contexts::new(material, profile, Role::Server) {
+            Ok(contexts) => self.unchecked = Some(Box::new(contexts)),
+            Err(_) => self.end(Ended::Handshake),
+        }
+    }
+
+    /// Gives out the keys if the certificate is the described one. Until the description is there they wait.
+    fn release_keys(&mut self) {
+        let (Some(described), Some(shown)) = (&self.remote_fingerprint, &self.peer_fingerprint) else { return };
+        if described != shown {
+            return self.end(Ended::Fingerprint);
+        }
+        if let Some(contexts) = self.unchecked.take() {
+            // a page that has not nominated yet is answered where it spoke from
+            if let (None, Some(early)) = (self.path, self.early) {
+                self.follow(early);
+            }
+            self.events.push_back(Event::Keys(contexts));
+        }
+    }
+}
+
+impl Transport for IceDtls {
+    fn parameters(&self) -> IceParameters {
+        let IceCreds { ufrag, pass } = self.ice.local_credentials().clone();
+        IceParameters { ufrag, password: pass }
+    }
+
+    fn set_remote(&mut self, remote: IceParameters, fingerprint: &[u8]) {
+        self.ice.set_remote_credentials(IceCreds { ufrag: remote.ufrag, pass: remote.password });
+        self.remote_fingerprint = Some(fingerprint.to_vec());
+        self.release_keys();
+    }
+
+    fn restart(&mut self, now: Instant) {
+        // the path in use stays until the peer names another
+        self.ice = agent(&self.locals, IceCreds::new(), now);
+    }
+
+    fn handle_stun(&mut self, now: Instant, path: Path, packet: &[u8]) -> bool {
+        let Ok(message) = StunMessage::parse(packet) else { return false };
+        let chosen = message.use_candidate();
+        let stun = StunPacket { proto: Protocol::Udp, source: path.remote, destination: path.local, message };
+        let authentic = self.ice.handle_packet(now, stun);
+        self.drain_ice(now);
+        if authentic {
+            self.early = Some(path);
+            if chosen {
+                self.follow(path);
+            }
+        }
+        authentic
+    }
+
+    fn handle_dtls(&mut self, now: Instant, packet: &[u8]) {
+        self.drive_dtls(now, Some(packet));
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.ice.poll_timeout().is_none_or(|at| at <= now) {
+            self.drain_ice(now);
+        }
+        if self.next_dtls.is_some_and(|at| at <= now) {
+            self.drive_dtls(now, None);
+        }
+    }
+
+    fn poll(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn close(&mut self, now: Instant) {
+        if self.ended.is_none() && self.dtls.handle_timeout(now).is_ok() && self.dtls.close().is_ok() {
+            self.drain_dtls();
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A small participant for tests and benches: ICE (controlling) and DTLS (client) of the same crates, SRTP of the SFU's
+//! own code, one UDP socket, driven by its owner.
+#![allow(dead_code)]
+
+use dimpl::certificate::{calculate_fingerprint, generate_self_signed_certificate};
+use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
+use is::stun::{StunMessage, StunPacket};
+use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
+use sfu::transport::srtp::{Contexts, Profile, Role, TAG};
+use sfu_core::rtp::{self, Header};
+use sfu_core::sdp::{self, LocalTransport, offer::OfferSection};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One transport of a participant.
+pub struct Client {
+    pub socket: UdpSocket,
+    local: SocketAddr,
+    ice: IceAgent,
+    dtls: Dtls,
+    fingerprint: Vec<u8>,
+    remote_fingerprint: Vec<u8>,
+    to: Option<SocketAddr>,
+    started: bool,
+    buffer: Vec<u8>,
+    pub srtp: Option<Contexts>,
+    pub profile: Option<SrtpProfile>,
+    /// Opened RTP packets with their extended index.
+    pub rtp: Vec<(u64, Vec<u8>)>,
+    /// Opened RTCP compounds.
+    pub rtcp: Vec<Vec<u8>>,
+    pub closed: bool,
+}
+
+/// A certificate costs the random number generator's start: make one for all.
+pub struct Maker {
+    certificate: DtlsCertificate,
+    config: Arc<Config>,
+}
+
+impl Maker {
+    pub fn new() -> Self {
+        let certificate = generate_self_signed_certificate().expect("a certificate");
+        let config = Config::builder().flight_start_rto(Duration::from_millis(100)).build().expect("a configuration");
+        Self { certificate, config: Arc::new(config) }
+    }
+
+    pub fn client(&self) -> Client {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        socket.set_nonblocking(true).expect("a socket");
+        let local = socket.local_addr().expect("bound");
+        let now = Instant::now();
+        let mut ice = IceAgent::new(IceCreds::new());
+        ice.set_controlling(true);
+        ice.add_local_candidate(Candidate::host(local, "udp").expect("an address"));
+        let mut dtls = Dtls::new_12(self.config.clone(), self.certificate.clone(), now);
+        dtls.set_active(true);
+        Client {
+            socket,
+            local,
+            ice,
+            dtls,
+            fingerprint: self.certificate.fingerprint(),
+            remote_fingerprint: Vec::new(),
+            to: None,
+            started: false,
+            buffer: vec![0; 2048],
+            srtp: None,
+            profile: None,
+            rtp: Vec::new(),
+            rtcp: Vec::new(),
+            closed: false,
+        }
+    }
+}
+
+impl Client {
+    fn local_transport(&self) -> LocalTransport {
+        let creds = self.ice.local_credentials();
+        LocalTransport {
+            ufrag: creds.ufrag.clone(),
+            password: creds.pass.clone(),
+            fingerprint: dimpl::certificate::format_fingerprint(&self.fingerprint),
+            candidates: vec![self.local],
+        }
+    }
+
+    /// The user name of a check: the SFU's fragment and ours.
+    pub fn user_name(&self) -> String {
+        let remote = self.ice.remote_credentials().expect("a description was taken");
+        format!("{}:{}", remote.ufrag, self.ice.local_credentials().ufrag)
+    }
+
+    /// A publish offer for these sections.
+    pub fn offer(&self, sections: &[OfferSection]) -> String {
+        sdp::offer::write(&self.local_transport(), 1, sections)
+    }
+
+    /// Takes the SFU's answer.
+    pub fn take_answer(&mut self, text: &str) {
+        let answer = sdp::read::read(text).expect("readable");
+        assert_eq!(answer.setup, "passive");
+        self.take_remote(&answer, text);
+    }
+
+    /// Takes the SFU's offer and answers it.
+    pub fn answer(&mut self, text: &str) -> String {
+        let offer = sdp::read::read(text).expect("readable");
+        self.take_remote(&offer, text);
+        // every section is taken as it is offered
+        text.replace("a=setup:actpass", "a=setup:active")
+            .replace("a=sendonly", "a=recvonly")
+            .lines()
+            .filter(|l| !l.starts_with("a=ssrc") && !l.starts_with("a=candidate") && !l.starts_with("a=ice-lite"))
+            .map(|l| match l.split_once(':') {
+                Some(("a=ice-ufrag", _)) => format!("a=ice-ufrag:{}\r\n", self.ice.local_credentials().ufrag),
+                Some(("a=ice-pwd", _)) => format!("a=ice-pwd:{}\r\n", self.ice.local_credentials().pass),
+                Some(("a=fingerprint", _)) => {
+                    format!("a=fingerprint:sha-256 {}\r\n", dimpl::certificate::format_fingerprint(&self.fingerprint))
+                }
+                _ => format!("{l}\r\n"),
+            })
+            .collect()
+    }
+
+    fn take_remote(&mut self, remote: &sdp::read::Description, text: &str) {
+        self.ice.set_remote_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.password.clone() });
+        self.remote_fingerprint = remote.fingerprint.clone();
+        for line in text.lines().filter_map(|l| l.strip_prefix("a=candidate:")) {
+            let parts: Vec<&str> = line.split(' ').collect();
+            if parts[4] == "127.0.0.1" {
+                let address: SocketAddr = format!("{}:{}", parts[4], parts[5]).parse().expect("an address");
+                self.ice.add_remote_candidate(Candidate::host(address, "udp").expect("an address"));
+            }
+        }
+    }
+
+    /// Takes what has arrived and does what is due.
+    pub fn drive(&mut self) {
+        let mut datagram = [0u8; 2048];
+        loop {
+            match self.socket.recv_from(&mut datagram) {
+                Ok((len, from)) => self.datagram(from, &mut datagram[..len]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("receive: {error}"),
+            }
+        }
+        self.timers(Instant::now());
+    }
+
+    fn timers(&mut self, now: Instant) {
+        self.ice.handle_timeout(now);
+        while let Some(transmit) = self.ice.poll_transmit() {
+            let _ = self.socket.send_to(&transmit.contents, transmit.destination);
+        }
+        while let Some(event) = self.ice.poll_event() {
+            if let IceAgentEvent::NominatedSend { destination, .. } = event {
+                self.to = Some(destination);
+            }
+        }
+        if self.to.is_some() && !self.closed {
+            self.started = true;
+            if self.dtls.handle_timeout(now).is_err() {
+                self.closed = true;
+            }
+            self.drain_dtls();
+        }
+    }
+
+    fn datagram(&mut self, from: SocketAddr, datagram: &mut [u8]) {
+        let now = Instant::now();
+        match datagram[0] {
+            0..=3 => {
+                if let Ok(message) = StunMessage::parse(datagram) {
+                    let packet = StunPacket { proto: Protocol::Udp, source: from, destination: self.local, message };
+                    self.ice.handle_packet(now, packet);
+                }
+            }
+            20..=63 => {
+                let fine = self.dtls.handle_timeout(now).is_ok() && self.dtls.handle_packet(datagram).is_ok();
+                self.closed |= !fine;
+                self.drain_dtls();
+            }
+            _ => self.media(datagram),
+        }
+    }
+
+    fn media(&mut self, datagram: &mut [u8]) {
+        let Some(contexts) = &mut self.srtp else { return };
+        if rtp::is_rtcp(datagram) {
+            if let Ok(len) = contexts.receiver.open_rtcp(datagram) {
+                self.rtcp.push(datagram[..len].to_vec());
+            }
+        } else if let Some(header) = Header::parse(datagram)
+            && let Ok((index, len)) = contexts.receiver.open(datagram, header.len, header.ssrc, header.sequence)
+        {
+            self.rtp.push((index, datagram[..len].to_vec()));
+        }
+    }
+
+    fn drain_dtls(&mut self) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        loop {
+            match self.dtls.poll_output(&mut buffer) {
+                Output::Packet(record) => {
+                    if let Some(to) = self.to {
+                        let _ = self.socket.send_to(record, to);
+                    }
+                }
+                Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
+                Output::Timeout(_) => break,
+                Output::PeerCert(der) => assert_eq!(calculate_fingerprint(der), self.remote_fingerprint),
+                Output::KeyingMaterial(material, profile) => {
+                    self.profile = Some(profile);
+                    let ours = match profile {
+                        SrtpProfile::AEAD_AES_256_GCM => Profile::Aes256Gcm,
+                        SrtpProfile::AEAD_AES_128_GCM => Profile::Aes128Gcm,
+                        other => panic!("profile {other:?}"),
+                    };
+                    self.srtp = Some(Contexts::new(&material, ours, Role::Client).expect("keys"));
+                }
+                Output::CloseNotify => self.closed = true,
+                _ => {}
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    /// Seals and sends an RTP packet (header and payload).
+    pub fn send(&mut self, packet: &[u8], index: u64) {
+        let header = Header::parse(packet).expect("RTP");
+        let mut sealed = packet.to_vec();
+        sealed.resize(packet.len() + TAG, 0);
+        let contexts = self.srtp.as_mut().expect("connected");
+        contexts.sender.seal(&mut sealed, header.len, header.ssrc, index).expect("a new index");
+        self.socket.send_to(&sealed, self.to.expect("connected")).expect("sent");
+    }
+
+    /// Seals and sends RTCP.
+    pub fn send_rtcp(&mut self, packet: &[u8]) {
+        let sealed = self.srtp.as_mut().expect("connected").sender.seal_rtcp(packet).expect("sealed");
+        self.socket.send_to(&sealed, self.to.expect("connected")).expect("sent");
+    }
+}
