@@ -1,2 +1,92 @@
-//! Stub.
-fn main() {}
+//! `strongroom-verify`: is this meeting's archive what was recorded and signed? Offline, without any secret.
+
+use clap::Parser;
+use evidence::identity::TrustMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use verify::{Report, verify_ledger};
+
+/// Checks a meeting's archive: signatures, record chains, Merkle roots, counters, gaps, the firm's log, the ledger.
+///
+/// Exit codes: 0 all holds, 1 the check could not be made, 2 usage, 3 something does not hold.
+#[derive(Parser)]
+#[command(name = "strongroom-verify", version)]
+struct Arguments {
+    /// Folder of one meeting (it holds meeting.cose).
+    bundle: PathBuf,
+    /// Trust map (JSON); without it BUNDLE/trust.json.
+    #[arg(long)]
+    trust: Option<PathBuf>,
+    /// The firm's ledger; without it BUNDLE/ledger.bin, if there is one.
+    #[arg(long)]
+    ledger: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn trust_map(path: &Path) -> Result<TrustMap, String> {
+    let bytes = std::fs::read(path)
+        .map_err(|e| format!("{}: {e}. Name the trust map of the meeting's time with --trust", path.display()))?;
+    serde_json::from_slice(&bytes).map_err(|e| format!("{}: not a trust map ({e})", path.display()))
+}
+
+fn check(arguments: &Arguments) -> Result<Report, (u8, String)> {
+    let path = arguments.trust.clone().unwrap_or_else(|| arguments.bundle.join("trust.json"));
+    let trust = trust_map(&path).map_err(|e| (2, e))?;
+    let mut report = verify::verify(&arguments.bundle, &trust).map_err(|e| (1, e.to_string()))?;
+    let beside = arguments.bundle.join("ledger.bin");
+    let ledger = arguments.ledger.clone().or_else(|| beside.exists().then_some(beside));
+    if let (Some(path), Ok(firm)) = (ledger, report.firm.parse()) {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(&path).map_err(|e| (1, format!("{name}: {e}")))?;
+        let entries = verify_ledger(&name, &bytes, &firm, &trust, &mut report);
+        report.notes.push(format!("ledger: {entries} entries hold"));
+    }
+    Ok(report)
+}
+
+fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "meeting {} of {}", report.meeting, report.firm)?;
+    writeln!(
+        out,
+        "{} segments, {} frames ({} named by their senders), {} epochs, {} gaps with {} missing frames",
+        report.segments, report.frames, report.frames_named, report.epochs, report.gaps, report.missing_frames
+    )?;
+    if let Some(index) = report.log_index {
+        writeln!(out, "entry {index} of the firm's log")?;
+    }
+    for note in &report.notes {
+        writeln!(out, "note: {note}")?;
+    }
+    for finding in &report.findings {
+        match finding.offset {
+            Some(offset) => writeln!(out, "WRONG {} byte {offset}: {}", finding.file, finding.problem)?,
+            None => writeln!(out, "WRONG {}: {}", finding.file, finding.problem)?,
+        }
+    }
+    writeln!(out, "{}", if report.is_good() { "everything holds" } else { "this archive is not as it was signed" })
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match check(&arguments) {
+        Err((code, why)) => {
+            // nothing to do about a closed standard error
+            let _ = writeln!(std::io::stderr(), "{why}");
+            ExitCode::from(code)
+        }
+        Ok(report) => {
+            let mut out = std::io::stdout().lock();
+            let printed = if arguments.json {
+                serde_json::to_writer_pretty(&mut out, &report).map_err(Into::into).and_then(|()| writeln!(out))
+            } else {
+                print(&report, &mut out)
+            };
+            // a reader that went away does not change the verdict
+            let _ = printed;
+            if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+        }
+    }
+}

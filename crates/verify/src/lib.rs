@@ -1,0 +1,113 @@
+//! Checks a meeting's archive offline, without any key that opens it: signatures, record chains, Merkle roots, counters,
+//! gaps, the firm's log and, if given, the ledger. Names the first byte that is wrong.
+//!
+//! It links neither MLS nor any decryption: an examiner can read it in an afternoon.
+
+mod bundle;
+mod damage;
+mod frames;
+mod ledger;
+mod segment;
+
+use evidence::archive::MeetingManifest;
+use evidence::identity::TrustMap;
+use serde::Serialize;
+use std::path::Path;
+
+pub use ledger::verify_ledger;
+
+/// Something that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// File, relative to the bundle.
+    pub file: String,
+    /// First byte that is wrong, where one can be named.
+    pub offset: Option<u64>,
+    /// What is wrong, in plain words.
+    pub problem: String,
+}
+
+/// What was checked and what was found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// Firm whose archive it is.
+    pub firm: String,
+    /// Meeting.
+    pub meeting: String,
+    /// Segments whose bytes, chain and root were checked.
+    pub segments: u64,
+    /// Frames read.
+    pub frames: u64,
+    /// Frames that a sender's own manifest names with this hash.
+    pub frames_named: u64,
+    /// Epochs with a sealed key.
+    pub epochs: u64,
+    /// Gaps that the archive itself declares.
+    pub gaps: u64,
+    /// Frames missing in them.
+    pub missing_frames: u64,
+    /// Position in the firm's log.
+    pub log_index: Option<u64>,
+    /// Everything that does not hold; empty: the archive is as it was signed.
+    pub findings: Vec<Finding>,
+    /// What an examiner should know and that is no fault.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// Does everything hold?
+    pub fn is_good(&self) -> bool {
+        self.findings.is_empty()
+    }
+    pub(crate) fn finding(&mut self, file: &str, offset: Option<u64>, problem: impl Into<String>) {
+        self.findings.push(Finding { file: file.to_owned(), offset, problem: problem.into() });
+    }
+}
+
+/// Why a check could not be made at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// A file that must be there cannot be read.
+    #[error("{file}: {why}")]
+    Unreadable {
+        /// Which.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// The trust map does not know the firm.
+    #[error("the trust map does not know the firm {0}: give the one of that time with --trust")]
+    UnknownFirm(String),
+}
+
+/// Checks the meeting in `folder` under `trust`.
+///
+/// # Errors
+/// [`VerifyError`] when there is no meeting to check.
+pub fn verify(folder: &Path, trust: &TrustMap) -> Result<Report, VerifyError> {
+    let mut report = Report::default();
+    let Some((manifest, signed)) = bundle::manifest(folder, trust, &mut report)? else { return Ok(report) };
+    describe(&manifest, &mut report);
+    bundle::keys(folder, &manifest, &mut report);
+    bundle::statements(&manifest, trust, &mut report);
+    bundle::log(folder, &manifest, &signed, trust, &mut report);
+    bundle::strangers(folder, &manifest, &mut report);
+    let mut account = frames::Account::default();
+    for entry in &manifest.segments {
+        segment::check(folder, &manifest, entry, trust, &mut account, &mut report);
+    }
+    account.judge(&manifest, &mut report);
+    Ok(report)
+}
+
+fn describe(manifest: &MeetingManifest, report: &mut Report) {
+    report.firm = manifest.firm.to_string();
+    report.meeting = manifest.meeting.to_string();
+    report.epochs = manifest.epochs.len() as u64;
+    report.gaps = manifest.gaps.len() as u64;
+    report.missing_frames = manifest.gaps.iter().map(|gap| gap.count).sum();
+    if manifest.closed == evidence::archive::manifest::Closed::Recovered {
+        report.notes.push("the recorder was stopped in this meeting; a later start closed it".to_owned());
+    }
+}
