@@ -35,6 +35,7 @@ export class Person {
   }
   /** What is on the page, for the message of a failed drive. */
   async seen() {
+    if (this.page === undefined) return "(not opened)";
     const text = await this.page.evaluate(() => document.body.innerText.slice(0, 1500)).catch(() => "(no page)");
     return `${text}\n${this.log.slice(-20).join("\n")}`;
   }
@@ -62,7 +63,9 @@ export class Person {
     return this;
   }
   async inCall(timeout = PATIENCE_MS) {
-    await this.wait(`${id("call")}[data-phase="in"]`, timeout);
+    await this.wait(`${id("call")}[data-phase="in"], ${id("over")}`, timeout);
+    const refused = await this.page.$eval(id("over"), (element) => element.dataset.code).catch(() => null);
+    if (refused !== null) throw new Error(`${this.who.user}: not let in (${refused})\n${await this.seen()}`);
   }
 
   async muted() {
@@ -84,7 +87,7 @@ export class Person {
   }
 
   stats() {
-    return this.page.evaluate(() => window.strongroomStats?.() ?? null);
+    return this.page?.evaluate(() => window.strongroomStats?.() ?? null) ?? Promise.resolve(null);
   }
   /** Waits until `accept(stats)` holds; answers the last stats either way. */
   async until(accept, timeout = PATIENCE_MS) {

@@ -5,17 +5,12 @@ import type { Publisher } from "../media/publisher";
 import { store, type Store } from "../state/store";
 import { tab, type JoinChoice } from "../state/tab";
 import { Keys, WorkerProblem } from "../state/keys";
-import { firmOf, SLOT, type ParticipantId, type Problem, type RosterEntry, type ServerToPage } from "../wire/client";
+import { SLOT, type ParticipantId, type ServerToPage } from "../wire/client";
 import type { LoginSession, PageConfig } from "../wire/front";
 import type { FromWorker, SessionEvent } from "../wire/worker";
-import { initialState, nameOf, type CallState } from "./state";
+import { withRoster, type Notice, type Roster } from "./notice";
+import { initialState, type CallState } from "./state";
 import { Transports } from "./transports";
-
-export type Notice =
-  | { kind: "joined" | "gone"; name: string; recorder: boolean }
-  | { kind: "joined-muted" | "no-microphone" | "no-camera" }
-  | { kind: "incident"; text: string }
-  | { kind: "problem"; problem: Problem };
 
 /** Codes that end a call although we had been in it. */
 const REMOVED = new Set(["removed", "replaced", "not-a-member"]);
@@ -212,7 +207,7 @@ export class CallController {
   }
 
   private admitted(event: SessionEvent & { type: "admitted" }): void {
-    const roster: Record<ParticipantId, RosterEntry> = {};
+    const roster: Roster = {};
     for (const entry of event.roster) roster[entry.participant] = entry;
     const clockSkewMs = event.now > 0 ? Date.now() - event.now : 0;
     const { participant: me, terms, statements } = event;
@@ -236,25 +231,10 @@ export class CallController {
       .some((entry) => (entry as PerformanceNavigationTiming).type === "reload");
   }
 
-  private roster(roster: Record<ParticipantId, RosterEntry>): void {
-    const state = this.state.get();
-    const seen = { ...state.seen };
-    for (const { participant, recorder } of Object.values(roster)) {
-      const known = seen[participant];
-      const name = nameOf(state, participant);
-      seen[participant] = known === undefined
-        ? { participant, name, firm: firmOf(participant), from: Date.now(), to: null, recorder }
-        : { ...known, name, to: null };
-      const arrived = known === undefined && Object.keys(state.roster).length > 0 && participant !== state.me;
-      if (arrived) this.notice({ kind: "joined", name, recorder });
-    }
-    for (const participant of Object.keys(state.roster)) {
-      const known = seen[participant];
-      if (participant in roster || known === undefined) continue;
-      seen[participant] = { ...known, to: Date.now() };
-      this.notice({ kind: "gone", name: nameOf(state, participant), recorder: known.recorder });
-    }
-    this.state.patch({ roster, seen });
+  private roster(roster: Roster): void {
+    const { patch, notices } = withRoster(this.state.get(), roster, Date.now());
+    this.state.patch(patch);
+    for (const notice of notices) this.notice(notice);
   }
 
   private epoch(event: SessionEvent & { type: "epoch" }): void {

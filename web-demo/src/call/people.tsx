@@ -84,8 +84,8 @@ export function PeoplePanel({ config, state, call, onCode }: Props) {
                 {[person.me ? t("you") : "", person.host ? t("host") : "", person.inGroup ? "" : t("entering"),
                   mutedOf(state, person.participant) ? t("muted") : ""].filter((note) => note !== "").join(" · ")}
               </span>
+              <FirmBadge firm={person.firm} name={firmName(config, person.firm)} />
             </span>
-            <FirmBadge firm={person.firm} name={firmName(config, person.firm)} />
             {host && !person.me && (
               <button type="button" class="button quiet small-button" data-testid="remove"
                 onClick={() => setAsking(person.participant)}>{t("remove")}</button>

@@ -95,90 +95,119 @@ export function tonePreset(): number | null {
   return wanted >= 100 && wanted <= 8000 ? wanted : null;
 }
 
-export function PreJoin({ config, login, keys, room, onJoin, onBack, onSignOut }: Props) {
+/** Opens what is chosen and shows it; closes it again unless the call takes it over. */
+function usePreview(login: LoginSession) {
   const media = useRef<LocalMedia | null>(null);
   media.current ??= new LocalMedia(login.user, login.name, tonePreset());
-  const handedOver = useRef(false);
+  const local = media.current;
+  const kept = useRef(false);
   const video = useRef<HTMLVideoElement>(null);
   const [choice, setChoice] = useState<JoinChoice>(firstChoice);
   const [devices, setDevices] = useState<Devices>({ cameras: [], microphones: [], speakers: [] });
-  const [network, setNetwork] = useState<NetworkState>("checking");
-  const [statements, setStatements] = useState<Statement[] | null>(null);
   const [ready, setReady] = useState(false);
   const [, redraw] = useState(0);
-  const local = media.current;
 
   const open = async (next: JoinChoice): Promise<void> => {
     await local.openSound(next.microphone, next.testTone);
     if (next.videoOff) local.closeView();
     else await local.openView(next.camera, next.testPicture);
-    if (video.current !== null && local.view !== null) video.current.srcObject = new MediaStream([local.view.track]);
     setDevices(await listDevices());
     redraw((value) => value + 1);
   };
   useEffect(() => {
     void open(choice).finally(() => setReady(true));
-    void checkNetwork().then(setNetwork);
     const stop = whenDevicesChange(() => void listDevices().then(setDevices));
     return () => {
       stop();
-      if (!handedOver.current) local.close();
+      if (!kept.current) local.close();
     };
   }, []);
+  const track = local.view?.track ?? null;
   useEffect(() => {
-    if (room.statements === undefined || room.statements.length === 0) return;
-    keys.statements(room.statements).then((judged) => setStatements(judged as Statement[]), () => setStatements(null));
-  }, [room.room]);
+    if (video.current !== null && track !== null) video.current.srcObject = new MediaStream([track]);
+  }, [track, choice.videoOff]);
 
   const change = (part: Partial<JoinChoice>): void => {
     const next = { ...choice, ...part };
     setChoice(next);
-    if ("muted" in part) return;
-    void open(next);
+    if (!("muted" in part)) void open(next);
   };
-  const sound = local.sound;
-  const view = local.view;
+  const take = (): LocalMedia => {
+    kept.current = true;
+    return local;
+  };
+  return { local, video, choice, devices, ready, change, take };
+}
+
+function useStatements(keys: Keys, room: RoomSummary): Statement[] | null {
+  const [statements, setStatements] = useState<Statement[] | null>(null);
+  useEffect(() => {
+    if (room.statements === undefined || room.statements.length === 0) return;
+    keys.statements(room.statements).then((judged) => setStatements(judged as Statement[]), () => setStatements(null));
+  }, [room.room]);
+  return statements;
+}
+
+function Network() {
+  const [network, setNetwork] = useState<NetworkState>("checking");
+  useEffect(() => void checkNetwork().then(setNetwork), []);
+  return (
+    <p class={network === "none" ? "error" : "small"} role={network === "none" ? "alert" : "status"} data-testid="network">
+      {t("preNetwork")}: {network === "checking" ? t("loading") : t(network === "ok" ? "preNetworkOk" : "preNetworkNone")}
+    </p>
+  );
+}
+
+function Checks({ preview }: { preview: ReturnType<typeof usePreview> }) {
+  const { local: { sound, view }, choice, devices, change } = preview;
   const toneLabel = sound?.test === true && sound.hertz !== null ? t("preToneHz", { hertz: sound.hertz }) : t("preTestTone");
+  return (
+    <section class="card checks" aria-label={t("preTitle")}>
+      <DevicePicker label={t("preCamera")} devices={devices.cameras} value={choice.camera} testid="pick-camera"
+        test={view?.test ?? choice.testPicture} testLabel={t("preTestPicture")}
+        onPick={(camera, testPicture) => change({ camera, testPicture, videoOff: false })} />
+      {view?.problem != null && <p class="small note" role="status">{t(CAMERA_PROBLEMS[view.problem])}</p>}
+      <DevicePicker label={t("preMicrophone")} devices={devices.microphones} value={choice.microphone} testid="pick-microphone"
+        test={sound?.test ?? choice.testTone} testLabel={toneLabel}
+        onPick={(microphone, testTone) => change({ microphone, testTone })} />
+      <Meter track={sound?.track ?? null} />
+      {sound?.problem != null && <p class="small note" role="status">{t(MICROPHONE_PROBLEMS[sound.problem])}</p>}
+      <SpeakerTest />
+      <Network />
+      <label class="check"><input type="checkbox" checked={choice.muted} data-testid="join-muted"
+        onChange={({ currentTarget }) => change({ muted: currentTarget.checked })} /> {t("preMuted")}</label>
+      <label class="check"><input type="checkbox" checked={choice.videoOff} data-testid="join-no-video"
+        onChange={({ currentTarget }) => change({ videoOff: currentTarget.checked })} /> {t("preNoVideo")}</label>
+    </section>
+  );
+}
+
+export function PreJoin({ config, login, keys, room, onJoin, onBack, onSignOut }: Props) {
+  const preview = usePreview(login);
+  const statements = useStatements(keys, room);
+  const { local: { sound, view }, video, choice, ready, take } = preview;
+  const join = (): void => {
+    const testPicture = view?.test ?? choice.testPicture;
+    onJoin(take(), { ...choice, testPicture, testTone: sound?.test ?? choice.testTone });
+  };
   return (
     <Frame config={config} login={login} onSignOut={onSignOut} wide="wide">
       <button type="button" class="button quiet" onClick={onBack}>← {t("back")}</button>
       <h1>{room.title}</h1>
       <div class="prejoin">
-        <section class="preview" aria-label={t("preCamera")}>
-          {choice.videoOff
-            ? <div class="preview-off"><Icon name="camOff" size={36} /><p>{t("cameraOff")}</p></div>
-            : <video ref={video} autoplay muted playsInline data-testid="preview" class={view?.test === true ? "" : "mirror"} />}
-          <p class="preview-name">{login.name}</p>
-        </section>
-        <section class="card checks" aria-label={t("preTitle")}>
-          <DevicePicker label={t("preCamera")} devices={devices.cameras} value={choice.camera} testid="pick-camera"
-            test={view?.test ?? choice.testPicture} testLabel={t("preTestPicture")}
-            onPick={(camera, testPicture) => change({ camera, testPicture, videoOff: false })} />
-          {view?.problem != null && <p class="small note" role="status">{t(CAMERA_PROBLEMS[view.problem])}</p>}
-          <DevicePicker label={t("preMicrophone")} devices={devices.microphones} value={choice.microphone} testid="pick-microphone"
-            test={sound?.test ?? choice.testTone} testLabel={toneLabel}
-            onPick={(microphone, testTone) => change({ microphone, testTone })} />
-          <Meter track={sound?.track ?? null} />
-          {sound?.problem != null && <p class="small note" role="status">{t(MICROPHONE_PROBLEMS[sound.problem])}</p>}
-          <SpeakerTest />
-          <p class={network === "none" ? "error" : "small"} role={network === "none" ? "alert" : "status"} data-testid="network">
-            {t("preNetwork")}: {network === "checking" ? t("loading") : t(network === "ok" ? "preNetworkOk" : "preNetworkNone")}
-          </p>
-          <label class="check"><input type="checkbox" checked={choice.muted} data-testid="join-muted"
-            onChange={({ currentTarget }) => change({ muted: currentTarget.checked })} /> {t("preMuted")}</label>
-          <label class="check"><input type="checkbox" checked={choice.videoOff} data-testid="join-no-video"
-            onChange={({ currentTarget }) => change({ videoOff: currentTarget.checked })} /> {t("preNoVideo")}</label>
-        </section>
-        <div class="join">
-          <Notices config={config} statements={statements} rule={room.audio_video} />
-          <button type="button" class="button primary large" disabled={!ready} data-testid="join"
-            onClick={() => {
-              handedOver.current = true;
-              onJoin(local, {
-                ...choice, testPicture: view?.test ?? choice.testPicture, testTone: sound?.test ?? choice.testTone,
-              });
-            }}>{t("preJoin")}</button>
+        <div class="prejoin-left">
+          <section class="preview" aria-label={t("preCamera")}>
+            {choice.videoOff
+              ? <div class="preview-off"><Icon name="camOff" size={36} /><p>{t("cameraOff")}</p></div>
+              : <video ref={video} autoplay muted playsInline data-testid="preview" class={view?.test === true ? "" : "mirror"} />}
+            <p class="preview-name">{login.name}</p>
+          </section>
+          <div class="join">
+            <Notices config={config} statements={statements} rule={room.audio_video} />
+            <button type="button" class="button primary large" disabled={!ready} data-testid="join" onClick={join}>{t("preJoin")}</button>
+          </div>
         </div>
+        <Checks preview={preview} />
       </div>
     </Frame>
   );

@@ -1,0 +1,102 @@
+// One compliance officer at the review pages: signs in, requests, approves, replays, exports; only through the page.
+
+import { Person } from "./person.mjs";
+
+const id = (name) => `[data-testid="${name}"]`;
+
+export class Officer extends Person {
+  async open() {
+    await super.open("/officer");
+    return this;
+  }
+  async enter() {
+    await this.login();
+    await this.wait(id("tab-archive"));
+    return this;
+  }
+  async tab(name) {
+    await this.click(`tab-${name}`);
+  }
+
+  async meetings() {
+    await this.tab("archive");
+    await this.wait(`${id("meetings")}, .empty`);
+    return this.page.$$eval(id("meeting"), (rows) => rows.map((row) => ({
+      meeting: row.dataset.meeting, integrity: row.querySelector('[data-testid="integrity"]').dataset.integrity,
+    })));
+  }
+  /** Reads the archive again until a meeting is sealed and verified. */
+  async untilVerified(timeout = 60_000) {
+    const end = Date.now() + timeout;
+    for (;;) {
+      const found = (await this.meetings()).find((row) => row.integrity === "good");
+      if (found !== undefined || Date.now() > end) return found ?? null;
+      await this.click("refresh");
+      await new Promise((done) => setTimeout(done, 500));
+    }
+  }
+
+  async request(meeting, { caseNumber, reason }) {
+    await this.tab("archive");
+    const button = `[data-meeting="${meeting}"] ${id("request")}`;
+    await this.wait(button);
+    await this.page.click(button);
+    await this.wait(id("case"));
+    await this.page.type(id("case"), caseNumber);
+    await this.page.type(id("reason"), reason);
+    await this.click("request-send");
+    await this.wait(id("replay-request"));
+  }
+  /** Own requests cannot be approved; answers why not. */
+  async ownRefusal() {
+    await this.wait(id("own-request"));
+    return this.page.$eval(id("own-request"), (element) => element.textContent);
+  }
+  async approve() {
+    await this.tab("requests");
+    await this.click("approve");
+    await this.click("ask-go");
+    await this.page.waitForFunction((selector) => document.querySelector(selector) === null, { timeout: 30_000 }, id("approve"));
+  }
+  async openReplay() {
+    await this.tab("requests");
+    await this.click("refresh");
+    await this.click("replay");
+    await this.wait(id("replay-page"));
+  }
+
+  position() {
+    return this.page.$eval(id("replay-page"), (element) => Number(element.dataset.position));
+  }
+  async play() {
+    await this.click("play");
+  }
+  async seek(ms) {
+    await this.page.$eval(id("seek"), (element, to) => {
+      element.value = String(to);
+      element.dispatchEvent(new Event("change", { bubbles: true }));
+    }, ms);
+  }
+  /** How far lanes are from one another and which of them draw, ms. */
+  lanes() {
+    return this.page.$$eval(id("lane-video"), (videos) => videos.map((video) => ({
+      participant: video.closest("figure").dataset.participant, at_ms: Math.round(video.currentTime * 1000), ready: video.readyState,
+      paused: video.paused, width: video.videoWidth, error: video.error?.message ?? null,
+    })));
+  }
+  async export(timeout = 120_000) {
+    await this.click("export-start");
+    const state = () => this.page.$eval(id("export"), (element) => element.dataset.state);
+    const end = Date.now() + timeout;
+    for (;;) {
+      const now = await state();
+      if (["done", "failed", "cancelled"].includes(now) || Date.now() > end) return now;
+      await new Promise((done) => setTimeout(done, 300));
+    }
+  }
+  async ledger() {
+    await this.tab("ledger");
+    await this.wait(`${id("ledger")}, .empty`);
+    return this.page.$$eval(id("ledger-row"), (rows) => rows.map((row) => row.dataset.action));
+  }
+}

@@ -1,0 +1,34 @@
+// Short notes a call gives rise to, and the bookkeeping of who was seen when. Pure.
+
+import { firmOf, type ParticipantId, type Problem, type RosterEntry } from "../wire/client";
+import { nameOf, type CallState } from "./state";
+
+export type Notice =
+  | { kind: "joined" | "gone"; name: string; recorder: boolean }
+  | { kind: "joined-muted" }
+  | { kind: "incident"; text: string }
+  | { kind: "problem"; problem: Problem };
+
+export type Roster = Record<ParticipantId, RosterEntry>;
+
+/** The roster as it is now: who was seen, and whose coming or going is worth a note. */
+export function withRoster(state: CallState, roster: Roster, now: number): { patch: Pick<CallState, "roster" | "seen">; notices: Notice[] } {
+  const seen = { ...state.seen };
+  const notices: Notice[] = [];
+  for (const { participant, recorder } of Object.values(roster)) {
+    const known = seen[participant];
+    const name = nameOf(state, participant);
+    seen[participant] = known === undefined
+      ? { participant, name, firm: firmOf(participant), from: now, to: null, recorder }
+      : { ...known, name, to: null };
+    const arrived = !(participant in state.roster) && Object.keys(state.roster).length > 0 && participant !== state.me;
+    if (arrived) notices.push({ kind: "joined", name, recorder });
+  }
+  for (const participant of Object.keys(state.roster)) {
+    const known = seen[participant];
+    if (participant in roster || known === undefined) continue;
+    seen[participant] = { ...known, to: now };
+    notices.push({ kind: "gone", name: nameOf(state, participant), recorder: known.recorder });
+  }
+  return { patch: { roster, seen }, notices };
+}

@@ -1,0 +1,117 @@
+// The call page in two real browsers against stand-in services: what people see when things go well and when not.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { eventually, id, world } from "./kit.mjs";
+
+let all;
+let anna;
+let ben;
+before(async () => {
+  all = await world();
+  [anna, ben] = [await all.anna(), await all.ben()];
+  for (const person of [anna, ben]) {
+    await person.open();
+    await person.login();
+    await person.join();
+  }
+}, { timeout: 120_000 });
+after(() => all?.close());
+
+test("the second window joins muted and speaks after M", async () => {
+  assert.equal(await anna.muted(), false);
+  assert.equal(await ben.muted(), true);
+  await ben.page.keyboard.press("m");
+  await eventually("ben speaks", async () => !(await ben.muted()));
+});
+
+test("each sees the other's moving picture and hears the other's tone", async () => {
+  for (const [person, hertz] of [[anna, 659], [ben, 440]]) {
+    await person.until((stats) => stats.frames_decoded > 20);
+    const picture = await person.picture();
+    assert.ok(picture.ok, `${person.who.user}: ${picture.why}`);
+    const tone = await person.tone();
+    assert.ok(tone !== null && Math.abs(tone - hertz) <= 5, `${person.who.user} hears ${tone}`);
+    const stats = await person.stats();
+    assert.equal(stats.frames_rejected, 0);
+    assert.ok(stats.first_frame_ms > 0);
+  }
+});
+
+test("the lock closes by frames that verified, and both show one code", async () => {
+  await eventually("anna's lock", async () => (await anna.lock()) === "verified");
+  assert.equal(await anna.code(), await ben.code());
+});
+
+test("recorders are rows of their own with their live state", async () => {
+  assert.deepEqual(await anna.recorders(), [{ firm: "bank-a", state: "recording" }, { firm: "bank-b", state: "recording" }]);
+});
+
+test("a missing recorder stops its firm and says so, and it resumes by itself", async () => {
+  all.services.meeting.stopFirm("bank-a");
+  await anna.wait(id("banner-stopped"));
+  const text = await anna.page.$eval(id("banner-stopped"), (element) => element.textContent);
+  assert.match(text, /Your firm's recorder is not reachable/);
+  await ben.wait(id("banner-recorder-bank-a"));
+  await eventually("frames are dropped", async () => (await anna.stats()).tracks.some((track) => track.dropped > 0));
+  const sealed = (await anna.stats()).frames_sealed;
+  await eventually("more were dropped", async () => (await anna.stats()).tracks.some((track) => track.dropped > 10));
+  assert.ok((await anna.stats()).frames_sealed - sealed <= 2, "nothing is sealed while stopped");
+  all.services.meeting.resumeFirm("bank-a");
+  await eventually("the banner goes", async () => (await anna.page.$(id("banner-stopped"))) === null);
+  const before = (await ben.stats()).frames_decoded;
+  await eventually("ben decodes again", async () => (await ben.stats()).frames_decoded > before + 10);
+});
+
+test("V turns the camera off and on, and the other sees it", async () => {
+  await anna.page.keyboard.press("v");
+  await eventually("ben sees it", () => ben.page.evaluate(() => document.querySelectorAll(".tile-off .avatar").length > 0));
+  await anna.page.keyboard.press("v");
+  const before = (await ben.stats()).frames_decoded;
+  await eventually("ben decodes again", async () => (await ben.stats()).frames_decoded > before + 10);
+});
+
+test("arrows move over tiles, Enter enlarges, ? lists the keys", async () => {
+  await anna.page.focus('[data-tile="0"]');
+  await anna.page.keyboard.press("ArrowDown");
+  await anna.page.keyboard.press("ArrowRight");
+  assert.equal(await anna.page.evaluate(() => document.activeElement.dataset.tile), "1");
+  await anna.page.keyboard.press("Enter");
+  await anna.wait(".grid.spotlight");
+  await anna.page.keyboard.press("Enter");
+  await eventually("all tiles", async () => (await anna.page.$(".grid.spotlight")) === null);
+  await anna.page.keyboard.press("?");
+  await anna.wait(id("help-dialog"));
+  await anna.page.keyboard.press("Escape");
+  await eventually("closed", async () => (await anna.page.$(id("help-dialog"))) === null);
+});
+
+test("a lost connection is said, retried and healed without a question", async () => {
+  const before = (await anna.stats()).frames_decoded;
+  all.services.dropSockets();
+  await eventually("both are back", async () => (await anna.page.$(id("reconnecting"))) === null && (await ben.page.$(id("reconnecting"))) === null);
+  await eventually("anna decodes on", async () => (await anna.stats()).frames_decoded > before + 20);
+});
+
+test("a reload comes back into the meeting by itself", async (context) => {
+  const took = await ben.reload();
+  context.diagnostic(`back in the meeting after ${took} ms`);
+  assert.ok(took < 9_000, `${took} ms`);
+  await ben.until((stats) => stats.frames_decoded > 5);
+  assert.ok((await ben.stats()).frames_decoded > 5);
+});
+
+test("who is removed reads why and gets a receipt", async () => {
+  await anna.click("remove");
+  await anna.click("ask-go");
+  await ben.wait(`${id("over")}[data-code="removed"]`);
+  await ben.wait(id("receipt"));
+});
+
+test("a panic in WebAssembly stops everything and says what to do", async () => {
+  const member = [...all.services.meeting.members.values()][0];
+  all.services.meeting.send(member, { type: "stub-panic" });
+  await anna.wait(`${id("over")}[data-why="dead"]`);
+  const text = await anna.page.$eval(id("over"), (element) => element.textContent);
+  assert.match(text, /Reload the page/);
+});

@@ -1,0 +1,119 @@
+// What the screens say follows from what happened: locks, banners, roster notes, layout, texts.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bannersOf } from "../../src/call/banners";
+import { columnsFor } from "../../src/call/grid";
+import { withRoster } from "../../src/call/notice";
+import { noticeOf } from "../../src/call/notices";
+import { initialState, lockOf, meetingLock, type CallState } from "../../src/call/state";
+import { de } from "../../src/i18n/de";
+import { deOfficer } from "../../src/i18n/de.officer";
+import { en } from "../../src/i18n/en";
+import { enOfficer } from "../../src/i18n/en.officer";
+import { fr } from "../../src/i18n/fr";
+import { frOfficer } from "../../src/i18n/fr.officer";
+import { identityOf } from "../../src/media/subscriber";
+import { correct, MasterClock } from "../../src/officer/master";
+import type { PageConfig } from "../../src/wire/front";
+import type { RosterEntry, Statement } from "../../src/wire/client";
+import { newCounters } from "../../src/worker/counters";
+
+const config: PageConfig = {
+  firm: "bank-a", firm_name: "Bank A", signaling: "", issuer: "development", warnings: [], client_id: "",
+  trust: { version: 1, firms: [{ firm: "bank-a", name: "Bank A" }, { firm: "bank-b", name: "Bank B" }] },
+};
+const ben = "bank-b/ben/1";
+const entry = (participant: string, recorder = false): RosterEntry => ({ participant, recorder, host: false, leaf: 0, sources: [] });
+const inCall = (part: Partial<CallState>): CallState => ({ ...initialState("deal-room"), phase: "in", me: "bank-a/anna/1", ...part });
+
+test("only frames that verified lately close the lock", () => {
+  const track = { ...newCounters("receive", "0", 2, "vp8"), participant: ben };
+  assert.equal(lockOf([], ben, 0), "none");
+  assert.equal(lockOf([track], ben, 1000), "waiting");
+  assert.equal(lockOf([{ ...track, opened: 10, lastAt: 900 }], ben, 1000), "verified");
+  assert.equal(lockOf([{ ...track, opened: 10, lastAt: 900 }], ben, 9000), "waiting");
+  assert.equal(lockOf([{ ...track, opened: 10, rejected: 5, lastAt: 900 }], ben, 1000), "failing");
+  const state = inCall({ roster: { [ben]: entry(ben) } });
+  assert.equal(meetingLock(state, 1000), "waiting");
+  assert.equal(meetingLock({ ...state, counters: [{ ...track, opened: 1, lastAt: 999 }] }, 1000), "verified");
+});
+
+test("a stopped sender and a missing recorder are said plainly, once", () => {
+  const own = inCall({
+    sending: { state: "stopped", why: "beacon", firm: "bank-a" }, epoch: 3, suspended: ["bank-a"],
+    recorders: [{ firm: "bank-a", participant: "bank-a/recorder-1/1", state: "missing", rule: "must" }],
+  });
+  const texts = bannersOf(config, own).map((banner) => banner.text);
+  assert.deepEqual(texts, ["Your firm's recorder is not reachable. Nothing you say is sent until it is back."]);
+  const others = inCall({
+    sending: { state: "allowed" }, epoch: 3, suspended: ["bank-b"],
+    recorders: [{ firm: "bank-b", participant: ben, state: "missing", rule: "must" }],
+  });
+  assert.deepEqual(bannersOf(config, others).map((banner) => banner.text), ["Bank B's recorder is missing. Bank B's people are not sending."]);
+  assert.deepEqual(bannersOf(config, inCall({ sending: { state: "allowed" } })), []);
+});
+
+test("notices are computed from statements and name the firm", () => {
+  const statement: Statement = {
+    firm: "bank-b", room: "r", audio_video: "must", chat: "off", files: "off", tier: "full", retention_years: 5, recorder_grace_ms: 2000,
+  };
+  assert.equal(noticeOf(config, statement), "Bank B keeps audio and video for 5 years.");
+  assert.equal(noticeOf(config, { ...statement, tier: "audio" }), "Bank B keeps audio for 5 years.");
+  assert.equal(noticeOf(config, { ...statement, audio_video: "off" }), "Bank B keeps no recording.");
+});
+
+test("coming and going is noted, oneself and the first roster are not", () => {
+  const first = withRoster(inCall({}), { [ben]: entry(ben) }, 1);
+  assert.deepEqual(first.notices, []);
+  const recorder = "bank-b/recorder-1/1";
+  const second = withRoster(inCall(first.patch), { [ben]: entry(ben), [recorder]: entry(recorder, true) }, 2);
+  assert.deepEqual(second.notices, [{ kind: "joined", name: "Recorder-1", recorder: true }]);
+  const third = withRoster(inCall(second.patch), { [recorder]: entry(recorder, true) }, 3);
+  assert.deepEqual(third.notices.map((notice) => notice.kind), ["gone"]);
+  assert.equal(third.patch.seen[ben]?.to, 3);
+});
+
+test("tiles fill the room they have", () => {
+  assert.equal(columnsFor(1, 1000, 600), 1);
+  assert.equal(columnsFor(2, 1600, 500), 2);
+  assert.equal(columnsFor(2, 500, 900), 1);
+  assert.equal(columnsFor(9, 1600, 900), 3);
+});
+
+test("another fingerprint or ICE user is another transport", () => {
+  const sdp = "v=0\r\na=ice-ufrag:abcd\r\na=fingerprint:sha-256 00:11\r\n";
+  assert.equal(identityOf(sdp), identityOf(`${sdp}m=audio 9\r\n`));
+  assert.notEqual(identityOf(sdp), identityOf(sdp.replace("abcd", "efgh")));
+});
+
+test("the master clock keeps position over pause, seek and speed", () => {
+  const clock = new MasterClock(10_000);
+  clock.play(100);
+  assert.equal(clock.position(1100), 1000);
+  clock.setRate(1100, 2);
+  assert.equal(clock.position(1600), 2000);
+  clock.pause(1600);
+  assert.equal(clock.position(9999), 2000);
+  clock.seek(9999, 50_000);
+  assert.equal(clock.position(9999), 10_000);
+  assert.equal(clock.ended(9999), true);
+  clock.play(10_000);
+  assert.equal(clock.position(10_000), 0);
+});
+
+test("a lane is nudged when near and set when far", () => {
+  assert.deepEqual(correct(5, 5.01, 1), { kind: "none" });
+  assert.deepEqual(correct(5, 4.95, 1), { kind: "rate", rate: 1.05 });
+  assert.deepEqual(correct(5, 5.05, 1), { kind: "rate", rate: 0.95 });
+  assert.deepEqual(correct(5, 4, 1), { kind: "jump", toS: 5 });
+});
+
+test("every language says the same things with the same places for names", () => {
+  const places = (text: string): string => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort().join();
+  const base: Record<string, string> = { ...en, ...enOfficer };
+  for (const other of [{ ...fr, ...frOfficer }, { ...de, ...deOfficer }] as Record<string, string>[]) {
+    assert.deepEqual(Object.keys(other).sort(), Object.keys(base).sort());
+    for (const [key, text] of Object.entries(base)) assert.equal(places(other[key] ?? ""), places(text), key);
+  }
+});

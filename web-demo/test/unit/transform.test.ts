@@ -1,0 +1,159 @@
+// The transforms' promises: nothing clear leaves, nothing unverified arrives, frames of the next epoch wait a while.
+
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { CounterBook } from "../../src/worker/counters";
+import type { OpenOutcome, Sealed } from "../../src/worker/engine";
+import type { EncodedFrame, ScriptTransformer } from "../../src/worker/scope";
+import { HOLD_FRAMES, HOLD_MS, ReceivePath, SendPath, type Sealer, type TrackMap } from "../../src/worker/transform";
+
+function bench() {
+  let feed: ReadableStreamDefaultController<EncodedFrame> | null = null;
+  const out: EncodedFrame[] = [];
+  let keyFrames = 0;
+  const transformer: ScriptTransformer = {
+    readable: new ReadableStream({ start: (controller) => { feed = controller; } }),
+    writable: new WritableStream({ write: (frame) => void out.push(frame) }),
+    options: { direction: "send", slot: 2, codec: "vp8" },
+    generateKeyFrame: async () => void (keyFrames += 1),
+    sendKeyFrameRequest: async () => void (keyFrames += 1),
+  };
+  const push = async (...frames: EncodedFrame[]): Promise<void> => {
+    for (const frame of frames) feed?.enqueue(frame);
+    await settle();
+  };
+  return { transformer, out, push, asked: () => keyFrames };
+}
+
+/** Lets the streams' own microtasks run dry. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 200; turn += 1) await Promise.resolve();
+}
+
+const frame = (bytes: number[], type?: "key" | "delta"): EncodedFrame =>
+  (type === undefined ? { data: Uint8Array.from(bytes).buffer } : { data: Uint8Array.from(bytes).buffer, type });
+const bytesOf = (one: EncodedFrame | undefined): number[] => [...new Uint8Array(one?.data ?? new ArrayBuffer(0))];
+
+class Fake implements Sealer {
+  sealed: Sealed | null = { ok: true, frame: Uint8Array.of(9) };
+  opened: OpenOutcome | null = { ok: true, frame: Uint8Array.of(7) };
+  seal(): Sealed | null {
+    return this.sealed;
+  }
+  open(): OpenOutcome | null {
+    return this.opened;
+  }
+}
+
+test("a frame leaves sealed or not at all", async () => {
+  const { transformer, out, push } = bench();
+  const fake = new Fake();
+  const path = new SendPath(transformer, fake, new CounterBook(), 0, "opus");
+  path.run();
+  await push(frame([1, 2, 3]));
+  assert.deepEqual(bytesOf(out[0]), [9]);
+  for (const none of [null, { ok: false, why: "stopped:beacon" } as const]) {
+    fake.sealed = none;
+    await push(frame([1, 2, 3]));
+  }
+  assert.equal(out.length, 1);
+  assert.equal(path.counters.dropped, 2);
+  assert.equal(path.counters.sealed, 1);
+});
+
+test("after a dropped picture only a key frame may follow, and one is asked for", async () => {
+  const { transformer, out, push, asked } = bench();
+  const fake = new Fake();
+  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8");
+  path.run();
+  fake.sealed = { ok: false, why: "stopped:receipt" };
+  await push(frame([1], "key"));
+  fake.sealed = { ok: true, frame: Uint8Array.of(9) };
+  path.resumed();
+  await push(frame([1], "delta"), frame([2], "delta"));
+  assert.equal(out.length, 0);
+  assert.equal(asked(), 1);
+  await push(frame([3], "key"), frame([4], "delta"));
+  assert.equal(out.length, 2);
+});
+
+test("zero-length frames are dropped both ways", async () => {
+  const sending = bench();
+  const sender = new SendPath(sending.transformer, new Fake(), new CounterBook(), 0, "opus");
+  sender.run();
+  await sending.push(frame([]));
+  assert.equal(sending.out.length, 0);
+  assert.equal(sender.counters.empty, 1);
+  const { out, push, counters } = receiving();
+  await push(frame([]));
+  assert.equal(out.length, 0);
+  assert.equal(counters()?.empty, 1);
+});
+
+function receiving() {
+  const { transformer, out, push, asked } = bench();
+  const fake = new Fake();
+  const book = new CounterBook();
+  const tracks: TrackMap = new Map([["0", { mid: "0", participant: "bank-b/ben/1", slot: 2, codec: "vp8", active: true }]]);
+  const path = new ReceivePath(transformer, fake, book, "0", tracks);
+  path.run();
+  const counters = () => book.all()[0];
+  return { path, fake, out, push, asked, counters, tracks };
+}
+
+test("a frame that does not verify never reaches the decoder", async () => {
+  const { fake, out, push, counters, asked } = receiving();
+  fake.opened = { ok: false, kind: "rejected", why: "unauthentic" };
+  await push(frame([1], "delta"));
+  fake.opened = { ok: false, kind: "duplicate", why: "duplicate" };
+  await push(frame([1], "delta"));
+  assert.equal(out.length, 0);
+  assert.equal(counters()?.rejected, 1);
+  assert.equal(counters()?.duplicates, 1);
+  assert.equal(asked(), 1);
+});
+
+test("a section nobody announced lets nothing through", async () => {
+  const { out, push, tracks } = receiving();
+  tracks.clear();
+  await push(frame([1], "key"));
+  assert.equal(out.length, 0);
+});
+
+test("frames of the next epoch wait for it and come in order", async () => {
+  const { path, fake, out, push, counters } = receiving();
+  fake.opened = { ok: false, kind: "not-yet", why: "not-yet" };
+  await push(frame([1], "key"), frame([2], "delta"));
+  assert.equal(out.length, 0);
+  fake.opened = { ok: true, frame: Uint8Array.of(7) };
+  await push(frame([3], "delta"));
+  assert.equal(out.length, 0, "what comes behind them waits too");
+  path.epoch();
+  await settle();
+  assert.equal(out.length, 3);
+  assert.equal(counters()?.held, 3);
+});
+
+test("at most 64 frames are held, and for at most a second", async () => {
+  let now = 10_000;
+  const clock = mock.method(performance, "now", () => now);
+  const alarms: (() => void)[] = [];
+  const timers = mock.method(globalThis, "setTimeout", (alarm: () => void) => alarms.push(alarm));
+  try {
+    const { path, fake, out, push, counters } = receiving();
+    fake.opened = { ok: false, kind: "not-yet", why: "not-yet" };
+    for (let one = 0; one < HOLD_FRAMES + 5; one += 1) await push(frame([one], "delta"));
+    assert.equal(counters()?.dropped, 5);
+    now += HOLD_MS + 20;
+    alarms[alarms.length - 1]?.();
+    await settle();
+    assert.equal(counters()?.dropped, HOLD_FRAMES + 5);
+    fake.opened = { ok: true, frame: Uint8Array.of(7) };
+    path.epoch();
+    await settle();
+    assert.equal(out.length, 0);
+  } finally {
+    timers.mock.restore();
+    clock.mock.restore();
+  }
+});
