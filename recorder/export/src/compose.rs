@@ -86,8 +86,12 @@ fn description(tiles: &[Tile]) -> String {
     );
     for (n, tile) in tiles.iter().enumerate() {
         let caps = picture_caps(tile.width, tile.height);
-        text += &format!("appsrc name=v{n} format=time block=true max-buffers={WAITING} max-bytes=0 caps=\"{caps}\" ! c.sink_{n} ");
-        text += &format!("appsrc name=a{n} format=time block=true max-buffers={WAITING} max-bytes=0 caps=\"{SOUND_CAPS}\" ! am. ");
+        text += &format!(
+            "appsrc name=v{n} format=time block=true max-buffers={WAITING} max-bytes=0 caps=\"{caps}\" ! c.sink_{n} "
+        );
+        text += &format!(
+            "appsrc name=a{n} format=time block=true max-buffers={WAITING} max-bytes=0 caps=\"{SOUND_CAPS}\" ! am. "
+        );
     }
     text
 }
@@ -98,9 +102,16 @@ fn lane(pipeline: &gst::Pipeline, n: usize, tile: &Tile, name: &str) -> Result<L
          ! textoverlay name=name valignment=bottom halignment=left font-desc=\"Sans 10\"",
         tile.width, tile.height
     );
-    let picture = Decoder::new(&picture_chain, &gst::Caps::builder("video/x-vp8").field("framerate", gst::Fraction::new(0, 1)).build())?;
+    let picture = Decoder::new(
+        &picture_chain,
+        &gst::Caps::builder("video/x-vp8").field("framerate", gst::Fraction::new(0, 1)).build(),
+    )?;
     picture.set_text("name", &escape(name));
-    let opus = gst::Caps::builder("audio/x-opus").field("rate", 48_000).field("channels", 2).field("channel-mapping-family", 0).build();
+    let opus = gst::Caps::builder("audio/x-opus")
+        .field("rate", 48_000)
+        .field("channels", 2)
+        .field("channel-mapping-family", 0)
+        .build();
     let sound = Decoder::new(&format!("opusdec name=in ! audioconvert ! audioresample ! {SOUND_CAPS}"), &opus)?;
     let source = |name: String| {
         let element = pipeline.by_name(&name).and_then(|element| element.downcast::<gst_app::AppSrc>().ok());

@@ -1,9 +1,9 @@
 //! Decodes one lane frame by frame, in the caller's thread: a frame is pushed in and what comes out is taken before the
 //! next one. No queue, no thread, so nothing can wait for something else.
 
+use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_app as gst_app;
-use gst::prelude::*;
 
 /// Why decoding cannot begin; the installation's fault.
 #[derive(Debug, thiserror::Error)]

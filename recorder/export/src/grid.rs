@@ -39,7 +39,11 @@ mod tests {
             for (n, a) in tiles.iter().enumerate() {
                 assert!(a.x + a.width <= WIDTH && a.y + a.height <= HEIGHT && a.width % 2 == 0 && a.height % 2 == 0);
                 assert!(tiles[n + 1..].iter().all(|b| a.x != b.x || a.y != b.y));
-                assert!(tiles[n + 1..].iter().all(|b| b.x >= a.x + a.width || b.y >= a.y + a.height || a.x >= b.x + b.width));
+                assert!(
+                    tiles[n + 1..]
+                        .iter()
+                        .all(|b| b.x >= a.x + a.width || b.y >= a.y + a.height || a.x >= b.x + b.width)
+                );
             }
         }
     }

@@ -72,7 +72,8 @@ impl<R: Read> Input<R> {
         if lanes.is_empty() || lanes.len() > MAX_LANES {
             return Err(InputError::Malformed("no lane, or more than 25"));
         }
-        let begin = Begin { duration_ms, watermark: plain(&watermark), lanes: lanes.iter().map(|name| plain(name)).collect() };
+        let begin =
+            Begin { duration_ms, watermark: plain(&watermark), lanes: lanes.iter().map(|name| plain(name)).collect() };
         let input = Self { from, lanes: lanes.len(), end_us: duration_ms.saturating_mul(1000) };
         Ok((begin, input))
     }

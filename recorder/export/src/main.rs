@@ -15,7 +15,7 @@ use compose::Composer;
 use domain::message::export::Progress;
 use gstreamer as gst;
 use input::Input;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,11 @@ const STALL: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Parser)]
-#[command(name = "strongroom-export", version, about = "Composes a meeting to one WebM; started by strongroom-front in a sandbox")]
+#[command(
+    name = "strongroom-export",
+    version,
+    about = "Composes a meeting to one WebM; started by strongroom-front in a sandbox"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -59,7 +63,11 @@ fn say(progress: &Progress) {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     let done = match arguments.command {
         Command::Run { out } => run(BufReader::new(std::io::stdin()), &out),
         Command::CheckConfig {} => check(),
@@ -76,14 +84,32 @@ fn main() -> ExitCode {
 fn check() -> Result<(), String> {
     gst::init().map_err(|e| e.to_string())?;
     let needed = [
-        "appsrc", "appsink", "vp8dec", "opusdec", "compositor", "audiomixer", "textoverlay", "timeoverlay", "videoconvert", "videoscale",
-        "audioconvert", "audioresample", "vp8enc", "opusenc", "webmmux", "filesink", "queue",
+        "appsrc",
+        "appsink",
+        "vp8dec",
+        "opusdec",
+        "compositor",
+        "audiomixer",
+        "textoverlay",
+        "timeoverlay",
+        "videoconvert",
+        "videoscale",
+        "audioconvert",
+        "audioresample",
+        "vp8enc",
+        "opusenc",
+        "webmmux",
+        "filesink",
+        "queue",
     ];
     let missing: Vec<&str> = needed.into_iter().filter(|name| gst::ElementFactory::find(name).is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(format!("GStreamer lacks {}: apt-get install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-x", missing.join(", ")))
+    Err(format!(
+        "GStreamer lacks {}: apt-get install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-x",
+        missing.join(", ")
+    ))
 }
 
 /// Composes everything from `frames` to `out`.

@@ -1,3 +1,5 @@
+//! Exports judged by their content, and what garbage does to them.
+
 use super::*;
 use domain::MediaKind;
 use domain::message::export::ToExport;

@@ -66,14 +66,23 @@ impl App {
     pub fn new(file: &Path, loaded: Loaded, clock: Clock) -> Result<Self, ConfigError> {
         let Loaded { config, trust } = loaded;
         let value = |key: &'static str, detail: String| ConfigError::Value { file: file.to_owned(), key, detail };
-        let own = trust.firm(&config.firm).ok_or_else(|| value("trust", "the firm is not in the trust map.".to_owned()))?;
-        let record_key = PublicKey::from_spki(&own.record_key)
-            .map_err(|_| value("trust", "the firm's record key is no P-256 key. Make the trust map anew.".to_owned()))?;
+        let own =
+            trust.firm(&config.firm).ok_or_else(|| value("trust", "the firm is not in the trust map.".to_owned()))?;
+        let record_key = PublicKey::from_spki(&own.record_key).map_err(|_| {
+            value("trust", "the firm's record key is no P-256 key. Make the trust map anew.".to_owned())
+        })?;
         let pages = Pages::read(&config.pages).map_err(|detail| value("pages", detail))?;
         let idp = development_idp(file, &config)?;
         let rooms = Rooms::read(file, &config, &trust)?;
-        let requests = Requests::open(&config.archive, config.firm.clone(), &trust)
-            .map_err(|e| value("archive", format!("cannot use the folder review/ in {}: {e}. Create the archive folder, writable for this user.", config.archive.display())))?;
+        let requests = Requests::open(&config.archive, config.firm.clone(), &trust).map_err(|e| {
+            value(
+                "archive",
+                format!(
+                    "cannot use the folder review/ in {}: {e}. Create the archive folder, writable for this user.",
+                    config.archive.display()
+                ),
+            )
+        })?;
         Ok(Self {
             headers: security_headers(&config),
             pages,

@@ -159,7 +159,11 @@ pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) ->
     let trust: TrustMap = serde_json::from_slice(&read(file, "trust", &config.trust)?)
         .map_err(|e| value(file, "trust", format!("{} is no trust map: {e}", config.trust.display())))?;
     if trust.firm(&config.firm).is_none() {
-        let detail = format!("{} does not know the firm {}. Take the trust map that lists it.", config.trust.display(), config.firm);
+        let detail = format!(
+            "{} does not know the firm {}. Take the trust map that lists it.",
+            config.trust.display(),
+            config.firm
+        );
         return Err(value(file, "trust", detail));
     }
     if !config.pages.join("index.html").is_file() {
@@ -170,7 +174,13 @@ pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) ->
 }
 
 fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 fn value(file: &Path, key: &'static str, detail: String) -> ConfigError {
@@ -220,22 +230,31 @@ impl Config {
     fn judge(&self, file: &Path) -> Result<(), ConfigError> {
         let scheme = if self.tls.is_some() { "https://" } else { "http://" };
         let Some(host) = self.origin.strip_prefix(scheme).filter(|host| !host.is_empty() && !host.contains('/')) else {
-            let detail = format!("`{}` must be {scheme}HOST:PORT without a path{}", self.origin,
-                if self.tls.is_some() { "." } else { "; https needs the table [tls]." });
+            let detail = format!(
+                "`{}` must be {scheme}HOST:PORT without a path{}",
+                self.origin,
+                if self.tls.is_some() { "." } else { "; https needs the table [tls]." }
+            );
             return Err(value(file, "origin", detail));
         };
         if self.tls.is_none() {
             if !self.listen.ip().is_loopback() {
-                let detail = format!("{} is not a loopback address: plain HTTP is for one machine only. Listen on 127.0.0.1 or add the table [tls].", self.listen);
+                let detail = format!(
+                    "{} is not a loopback address: plain HTTP is for one machine only. Listen on 127.0.0.1 or add the table [tls].",
+                    self.listen
+                );
                 return Err(value(file, "listen", detail));
             }
             if !is_localhost_name(host) {
-                let detail = format!("plain HTTP is served on names under .localhost only, not on {host}. Use NAME.localhost:PORT or add the table [tls].");
+                let detail = format!(
+                    "plain HTTP is served on names under .localhost only, not on {host}. Use NAME.localhost:PORT or add the table [tls]."
+                );
                 return Err(value(file, "origin", detail));
             }
         }
         let secure = self.signaling.starts_with("wss://");
-        let local = self.signaling.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).is_some_and(is_localhost_name);
+        let local =
+            self.signaling.strip_prefix("ws://").and_then(|rest| rest.split('/').next()).is_some_and(is_localhost_name);
         // the address goes into a header: nothing in it may end a directive
         let clean = self.signaling.bytes().all(|b| b.is_ascii_graphic() && !b";,'\"".contains(&b));
         if !(secure || local) || !clean {
@@ -243,8 +262,17 @@ impl Config {
             return Err(value(file, "signaling", detail));
         }
         match (&self.oidc, &self.development_idp) {
-            (None, None) => Err(value(file, "development_idp", "no identity provider: give the table [oidc] (or [development_idp] on a developer's machine).".to_owned())),
-            (Some(_), Some(_)) => Err(value(file, "development_idp", "two identity providers: remove [oidc] or [development_idp].".to_owned())),
+            (None, None) => Err(value(
+                file,
+                "development_idp",
+                "no identity provider: give the table [oidc] (or [development_idp] on a developer's machine)."
+                    .to_owned(),
+            )),
+            (Some(_), Some(_)) => Err(value(
+                file,
+                "development_idp",
+                "two identity providers: remove [oidc] or [development_idp].".to_owned(),
+            )),
             _ => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use front::clock::Clock;
 use front::config::{ConfigError, load};
 use front::http::{listen, router};
 use front::idp;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,8 +73,15 @@ impl From<ConfigError> for Failure {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if arguments.json { log.json().init() } else { log.init() }
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    if arguments.json {
+        log.json().init()
+    } else {
+        log.init()
+    }
     let done = match arguments.command {
         Command::Run { config } => run(&config),
         Command::CheckConfig { config } => check(&config),

@@ -14,6 +14,7 @@ use std::path::Path;
 /// Largest statement file: one signed statement has about 500 bytes.
 const MAX_STATEMENT: u64 = 64 * 1024;
 
+// not a wire type: the directory's seed file
 #[derive(Deserialize)]
 struct Room {
     room: RoomId,
@@ -22,6 +23,7 @@ struct Room {
     members: Vec<Member>,
 }
 
+// not a wire type: the directory's seed file
 #[derive(Deserialize)]
 struct Member {
     firm: FirmId,
@@ -41,11 +43,12 @@ impl Rooms {
     pub fn read(file: &Path, config: &Config, trust: &TrustMap) -> Result<Self, ConfigError> {
         let stated = statements(file, config, trust)?;
         let Some(seed) = &config.rooms else { return Ok(Self { rooms: Vec::new() }) };
-        let listed: Vec<Room> = serde_json::from_slice(&read(file, "rooms", seed)?).map_err(|e| ConfigError::Value {
-            file: file.to_owned(),
-            key: "rooms",
-            detail: format!("{} is no list of rooms: {e}", seed.display()),
-        })?;
+        let listed: Vec<Room> =
+            serde_json::from_slice(&read(file, "rooms", seed)?).map_err(|e| ConfigError::Value {
+                file: file.to_owned(),
+                key: "rooms",
+                detail: format!("{} is no list of rooms: {e}", seed.display()),
+            })?;
         let rooms = listed
             .into_iter()
             .map(|room| {
@@ -57,7 +60,8 @@ impl Rooms {
                     room: room.room,
                     title: room.title,
                 };
-                let members = room.members.into_iter().filter(|member| member.firm == config.firm).map(|member| member.user);
+                let members =
+                    room.members.into_iter().filter(|member| member.firm == config.firm).map(|member| member.user);
                 (summary, members.collect())
             })
             .collect();
@@ -87,7 +91,11 @@ struct Stated {
 }
 
 /// Verified statements by room and firm; of several the one with the highest serial.
-fn statements(file: &Path, config: &Config, trust: &TrustMap) -> Result<BTreeMap<(RoomId, FirmId), Stated>, ConfigError> {
+fn statements(
+    file: &Path,
+    config: &Config,
+    trust: &TrustMap,
+) -> Result<BTreeMap<(RoomId, FirmId), Stated>, ConfigError> {
     let Some(folder) = &config.statements else { return Ok(BTreeMap::new()) };
     let unreadable = |e: std::io::Error| ConfigError::Unreadable {
         file: file.to_owned(),

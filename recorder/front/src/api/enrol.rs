@@ -18,13 +18,18 @@ const MAX_CSR: usize = 8 * 1024;
 const MAX_JWT: usize = 8 * 1024;
 
 /// `POST /enrol`, with header `DPoP`.
-pub async fn member(State(app): State<Arc<App>>, headers: HeaderMap, Body(ask): Body<Enrol>) -> Result<Json<Enrolled>, ApiProblem> {
+pub async fn member(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(ask): Body<Enrol>,
+) -> Result<Json<Enrolled>, ApiProblem> {
     let dpop = headers.get("dpop").and_then(|proof| proof.to_str().ok()).unwrap_or_default().to_owned();
     if ask.csr.len() > MAX_CSR || ask.id_token.len() > MAX_JWT || dpop.len() > MAX_JWT || dpop.is_empty() {
         return Err(ApiProblem::bad("CSR, ID token and DPoP proof are needed, 8 KiB each at most."));
     }
     let wanted = ask.role;
-    let certificate = certify(&app, Ask::CertifyMember { csr: ask.csr, id_token: ask.id_token, dpop, role: ask.role }).await?;
+    let certificate =
+        certify(&app, Ask::CertifyMember { csr: ask.csr, id_token: ask.id_token, dpop, role: ask.role }).await?;
     let now = app.clock.now();
     let identity = judge(&app.trust, &certificate, now.seconds())
         .map_err(|e| ApiProblem::internal(format!("Custody issued a certificate that the trust map refuses: {e}")))?;
@@ -36,11 +41,15 @@ pub async fn member(State(app): State<Arc<App>>, headers: HeaderMap, Body(ask): 
 }
 
 /// `POST /enrol/recorder`: the countersignature by the recorder identity is what custody judges; there is no session.
-pub async fn recorder(State(app): State<Arc<App>>, Body(ask): Body<EnrolRecorder>) -> Result<Json<Enrolled>, ApiProblem> {
+pub async fn recorder(
+    State(app): State<Arc<App>>,
+    Body(ask): Body<EnrolRecorder>,
+) -> Result<Json<Enrolled>, ApiProblem> {
     if ask.csr.len() > MAX_CSR || ask.countersignature.len() > MAX_CSR {
         return Err(ApiProblem::bad("CSR and countersignature have 8 KiB each at most."));
     }
-    let certificate = certify(&app, Ask::CertifyRecorder { csr: ask.csr, countersignature: ask.countersignature }).await?;
+    let certificate =
+        certify(&app, Ask::CertifyRecorder { csr: ask.csr, countersignature: ask.countersignature }).await?;
     let identity = judge(&app.trust, &certificate, app.clock.now().seconds())
         .map_err(|e| ApiProblem::internal(format!("Custody issued a certificate that the trust map refuses: {e}")))?;
     if identity.role != LeafRole::Recorder {

@@ -20,16 +20,23 @@ use std::sync::Arc;
 const PIECE: usize = 256 * 1024;
 
 /// `POST /api/exports`.
-pub async fn begin(State(app): State<Arc<App>>, headers: HeaderMap, Posted(post): Posted<PostExport>) -> Result<Json<ExportState>, ApiProblem> {
+pub async fn begin(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Posted(post): Posted<PostExport>,
+) -> Result<Json<ExportState>, ApiProblem> {
     let now = app.clock.now();
     let session = app.sessions.officer(&headers, now)?;
     let grant = app.grants.by_request(&post.request, now).filter(|grant| grant.officer == session.participant);
-    let grant = grant.ok_or_else(|| ApiProblem::conflict("not-open", "Open the replay of this request first: an export copies what is open."))?;
+    let grant = grant.ok_or_else(|| {
+        ApiProblem::conflict("not-open", "Open the replay of this request first: an export copies what is open.")
+    })?;
     let program = Program::find(app.config.export.as_deref()).map_err(ApiProblem::unavailable)?;
     if !app.exports.has_place(now) {
         return Err(ApiProblem::slow_down("Too many exports are waiting. Cancel one or wait."));
     }
-    append(&app, &session.participant, "export", &grant.meeting, format!("case {}; composed copy begun", grant.case)).await?;
+    append(&app, &session.participant, "export", &grant.meeting, format!("case {}; composed copy begun", grant.case))
+        .await?;
     Ok(Json(start(&app, grant, program).state()))
 }
 
@@ -44,23 +51,42 @@ fn own(app: &App, headers: &HeaderMap, id: &str) -> Result<(Session, Arc<Job>), 
 }
 
 /// `GET /api/exports/{id}`.
-pub async fn state(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Json<ExportState>, ApiProblem> {
+pub async fn state(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<ExportState>, ApiProblem> {
     own(&app, &headers, &id).map(|(_, job)| Json(job.state()))
 }
 
 /// `DELETE /api/exports/{id}`.
-pub async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, ApiProblem> {
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiProblem> {
     own(&app, &headers, &id)?;
     app.exports.cancel(&id);
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /api/exports/{id}/result`.
-pub async fn result(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, ApiProblem> {
+pub async fn result(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiProblem> {
     let (session, job) = own(&app, &headers, &id)?;
     let bytes = job.result().ok_or_else(|| ApiProblem::conflict("not-done", "This export is not finished."))?;
     let (grant, total) = (job.grant().clone(), bytes.len());
-    append(&app, &session.participant, "export", &grant.meeting, format!("case {}; copy of {total} bytes handed out", grant.case)).await?;
+    append(
+        &app,
+        &session.participant,
+        "export",
+        &grant.meeting,
+        format!("case {}; copy of {total} bytes handed out", grant.case),
+    )
+    .await?;
     let name = format!("attachment; filename=\"meeting-{}.webm\"", grant.meeting);
     let stream = futures_util::stream::unfold((bytes, 0), move |(bytes, at)| {
         let grant = grant.clone();

@@ -24,13 +24,20 @@ pub async fn login(State(app): State<Arc<App>>, Body(ask): Body<Login>) -> Resul
 }
 
 /// `POST /idp/authorize`.
-pub async fn authorize(State(app): State<Arc<App>>, Body(ask): Body<Authorize>) -> Result<Json<AuthorizationCode>, ApiProblem> {
+pub async fn authorize(
+    State(app): State<Arc<App>>,
+    Body(ask): Body<Authorize>,
+) -> Result<Json<AuthorizationCode>, ApiProblem> {
     let code = provider(&app)?.authorize(&ask, app.clock.now())?;
     Ok(Json(AuthorizationCode { code }))
 }
 
 /// `POST /idp/token`, with header `DPoP`.
-pub async fn token(State(app): State<Arc<App>>, headers: HeaderMap, Body(ask): Body<TokenRequest>) -> Result<Json<TokenAnswer>, ApiProblem> {
+pub async fn token(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(ask): Body<TokenRequest>,
+) -> Result<Json<TokenAnswer>, ApiProblem> {
     let proof = headers.get("dpop").and_then(|proof| proof.to_str().ok()).unwrap_or_default();
     provider(&app)?.token(&ask, proof, app.clock.now()).map(Json)
 }

@@ -23,8 +23,20 @@ const MAX_WALK: u64 = 100_000;
 ///
 /// # Errors
 /// A problem for the officer.
-pub async fn append(app: &App, actor: &ParticipantId, action: &str, meeting: &MeetingId, note: String) -> Result<u64, ApiProblem> {
-    let entry = LedgerEvent { at: app.clock.now(), actor: actor.uri(), action: action.to_owned(), meeting: meeting.clone(), note };
+pub async fn append(
+    app: &App,
+    actor: &ParticipantId,
+    action: &str,
+    meeting: &MeetingId,
+    note: String,
+) -> Result<u64, ApiProblem> {
+    let entry = LedgerEvent {
+        at: app.clock.now(),
+        actor: actor.uri(),
+        action: action.to_owned(),
+        meeting: meeting.clone(),
+        note,
+    };
     match app.archive.ask(Ask::Append { entry }).await {
         Ok(Answer::Appended { index }) => Ok(index),
         Ok(_) => Err(ApiProblem::unavailable("The ledger did not confirm this access, so nothing is shown.")),
@@ -37,7 +49,11 @@ pub async fn append(app: &App, actor: &ParticipantId, action: &str, meeting: &Me
 }
 
 /// `POST /api/ledger`: the player tells what the officer does.
-pub async fn player(State(app): State<Arc<App>>, headers: HeaderMap, Body(event): Body<PlayerEvent>) -> Result<StatusCode, ApiProblem> {
+pub async fn player(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(event): Body<PlayerEvent>,
+) -> Result<StatusCode, ApiProblem> {
     let now = app.clock.now();
     let session = app.sessions.officer(&headers, now)?;
     let grant = app.grants.by_path(&event.grant, now).filter(|grant| grant.officer == session.participant);
@@ -52,6 +68,7 @@ pub async fn player(State(app): State<Arc<App>>, headers: HeaderMap, Body(event)
 }
 
 /// Query of [`list`].
+// not a wire type: a query string's one number
 #[derive(Deserialize)]
 pub struct From {
     /// First index wanted.
@@ -60,7 +77,11 @@ pub struct From {
 }
 
 /// `GET /api/ledger?from=N`: at most 1,000 entries, oldest first. The chain is verified from the first entry on.
-pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(wanted): Query<From>) -> Result<Json<Vec<LedgerRow>>, ApiProblem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Query(wanted): Query<From>,
+) -> Result<Json<Vec<LedgerRow>>, ApiProblem> {
     app.sessions.officer(&headers, app.clock.now())?;
     let own = app.trust.firm(&app.config.firm).and_then(|firm| PublicKey::from_spki(&firm.ledger_key).ok());
     let key = own.ok_or_else(|| ApiProblem::internal("The trust map's ledger key is no key."))?;
@@ -83,7 +104,9 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(wanted)
                     // everything behind a break is unproven, and said to be
                     broken.get_or_insert_with(|| e.to_string());
                     let payload = evidence::cose::payload_unverified(&signed);
-                    payload.and_then(|payload| evidence::cbor::decode::<evidence::ledger::Entry>(&payload).ok()).map(|entry| entry.event)
+                    payload
+                        .and_then(|payload| evidence::cbor::decode::<evidence::ledger::Entry>(&payload).ok())
+                        .map(|entry| entry.event)
                 }
             };
             head = head.after(&signed);

@@ -36,7 +36,9 @@ impl From<JsonRejection> for ApiProblem {
 
 /// Runs blocking work off the event loop.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiProblem> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiProblem::internal("This request failed inside the front; the log says more."))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| ApiProblem::internal("This request failed inside the front; the log says more."))
 }
 
 /// A custody error as an officer or a banker sees it.
@@ -53,7 +55,9 @@ pub fn custody_problem(error: &custody::CustodyError) -> ApiProblem {
         }
         other => {
             tracing::warn!("{other}");
-            ApiProblem::unavailable("The firm's key custody does not answer. Nothing was opened. Call your security desk.")
+            ApiProblem::unavailable(
+                "The firm's key custody does not answer. Nothing was opened. Call your security desk.",
+            )
         }
     }
 }

@@ -18,16 +18,20 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::UnixMillis;
 use domain::message::custody::{Answer, Ask};
 use domain::message::front::{LaneEvent, Opened};
-use domain::UnixMillis;
 use std::sync::Arc;
 
 /// Bytes handed to the connection at once: between two pieces the grant is looked at again.
 const PIECE: usize = 128 * 1024;
 
 /// `POST /api/requests/{id}/open`.
-pub async fn open(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, ApiProblem> {
+pub async fn open(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiProblem> {
     let now = app.clock.now();
     let session = app.sessions.officer(&headers, now)?;
     let stored = app.requests.get(&id).ok_or_else(|| ApiProblem::unknown("There is no such request."))?;
@@ -39,7 +43,8 @@ pub async fn open(State(app): State<Arc<App>>, Path(id): Path<String>, headers: 
         .clone()
         .ok_or_else(|| ApiProblem::conflict("not-approved", "A second officer has not approved this request yet."))?;
     let meeting = verified(&app, &stored.request.meeting).await?;
-    let grant = judge_grant(&app.trust, &stored, &meeting, &approval, now).map_err(|e| ApiProblem::forbidden(e.to_string()))?;
+    let grant =
+        judge_grant(&app.trust, &stored, &meeting, &approval, now).map_err(|e| ApiProblem::forbidden(e.to_string()))?;
     let _place = app.openings.acquire().await.map_err(|_| ApiProblem::internal("The front is stopping."))?;
     if !app.grants.has_place(&id, now) {
         return Err(ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."));
@@ -65,8 +70,17 @@ pub async fn open(State(app): State<Arc<App>>, Path(id): Path<String>, headers: 
     Ok(opened(&app, &open))
 }
 
-async fn meeting_keys(app: &App, meeting: &Verified, request: &[u8], approval: &[u8]) -> Result<MeetingKeys, ApiProblem> {
-    let ask = Ask::OpenMeetingKey { manifest: meeting.signed.as_slice().into(), request: request.into(), approval: approval.into() };
+async fn meeting_keys(
+    app: &App,
+    meeting: &Verified,
+    request: &[u8],
+    approval: &[u8],
+) -> Result<MeetingKeys, ApiProblem> {
+    let ask = Ask::OpenMeetingKey {
+        manifest: meeting.signed.as_slice().into(),
+        request: request.into(),
+        approval: approval.into(),
+    };
     match app.archive.ask(ask).await {
         Ok(Answer::MeetingKeys { keys }) => Ok(MeetingKeys::take(keys)),
         Ok(_) => Err(ApiProblem::internal("Custody answered something else than keys.")),
@@ -74,7 +88,11 @@ async fn meeting_keys(app: &App, meeting: &Verified, request: &[u8], approval: &
     }
 }
 
-fn decrypt(meeting: &Verified, interval: Interval, keys: &MeetingKeys) -> Result<(Vec<LaneFile>, Vec<LaneEvent>), OpeningError> {
+fn decrypt(
+    meeting: &Verified,
+    interval: Interval,
+    keys: &MeetingKeys,
+) -> Result<(Vec<LaneFile>, Vec<LaneEvent>), OpeningError> {
     let mut keys = ArchiveKeys::open(meeting, keys)?;
     let opened = opening::open(meeting, interval, &mut keys)?;
     Ok(build(opened, &meeting.manifest))
@@ -124,7 +142,9 @@ fn opened(app: &App, open: &OpenGrant) -> Response {
     let life = open.until.since(app.clock.now()) / 1000;
     let cookie = format!(
         "{}={}; Path=/replay/{}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}",
-        open.cookie_name(), open.cookie, open.grant
+        open.cookie_name(),
+        open.cookie,
+        open.grant
     );
     ([(header::SET_COOKIE, cookie)], Json(answer)).into_response()
 }
@@ -142,7 +162,11 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// `GET /replay/{grant}/{n}.webm`. A wrong grant, a wrong cookie and an ended grant look the same.
-pub async fn lane(State(app): State<Arc<App>>, Path((grant, file)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, ApiProblem> {
+pub async fn lane(
+    State(app): State<Arc<App>>,
+    Path((grant, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiProblem> {
     let nothing = || ApiProblem::unknown("There is nothing at this address, or the grant has ended.");
     let shown = cookie(&headers, &cookie_name(&grant));
     let open = app.grants.by_cookie(&grant, shown, app.clock.now()).ok_or_else(nothing)?;
@@ -154,7 +178,8 @@ pub async fn lane(State(app): State<Arc<App>>, Path((grant, file)): Path<(String
         Wanted::Whole => (0, total, StatusCode::OK),
         Wanted::Part(first, end) => (first, end, StatusCode::PARTIAL_CONTENT),
         Wanted::Nothing => {
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{total}"))]).into_response());
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{total}"))])
+                .into_response());
         }
     };
     record(&app, &open, number, first).await?;

@@ -14,7 +14,10 @@ use domain::message::front::{ArchivedMeeting, PostApproval, PostRequest, ReplayR
 use std::sync::Arc;
 
 /// `GET /api/meetings`.
-pub async fn meetings(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Vec<ArchivedMeeting>>, ApiProblem> {
+pub async fn meetings(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Json<Vec<ArchivedMeeting>>, ApiProblem> {
     app.sessions.officer(&headers, app.clock.now())?;
     blocking(move || app.meetings.list()).await.map(Json)
 }
@@ -26,20 +29,32 @@ pub async fn requests(State(app): State<Arc<App>>, headers: HeaderMap) -> Result
 }
 
 /// `POST /api/requests`.
-pub async fn request(State(app): State<Arc<App>>, headers: HeaderMap, Body(post): Body<PostRequest>) -> Result<Json<ReplayRequest>, ApiProblem> {
+pub async fn request(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(post): Body<PostRequest>,
+) -> Result<Json<ReplayRequest>, ApiProblem> {
     let now = app.clock.now();
     let session = app.sessions.officer(&headers, now)?;
-    let signed = within_limit(&post.request).ok_or_else(|| ApiProblem::bad("A signed request is smaller than this."))?.to_vec();
+    let signed =
+        within_limit(&post.request).ok_or_else(|| ApiProblem::bad("A signed request is smaller than this."))?.to_vec();
     let (request, requester) = app.requests.judge(&app.trust, &signed, now).map_err(|e| review_problem(&e))?;
     if requester.participant != session.participant {
         return Err(ApiProblem::forbidden("This request is signed by somebody else than the person signed in."));
     }
     let meeting = verified(&app, &request.meeting).await?;
     if request.manifest_hash.as_slice() != meeting.hash {
-        return Err(ApiProblem::conflict("manifest-changed", "The meeting's manifest is another one than the request names. Reload the list."));
+        return Err(ApiProblem::conflict(
+            "manifest-changed",
+            "The meeting's manifest is another one than the request names. Reload the list.",
+        ));
     }
     if meeting.manifest.has_person(&requester.participant.firm, &requester.participant.user) {
-        return Err(ApiProblem::new(StatusCode::FORBIDDEN, "in-roster", "You were in this meeting: another officer must request its replay."));
+        return Err(ApiProblem::new(
+            StatusCode::FORBIDDEN,
+            "in-roster",
+            "You were in this meeting: another officer must request its replay.",
+        ));
     }
     append(&app, &session.participant, "request", &request.meeting, format!("case {}", request.case)).await?;
     let kept = blocking(move || app.requests.keep(&signed, request, requester)).await?;
@@ -47,10 +62,17 @@ pub async fn request(State(app): State<Arc<App>>, headers: HeaderMap, Body(post)
 }
 
 /// `POST /api/requests/{id}/approval`.
-pub async fn approve(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap, Body(post): Body<PostApproval>) -> Result<Json<ReplayRequest>, ApiProblem> {
+pub async fn approve(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Body(post): Body<PostApproval>,
+) -> Result<Json<ReplayRequest>, ApiProblem> {
     let now = app.clock.now();
     let session = app.sessions.officer(&headers, now)?;
-    let signed = within_limit(&post.approval).ok_or_else(|| ApiProblem::bad("A signed approval is smaller than this."))?.to_vec();
+    let signed = within_limit(&post.approval)
+        .ok_or_else(|| ApiProblem::bad("A signed approval is smaller than this."))?
+        .to_vec();
     let stored = app.requests.get(&id).ok_or_else(|| review_problem(&ReviewError::Unknown))?;
     let meeting = verified(&app, &stored.request.meeting).await?;
     let grant = app.requests.judge_approval(&app.trust, &id, &meeting, &signed, now).map_err(|e| review_problem(&e))?;
@@ -71,7 +93,11 @@ pub async fn verified(app: &Arc<App>, meeting: &MeetingId) -> Result<Arc<Verifie
     let (inner, meeting) = (app.clone(), meeting.clone());
     let found = blocking(move || inner.meetings.find(&meeting)).await?;
     found.map_err(|problem| {
-        let detail = if problem == "open" { "The meeting is still being recorded; request its replay when it has ended.".to_owned() } else { format!("This meeting cannot be replayed: {problem}.") };
+        let detail = if problem == "open" {
+            "The meeting is still being recorded; request its replay when it has ended.".to_owned()
+        } else {
+            format!("This meeting cannot be replayed: {problem}.")
+        };
         ApiProblem::conflict("not-verified", detail)
     })
 }
@@ -88,7 +114,11 @@ fn review_problem(error: &ReviewError) -> ApiProblem {
         ReviewError::Approved => ApiProblem::conflict("approved", text),
         ReviewError::Storage(_) => {
             tracing::error!("{text}");
-            ApiProblem::new(StatusCode::INSUFFICIENT_STORAGE, "storage", "The request could not be kept: the archive's review folder cannot be written.")
+            ApiProblem::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "storage",
+                "The request could not be kept: the archive's review folder cannot be written.",
+            )
         }
         ReviewError::Full => ApiProblem::conflict("full", text),
     }

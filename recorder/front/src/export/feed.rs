@@ -18,7 +18,11 @@ pub async fn feed(grant: Arc<OpenGrant>, mut input: ChildStdin) -> std::io::Resu
     write(&mut input, &begin).await?;
     let mut next = vec![0; grant.lanes.len()];
     loop {
-        let heads = grant.lanes.iter().enumerate().filter_map(|(lane, file)| Some((file.webm.frames.get(next[lane])?.pts_us, lane)));
+        let heads = grant
+            .lanes
+            .iter()
+            .enumerate()
+            .filter_map(|(lane, file)| Some((file.webm.frames.get(next[lane])?.pts_us, lane)));
         let Some((_, lane)) = heads.min() else { break };
         if grant.has_ended() {
             return Err(std::io::Error::other("the grant has ended"));

@@ -129,9 +129,10 @@ pub fn start(app: &Arc<App>, grant: Arc<OpenGrant>, program: sandbox::Program) -
         let work = async {
             let _place = running.acquire().await.map_err(|_| "the front is stopping".to_owned())?;
             task.set(Stage::Running(0));
-            tokio::time::timeout(deadline, run(&task, &program, &folder))
-                .await
-                .unwrap_or_else(|_| Err("the exporter did not finish in time and was stopped; try again or ask for a shorter interval".to_owned()))
+            tokio::time::timeout(deadline, run(&task, &program, &folder)).await.unwrap_or_else(|_| {
+                Err("the exporter did not finish in time and was stopped; try again or ask for a shorter interval"
+                    .to_owned())
+            })
         };
         tokio::select! {
             () = task.stop.cancelled() => task.set(Stage::Cancelled),
@@ -148,7 +149,11 @@ pub fn start(app: &Arc<App>, grant: Arc<OpenGrant>, program: sandbox::Program) -
 }
 
 /// Runs the exporter; dropping this future kills the sandbox and removes its folder.
-async fn run(job: &Arc<Job>, program: &sandbox::Program, folder: &std::path::Path) -> Result<Zeroizing<Vec<u8>>, String> {
+async fn run(
+    job: &Arc<Job>,
+    program: &sandbox::Program,
+    folder: &std::path::Path,
+) -> Result<Zeroizing<Vec<u8>>, String> {
     use tokio::io::AsyncBufReadExt;
     let mut sandbox = sandbox::start(program, folder)?;
     let input = sandbox.input().ok_or("the exporter takes no input")?;

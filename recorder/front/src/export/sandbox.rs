@@ -26,12 +26,16 @@ impl Program {
     /// # Errors
     /// A text that says what is missing and what to do.
     pub fn find(exporter: Option<&Path>) -> Result<Self, String> {
-        let bwrap = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"].iter().map(PathBuf::from).find(|path| path.is_file());
+        let bwrap = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"]
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.is_file());
         Self::of(bwrap, exporter)
     }
 
     fn of(bwrap: Option<PathBuf>, exporter: Option<&Path>) -> Result<Self, String> {
-        let bwrap = bwrap.ok_or("exports need bubblewrap for their sandbox and it is not installed: apt-get install bubblewrap")?;
+        let bwrap = bwrap
+            .ok_or("exports need bubblewrap for their sandbox and it is not installed: apt-get install bubblewrap")?;
         let exporter = exporter.ok_or("exports are not configured: set `export` to the path of strongroom-export")?;
         let exporter = std::fs::canonicalize(exporter)
             .map_err(|e| format!("`export` names {}, which cannot be used: {e}", exporter.display()))?;
@@ -68,11 +72,24 @@ fn arguments(program: &Path, folder: &Path) -> Vec<std::ffi::OsString> {
         add(&[text("--symlink"), text(target), text(link)]);
     }
     // fonts for the burned-in texts, and the loader's cache: read only
-    for path in ["/etc/fonts", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/var/cache/fontconfig"] {
+    for path in [
+        "/etc/fonts",
+        "/etc/ld.so.cache",
+        "/etc/ld.so.conf",
+        "/etc/ld.so.conf.d",
+        "/etc/alternatives",
+        "/var/cache/fontconfig",
+    ] {
         add(&[text("--ro-bind-try"), text(path), text(path)]);
     }
     add(&[text("--proc"), text("/proc"), text("--dev"), text("/dev"), text("--tmpfs"), text("/tmp")]);
-    let environment = [("PATH", "/usr/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("GST_REGISTRY", "/tmp/registry.bin"), ("GST_REGISTRY_FORK", "no")];
+    let environment = [
+        ("PATH", "/usr/bin"),
+        ("HOME", "/tmp"),
+        ("LANG", "C.UTF-8"),
+        ("GST_REGISTRY", "/tmp/registry.bin"),
+        ("GST_REGISTRY_FORK", "no"),
+    ];
     for (name, value) in environment {
         add(&[text("--setenv"), text(name), text(value)]);
     }
@@ -140,7 +157,8 @@ mod tests {
     use super::*;
 
     fn inside(script: &str, folder: &Path) -> String {
-        let program = Program::of(Some("/usr/bin/bwrap".into()), Some(Path::new("/usr/bin/true"))).expect("bubblewrap is installed");
+        let program = Program::of(Some("/usr/bin/bwrap".into()), Some(Path::new("/usr/bin/true")))
+            .expect("bubblewrap is installed");
         let mut command = std::process::Command::new(&program.bwrap);
         command.args(arguments(&program.exporter, folder)).args(["--", "/usr/bin/python3", "-c", script]);
         let output = command.env_clear().output().expect("started");
@@ -170,7 +188,12 @@ mod tests {
         // the same script outside reaches all of it but /usr on a machine where it is read-only: the test can fail
         let outside = std::process::Command::new("python3").args(["-c", &script]).output().expect("started");
         let outside = String::from_utf8_lossy(&outside.stdout).into_owned();
-        assert!(outside.contains("custody REACHED") && outside.contains("network REACHED") && outside.contains("host REACHED"), "{outside}");
+        assert!(
+            outside.contains("custody REACHED")
+                && outside.contains("network REACHED")
+                && outside.contains("host REACHED"),
+            "{outside}"
+        );
         let said = inside(&script, &out);
         for line in ["custody refused", "network refused", "host refused", "write refused", "out written"] {
             assert!(said.contains(line), "{line} is missing in\n{said}");
@@ -180,7 +203,11 @@ mod tests {
 
     #[test]
     fn without_bubblewrap_or_exporter_the_error_says_what_to_do() {
-        assert!(Program::of(None, Some(Path::new("/usr/bin/true"))).expect_err("refused").contains("apt-get install bubblewrap"));
+        assert!(
+            Program::of(None, Some(Path::new("/usr/bin/true")))
+                .expect_err("refused")
+                .contains("apt-get install bubblewrap")
+        );
         assert!(Program::find(None).expect_err("refused").contains("`export`"));
         assert!(Program::find(Some(Path::new("/nowhere"))).expect_err("refused").contains("/nowhere"));
     }

@@ -23,14 +23,17 @@ pub fn content_security_policy(config: &Config) -> String {
 
 /// All headers that every answer carries.
 pub fn security_headers(config: &Config) -> Vec<(HeaderName, HeaderValue)> {
-    let policy = HeaderValue::from_str(&content_security_policy(config)).expect("the configuration was judged printable");
+    let policy =
+        HeaderValue::from_str(&content_security_policy(config)).expect("the configuration was judged printable");
     let mut headers = vec![
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (
             HeaderName::from_static("permissions-policy"),
-            HeaderValue::from_static("camera=(self), microphone=(self), display-capture=(self), geolocation=(), usb=(), payment=()"),
+            HeaderValue::from_static(
+                "camera=(self), microphone=(self), display-capture=(self), geolocation=(), usb=(), payment=()",
+            ),
         ),
         (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
         (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),

@@ -44,9 +44,10 @@ pub enum ListenError {
 pub fn acceptor(file: &Path, config: &Config) -> Result<Option<TlsAcceptor>, ConfigError> {
     let Some(tls) = &config.tls else { return Ok(None) };
     let value = |key: &'static str, detail: String| ConfigError::Value { file: file.to_owned(), key, detail };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(file, "tls.certificate", &tls.certificate)?)
-        .collect::<Result<_, _>>()
-        .map_err(|e| value("tls.certificate", format!("{} is no PEM chain: {e}", tls.certificate.display())))?;
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&read(file, "tls.certificate", &tls.certificate)?)
+            .collect::<Result<_, _>>()
+            .map_err(|e| value("tls.certificate", format!("{} is no PEM chain: {e}", tls.certificate.display())))?;
     let key = PrivateKeyDer::from_pem_slice(&read(file, "tls.key", &tls.key)?)
         .map_err(|e| value("tls.key", format!("{} is no PEM key: {e}", tls.key.display())))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -46,7 +46,11 @@ fn kind_of(path: &str) -> &'static str {
 /// it never changes.
 fn is_hashed(path: &str) -> bool {
     path.split('/').any(|part| {
-        let hash = |piece: &str| piece.len() >= 8 && piece.bytes().all(|b| b.is_ascii_alphanumeric()) && piece.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+        let hash = |piece: &str| {
+            piece.len() >= 8
+                && piece.bytes().all(|b| b.is_ascii_alphanumeric())
+                && piece.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        };
         part.split(['-', '.']).skip(1).any(hash)
     })
 }
@@ -75,7 +79,13 @@ impl Pages {
     }
 }
 
-fn collect(folder: &Path, under: &str, depth: usize, pages: &mut HashMap<String, Page>, total: &mut u64) -> Result<(), String> {
+fn collect(
+    folder: &Path,
+    under: &str,
+    depth: usize,
+    pages: &mut HashMap<String, Page>,
+    total: &mut u64,
+) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("cannot read {}: {e}", folder.display());
     if depth > MAX_DEPTH {
         return Err(format!("{} lies deeper than {MAX_DEPTH} folders: this is not a built page", folder.display()));
@@ -94,9 +104,14 @@ fn collect(folder: &Path, under: &str, depth: usize, pages: &mut HashMap<String,
         } else if kind.is_file() {
             *total += entry.metadata().map_err(failed)?.len();
             if *total > MAX_PAGES {
-                return Err(format!("{} holds more than {} MiB: this is not a built page", folder.display(), MAX_PAGES >> 20));
+                return Err(format!(
+                    "{} holds more than {} MiB: this is not a built page",
+                    folder.display(),
+                    MAX_PAGES >> 20
+                ));
             }
-            let bytes = std::fs::read(entry.path()).map_err(|e| format!("cannot read {}: {e}", entry.path().display()))?;
+            let bytes =
+                std::fs::read(entry.path()).map_err(|e| format!("cannot read {}: {e}", entry.path().display()))?;
             let tag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16]));
             let cache = if is_hashed(&path) { "public, max-age=31536000, immutable" } else { "no-cache" };
             pages.insert(path.clone(), Page { bytes: bytes.into(), kind: kind_of(&path), cache, tag });
@@ -111,7 +126,11 @@ mod tests {
 
     #[test]
     fn only_names_with_a_hash_are_kept_for_ever() {
-        assert!(is_hashed("main-4f3a9b21.js") && is_hashed("e2ee-0123456789ab/e2ee_wasm_bg.wasm") && is_hashed("worker-AB12CD34.js"));
+        assert!(
+            is_hashed("main-4f3a9b21.js")
+                && is_hashed("e2ee-0123456789ab/e2ee_wasm_bg.wasm")
+                && is_hashed("worker-AB12CD34.js")
+        );
         assert!(!is_hashed("index.html") && !is_hashed("manifest-something.json") && !is_hashed("a.webmanifest"));
     }
 
@@ -124,7 +143,9 @@ mod tests {
         std::fs::write(folder.path().join("e2ee-0123456789ab/a.wasm"), "\0asm").expect("written");
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("passwd")).expect("linked");
         let pages = Pages::read(folder.path()).expect("read");
-        let kind = |path: &str| pages.answer(path, None).map(|r| r.headers()[header::CONTENT_TYPE].to_str().expect("text").to_owned());
+        let kind = |path: &str| {
+            pages.answer(path, None).map(|r| r.headers()[header::CONTENT_TYPE].to_str().expect("text").to_owned())
+        };
         assert_eq!(kind("/").as_deref(), Some("text/html; charset=utf-8"));
         assert_eq!(kind("/officer"), kind("/"));
         assert_eq!(kind("/e2ee-0123456789ab/a.wasm").as_deref(), Some("application/wasm"));

@@ -15,6 +15,7 @@ const MAX_JTI: usize = 128;
 /// Proofs remembered at once: 60 s of the busiest development provider.
 const MAX_SEEN: usize = 10_000;
 
+// not a wire type: claims of a DPoP proof, as RFC 9449 defines them
 #[derive(Deserialize)]
 struct Claims {
     jti: String,

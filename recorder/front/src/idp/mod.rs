@@ -103,7 +103,8 @@ fn jwks(key: &p256::SecretKey) -> (serde_json::Value, String) {
     let part = |bytes: Option<&p256::FieldBytes>| B64(bytes.map(|b| b.to_vec()).unwrap_or_default()).encode();
     let key_id = hex::encode(&Sha256::digest(point.as_bytes())[..8]);
     let jwk = serde_json::json!({
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key_id, "x": part(point.x()), "y": part(point.y()),
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key_id,
+        "x": part(point.x()), "y": part(point.y()),
     });
     (serde_json::json!({ "keys": [jwk] }), key_id)
 }
@@ -120,8 +121,9 @@ impl DevelopmentIdp {
     /// A text that says what is wrong with which of the two.
     pub fn new(users: &[u8], key_pem: &str, issuer: String, client_id: String) -> Result<Self, String> {
         let users = users::parse(users)?;
-        let secret_key = p256::SecretKey::from_pkcs8_pem(key_pem)
-            .map_err(|_| "the key is not a PKCS#8 PEM P-256 key; make one with `strongroom-front idp-key`".to_owned())?;
+        let secret_key = p256::SecretKey::from_pkcs8_pem(key_pem).map_err(|_| {
+            "the key is not a PKCS#8 PEM P-256 key; make one with `strongroom-front idp-key`".to_owned()
+        })?;
         let der = secret_key.to_pkcs8_der().map_err(|e| e.to_string())?;
         let (jwks, key_id) = jwks(&secret_key);
         Ok(Self {
@@ -147,7 +149,8 @@ impl DevelopmentIdp {
 
     /// Judges a password; slow by design. A wrong name takes as long as a wrong password and reads the same.
     pub fn login(&self, user: &str, password: &str, now: UnixMillis) -> Result<LoginSession, ApiProblem> {
-        let refused = || ApiProblem::new(axum::http::StatusCode::UNAUTHORIZED, "bad-login", "Name or password is wrong.");
+        let refused =
+            || ApiProblem::new(axum::http::StatusCode::UNAUTHORIZED, "bad-login", "Name or password is wrong.");
         let name: UserId = user.parse().map_err(|_| refused())?;
         if password.len() > MAX_PASSWORD {
             return Err(refused());
@@ -168,7 +171,8 @@ impl DevelopmentIdp {
     /// Counts before the hash is computed, so that attempts in parallel do not slip through.
     fn count_attempt(&self, name: &UserId, now: UnixMillis) -> Result<(), ApiProblem> {
         expire(&self.failures, |failures| failures.until, now);
-        let mut entry = self.failures.entry(name.clone()).or_insert(Failures { count: 0, until: now.plus(FAILURE_WINDOW_MS) });
+        let mut entry =
+            self.failures.entry(name.clone()).or_insert(Failures { count: 0, until: now.plus(FAILURE_WINDOW_MS) });
         entry.count += 1;
         if entry.count > MAX_FAILURES {
             return Err(ApiProblem::slow_down("Too many attempts for this name. Wait one minute."));
@@ -211,7 +215,8 @@ impl DevelopmentIdp {
     /// An ID token for a code. The code is used up by the first attempt, right or wrong.
     pub fn token(&self, ask: &TokenRequest, proof: &str, now: UnixMillis) -> Result<TokenAnswer, ApiProblem> {
         let refused = |why: &str| ApiProblem::new(axum::http::StatusCode::BAD_REQUEST, "bad-token", why);
-        let (_, code) = self.codes.remove(&ask.code).ok_or_else(|| refused("This code is unknown or was used before."))?;
+        let (_, code) =
+            self.codes.remove(&ask.code).ok_or_else(|| refused("This code is unknown or was used before."))?;
         if code.until <= now {
             return Err(refused("This code has expired."));
         }
@@ -235,7 +240,8 @@ impl DevelopmentIdp {
             exp: iat + TOKEN_LIFE_S,
         };
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::ES256) };
-        let id_token = encode(&header, &claims, &self.key).map_err(|_| ApiProblem::internal("The token was not signed."))?;
+        let id_token =
+            encode(&header, &claims, &self.key).map_err(|_| ApiProblem::internal("The token was not signed."))?;
         Ok(TokenAnswer { id_token })
     }
 }

@@ -31,9 +31,13 @@ impl PasswordHash {
     /// Reads the text form; `None` if it is none.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('$');
-        let ("pbkdf2-sha256", rounds, salt, hash, None) =
-            (parts.next()?, parts.next()?.parse().ok()?, B64::decode(parts.next()?)?.0, B64::decode(parts.next()?)?.0, parts.next())
-        else {
+        let ("pbkdf2-sha256", rounds, salt, hash, None) = (
+            parts.next()?,
+            parts.next()?.parse().ok()?,
+            B64::decode(parts.next()?)?.0,
+            B64::decode(parts.next()?)?.0,
+            parts.next(),
+        ) else {
             return None;
         };
         let fits = (1..=MAX_ROUNDS).contains(&rounds) && salt.len() >= SALT && hash.len() == HASH;

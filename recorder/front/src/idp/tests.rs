@@ -1,3 +1,5 @@
+//! The provider's flow: what gets a token and what does not.
+
 use super::*;
 use p256::ecdsa::SigningKey;
 use p256::ecdsa::signature::Signer;
@@ -12,7 +14,8 @@ pub(crate) fn provider() -> DevelopmentIdp {
     // few rounds: the tests judge the flow, not the cost
     let users = hash_users(users, 5).expect("hashed");
     let (pem, _) = new_key();
-    DevelopmentIdp::new(&users, &pem, "http://bank-a.localhost:8441/idp".to_owned(), "strongroom-page".to_owned()).expect("made")
+    DevelopmentIdp::new(&users, &pem, "http://bank-a.localhost:8441/idp".to_owned(), "strongroom-page".to_owned())
+        .expect("made")
 }
 
 /// A DPoP proof by `key`.
@@ -42,8 +45,18 @@ fn code(idp: &DevelopmentIdp) -> String {
     idp.authorize(&ask, NOW).expect("authorized")
 }
 
-fn exchange(idp: &DevelopmentIdp, code: &str, verifier: &str, proof: &str, now: UnixMillis) -> Result<TokenAnswer, ApiProblem> {
-    let ask = TokenRequest { code: code.to_owned(), code_verifier: verifier.to_owned(), client_id: "strongroom-page".to_owned() };
+fn exchange(
+    idp: &DevelopmentIdp,
+    code: &str,
+    verifier: &str,
+    proof: &str,
+    now: UnixMillis,
+) -> Result<TokenAnswer, ApiProblem> {
+    let ask = TokenRequest {
+        code: code.to_owned(),
+        code_verifier: verifier.to_owned(),
+        client_id: "strongroom-page".to_owned(),
+    };
     idp.token(&ask, proof, now)
 }
 
@@ -124,6 +137,11 @@ fn a_session_ends() {
     let session = idp.login("anna", "anna-demo", NOW).expect("logged in").session;
     assert!(idp.session_user(&session, NOW).is_some());
     assert!(idp.session_user(&session, NOW.plus(SESSION_LIFE_MS)).is_none());
-    let ask = Authorize { session, client_id: "strongroom-page".to_owned(), code_challenge: B64(vec![1; 32]).encode(), nonce: B64(vec![2; 32]).encode() };
-    assert_eq!(idp.authorize(&ask, NOW.plus(SESSION_LIFE_MS)).err().expect("refused").code, "signed-out");
+    let ask = Authorize {
+        session,
+        client_id: "strongroom-page".to_owned(),
+        code_challenge: B64(vec![1; 32]).encode(),
+        nonce: B64(vec![2; 32]).encode(),
+    };
+    assert_eq!(idp.authorize(&ask, NOW.plus(SESSION_LIFE_MS)).expect_err("refused").code, "signed-out");
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 const MAX_USERS: usize = 1000;
 
 /// One row of the file.
+// not a wire type: the users file of the development provider
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserRow {
@@ -44,10 +45,16 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<User>, String> {
     rows.into_iter()
         .map(|row| {
             let password = PasswordHash::parse(&row.password).ok_or_else(|| {
-                format!("the password of `{}` is not a hash; make the file with `strongroom-front hash-users`", row.user)
+                format!(
+                    "the password of `{}` is not a hash; make the file with `strongroom-front hash-users`",
+                    row.user
+                )
             })?;
             if row.roles.iter().any(|role| matches!(role, LeafRole::Recorder | LeafRole::Guest)) {
-                return Err(format!("`{}` cannot have the role recorder or guest: those are not people of the firm", row.user));
+                return Err(format!(
+                    "`{}` cannot have the role recorder or guest: those are not people of the firm",
+                    row.user
+                ));
             }
             Ok(User { user: row.user, name: row.name, roles: row.roles, password })
         })

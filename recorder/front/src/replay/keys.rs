@@ -3,10 +3,10 @@
 
 use crate::replay::opening::{FrameKeys, OpeningError, fits};
 use crate::review::meetings::Verified;
+use domain::message::custody::IncarnationKey;
 use domain::{Codec, Epoch};
 use e2ee::escrow::{MeetingKey, Place, SealedBaseKey};
 use e2ee::sframe::Opener;
-use domain::message::custody::IncarnationKey;
 use evidence::archive::{EpochKey, Media, names};
 use std::collections::HashMap;
 use zeroize::{Zeroize, Zeroizing};

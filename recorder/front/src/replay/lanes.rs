@@ -99,9 +99,10 @@ fn input(frame: crate::replay::opening::Clear) -> Input {
 
 fn gaps(manifest: &MeetingManifest, participant: &ParticipantId, of: View) -> Vec<(u64, u64)> {
     let touches = |gap: &&evidence::archive::Gap| {
-        gap.participant.as_ref().is_none_or(|whose| whose == participant) && gap.slot.is_none_or(|slot| view(slot) == of)
+        gap.participant.as_ref().is_none_or(|whose| whose == participant)
+            && gap.slot.is_none_or(|slot| view(slot) == of)
     };
-    let relative = |gap: &evidence::archive::Gap| (gap.from.since(manifest.started_at), gap.to.since(manifest.started_at));
+    let relative =
+        |gap: &evidence::archive::Gap| (gap.from.since(manifest.started_at), gap.to.since(manifest.started_at));
     manifest.gaps.iter().filter(touches).map(relative).collect()
 }
-

@@ -135,7 +135,8 @@ pub fn open(meeting: &Verified, interval: Interval, keys: &mut dyn FrameKeys) ->
                     Some((capture_us, data)) => {
                         raw.entry((track.participant.clone(), track.slot, track.codec)).or_default().push(Raw {
                             times: Times { capture_us, sfu_us: media.sfu_us },
-                            key_frame: track.codec == Codec::Opus || media.flags & evidence::archive::record::KEY_FRAME != 0,
+                            key_frame: track.codec == Codec::Opus
+                                || media.flags & evidence::archive::record::KEY_FRAME != 0,
                             lost_before: media.flags & DISCONTINUITY != 0,
                             data,
                         });
@@ -189,7 +190,8 @@ fn segments_of(manifest: &MeetingManifest, interval: Interval) -> Vec<&SegmentEn
 }
 
 fn read(meeting: &Verified, segment: &SegmentEntry) -> Result<Vec<u8>, OpeningError> {
-    let plain = std::path::Path::new(&segment.path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let plain =
+        std::path::Path::new(&segment.path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
     let damaged = |problem: &str| OpeningError::Damaged { path: segment.path.clone(), problem: problem.to_owned() };
     if !plain {
         return Err(damaged("its path leads out of the meeting's folder"));
@@ -226,7 +228,11 @@ fn is_new(seen: &mut HashSet<(Epoch, u64, u64)>, media: &Media<'_>) -> bool {
 }
 
 /// One clock per participant: all sources of one sender are placed together.
-fn align(raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>>, started_at: UnixMillis, interval: Interval) -> Vec<Source> {
+fn align(
+    raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>>,
+    started_at: UnixMillis,
+    interval: Interval,
+) -> Vec<Source> {
     let begin_us = started_at.0.saturating_mul(1000);
     let mut by_person: BTreeMap<ParticipantId, Vec<(Slot, Codec, Vec<Raw>)>> = BTreeMap::new();
     for ((participant, slot, codec), frames) in raw {
@@ -234,7 +240,8 @@ fn align(raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>>, started_at: Unix
     }
     let mut sources = Vec::new();
     for (participant, of_person) in by_person {
-        let times: Vec<Times> = of_person.iter().flat_map(|(_, _, frames)| frames.iter().map(|frame| frame.times)).collect();
+        let times: Vec<Times> =
+            of_person.iter().flat_map(|(_, _, frames)| frames.iter().map(|frame| frame.times)).collect();
         let mut placed = place(&times).into_iter();
         for (slot, codec, frames) in of_person {
             let mut clear: Vec<Clear> = frames
@@ -257,7 +264,11 @@ fn align(raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>>, started_at: Unix
 }
 
 fn name_of<'a>(manifest: &'a MeetingManifest, participant: &'a ParticipantId) -> &'a str {
-    manifest.roster.iter().find(|row| row.participant == *participant).map_or(participant.user.as_str(), |row| row.name.as_str())
+    manifest
+        .roster
+        .iter()
+        .find(|row| row.participant == *participant)
+        .map_or(participant.user.as_str(), |row| row.name.as_str())
 }
 
 /// What officers see of an event; most are for verifiers.
@@ -265,7 +276,9 @@ fn shown(event: &ArchiveEvent, manifest: &MeetingManifest) -> Option<(String, St
     let (kind, text) = match event {
         ArchiveEvent::Joined { participant } => ("join", name_of(manifest, participant).to_owned()),
         ArchiveEvent::Left { participant } => ("leave", name_of(manifest, participant).to_owned()),
-        ArchiveEvent::Epoch { epoch, members, .. } => ("epoch", format!("epoch {} with {} members", epoch.0, members.len())),
+        ArchiveEvent::Epoch { epoch, members, .. } => {
+            ("epoch", format!("epoch {} with {} members", epoch.0, members.len()))
+        }
         ArchiveEvent::RecorderStarted { incarnation, .. } => ("recorder", format!("recorder started ({incarnation})")),
         ArchiveEvent::LinkDown {} => ("recorder", "record link lost".to_owned()),
         ArchiveEvent::LinkUp { lost } => ("recorder", format!("record link up, {lost} messages lost")),
@@ -277,9 +290,14 @@ fn shown(event: &ArchiveEvent, manifest: &MeetingManifest) -> Option<(String, St
 
 fn gap_event(gap: &Gap, manifest: &MeetingManifest) -> LaneEvent {
     let who = gap.participant.as_ref().map_or("everybody", |participant| name_of(manifest, participant));
-    let cause = serde_json::to_value(gap.cause).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    let cause =
+        serde_json::to_value(gap.cause).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
     let frames = if gap.count == 0 { "frames".to_owned() } else { format!("{} frames", gap.count) };
-    LaneEvent { at_ms: gap.from.since(manifest.started_at), kind: "gap".to_owned(), text: format!("{who}: {frames} missing ({cause})") }
+    LaneEvent {
+        at_ms: gap.from.since(manifest.started_at),
+        kind: "gap".to_owned(),
+        text: format!("{who}: {frames} missing ({cause})"),
+    }
 }
 
 /// Does a file hash to what the manifest says?

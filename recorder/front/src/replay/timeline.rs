@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_reload_begins_a_new_clock() {
-        let mut frames: Vec<Times> = (0..50u64).map(|i| Times { capture_us: 90_000_000 + i * 20_000, sfu_us: START + i * 20_000 }).collect();
+        let mut frames: Vec<Times> =
+            (0..50u64).map(|i| Times { capture_us: 90_000_000 + i * 20_000, sfu_us: START + i * 20_000 }).collect();
         frames.extend((0..50u64).map(|i| Times { capture_us: i * 20_000, sfu_us: START + 3_000_000 + i * 20_000 }));
         let placed = place(&frames);
         assert_eq!(placed[49], START + 980_000);

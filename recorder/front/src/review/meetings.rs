@@ -114,7 +114,8 @@ impl Meetings {
             participants: manifest.roster.iter().map(|row| row.participant.to_string()).collect(),
             frames: manifest.frames,
             gaps: manifest.gaps.len() as u64,
-            integrity: damaged.map_or_else(|| "verified".to_owned(), |segment| format!("{} is missing or cut", segment.path)),
+            integrity: damaged
+                .map_or_else(|| "verified".to_owned(), |segment| format!("{} is missing or cut", segment.path)),
             manifest_hash: verified.hash.into(),
         })
     }

@@ -144,7 +144,14 @@ impl Requests {
     ///
     /// # Errors
     /// [`ReviewError`] with the reason.
-    pub fn judge_approval(&self, trust: &TrustMap, id: &str, meeting: &Verified, signed: &[u8], now: UnixMillis) -> Result<Grant, ReviewError> {
+    pub fn judge_approval(
+        &self,
+        trust: &TrustMap,
+        id: &str,
+        meeting: &Verified,
+        signed: &[u8],
+        now: UnixMillis,
+    ) -> Result<Grant, ReviewError> {
         let stored = self.get(id).ok_or(ReviewError::Unknown)?;
         if stored.approval.is_some() {
             return Err(ReviewError::Approved);
@@ -161,7 +168,8 @@ impl Requests {
         if stored.approval.is_some() {
             return Err(ReviewError::Approved);
         }
-        let answer = evidence::cose::payload_unverified(signed).and_then(|payload| evidence::cbor::decode(&payload).ok());
+        let answer =
+            evidence::cose::payload_unverified(signed).and_then(|payload| evidence::cbor::decode(&payload).ok());
         let answer: Approval = answer.ok_or(ReviewError::Unknown)?;
         write_durably(&self.folder.join(id), APPROVAL, signed)?;
         stored.approval = Some((signed.to_vec(), answer, grant.approver.participant.user.to_string()));
@@ -185,7 +193,13 @@ impl Requests {
 ///
 /// # Errors
 /// Which half fails and why.
-pub fn judge_grant(trust: &TrustMap, stored: &Stored, meeting: &Verified, approval: &[u8], now: UnixMillis) -> Result<Grant, grant::GrantError> {
+pub fn judge_grant(
+    trust: &TrustMap,
+    stored: &Stored,
+    meeting: &Verified,
+    approval: &[u8],
+    now: UnixMillis,
+) -> Result<Grant, grant::GrantError> {
     let roster: Vec<_> = meeting.manifest.roster.iter().map(|row| row.participant.clone()).collect();
     let subject = Subject {
         firm: &meeting.manifest.firm,

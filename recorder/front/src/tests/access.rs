@@ -60,7 +60,13 @@ async fn only_names_under_localhost_with_the_own_port_are_answered_over_plain_ht
         async move { request.send().await.expect("sent").status().as_u16() }
     };
     assert_eq!(town.get("/api/config").send().await.expect("sent").status(), 200);
-    for host in ["evil.example:8441", "bank-a.localhost:8442", "bank-a.localhost.evil.example:8441", "127.0.0.1:8441", "localhost"] {
+    for host in [
+        "evil.example:8441",
+        "bank-a.localhost:8442",
+        "bank-a.localhost.evil.example:8441",
+        "127.0.0.1:8441",
+        "localhost",
+    ] {
         assert_eq!(ask(host).await, 421, "{host}");
     }
     assert_eq!(ask("bank-b.localhost:8441").await, 200);
@@ -70,7 +76,8 @@ async fn only_names_under_localhost_with_the_own_port_are_answered_over_plain_ht
 async fn a_foreign_page_may_not_write() {
     let town = Town::new().await;
     let login = |origin: &'static str| {
-        let request = town.post("/idp/login").header("Origin", origin).json(&json!({"user": "anna", "password": "anna-demo"}));
+        let request =
+            town.post("/idp/login").header("Origin", origin).json(&json!({"user": "anna", "password": "anna-demo"}));
         async move { request.send().await.expect("sent").status().as_u16() }
     };
     assert_eq!(login("https://evil.example").await, 403);
@@ -83,9 +90,13 @@ async fn every_answer_carries_the_policy_generated_from_the_configuration() {
     let town = Town::new().await;
     for path in ["/", "/officer", "/api/config", "/nothing", "/replay/x/0.webm"] {
         let answer = town.get(path).send().await.expect("sent");
-        let header = |name: &str| answer.headers().get(name).map(|v| v.to_str().expect("text").to_owned()).unwrap_or_default();
+        let header =
+            |name: &str| answer.headers().get(name).map(|v| v.to_str().expect("text").to_owned()).unwrap_or_default();
         let policy = header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self';"), "{path}");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self';"),
+            "{path}"
+        );
         assert!(policy.contains("connect-src 'self' ws://signaling.localhost:8440;"), "{policy}");
         assert!(policy.contains("require-trusted-types-for 'script'; trusted-types strongroom"), "{policy}");
         assert!(!policy.contains("unsafe-inline") && !policy.contains('*'), "{policy}");
@@ -123,7 +134,12 @@ async fn a_person_logs_in_enrols_and_sees_the_rooms_and_the_wrong_role_is_refuse
             assert_eq!(status(&town, "GET", "/api/meetings", enrolled["session"].as_str()).await, 403);
         }
     }
-    let without_proof = town.post("/enrol").json(&json!({"csr": B64(csr), "id_token": "x", "role": "member"})).send().await.expect("sent");
+    let without_proof = town
+        .post("/enrol")
+        .json(&json!({"csr": B64(csr), "id_token": "x", "role": "member"}))
+        .send()
+        .await
+        .expect("sent");
     assert_eq!(without_proof.status(), 400);
 }
 
@@ -136,7 +152,8 @@ async fn id_token(town: &Town, session: &str, key: &SigningKey, csr: &[u8], jti:
     let ask = json!({"session": session, "client_id": "strongroom-page",
         "code_challenge": B64(Sha256::digest(verifier).to_vec()), "nonce": B64(Sha256::digest(csr).to_vec())});
     let code: Value = json_of(town.post("/idp/authorize").json(&ask)).await;
-    let proof = crate::idp::tests::proof(key, "POST", &format!("{ORIGIN}/idp/token"), NOW.seconds(), &format!("t{jti}"));
+    let proof =
+        crate::idp::tests::proof(key, "POST", &format!("{ORIGIN}/idp/token"), NOW.seconds(), &format!("t{jti}"));
     let ask = json!({"code": code["code"], "code_verifier": verifier, "client_id": "strongroom-page"});
     let token: Value = json_of(town.post("/idp/token").header("DPoP", proof).json(&ask)).await;
     token["id_token"].as_str().unwrap_or_else(|| panic!("{token}")).to_owned()

@@ -13,8 +13,8 @@ use e2ee::sframe::{BaseKey, SealKey};
 use evidence::archive::manifest::Closed;
 use evidence::archive::record::{KEY_FRAME, OPENED};
 use evidence::archive::{
-    Attendance, ClockState, Digest, EpochEntry, EpochKey, MEETING_LABEL, Media, MeetingManifest, Record, SealedKeys, SegmentEntry,
-    SegmentHeader, SegmentWriter, TrackEntry, TrackInfo, names, sha256,
+    Attendance, ClockState, Digest, EpochEntry, EpochKey, MEETING_LABEL, Media, MeetingManifest, Record, SealedKeys,
+    SegmentEntry, SegmentHeader, SegmentWriter, TrackEntry, TrackInfo, names, sha256,
 };
 use evidence::grant::{APPROVAL_LABEL, Approval, REQUEST_LABEL, Request};
 use evidence::identity::{FirmTrust, TrustMap, role_oid};
@@ -67,10 +67,16 @@ fn name(common: &str) -> X509Name {
 }
 
 /// A certificate of the firm's CA (key 1): the root itself, or a leaf valid for an hour from `from`.
-fn certificate(subject: &str, public: &PKey<openssl::pkey::Public>, leaf: Option<(&ParticipantId, LeafRole, UnixMillis)>) -> Vec<u8> {
+fn certificate(
+    subject: &str,
+    public: &PKey<openssl::pkey::Public>,
+    leaf: Option<(&ParticipantId, LeafRole, UnixMillis)>,
+) -> Vec<u8> {
     let mut builder = X509::builder().expect("memory");
     builder.set_version(2).expect("v3");
-    builder.set_serial_number(&Asn1Integer::from_bn(&BigNum::from_u32(7).expect("small")).expect("small")).expect("set");
+    builder
+        .set_serial_number(&Asn1Integer::from_bn(&BigNum::from_u32(7).expect("small")).expect("small"))
+        .expect("set");
     builder.set_subject_name(&name(subject)).expect("set");
     builder.set_issuer_name(&name("Bank A root")).expect("set");
     builder.set_pubkey(public).expect("set");
@@ -81,10 +87,14 @@ fn certificate(subject: &str, public: &PKey<openssl::pkey::Public>, leaf: Option
     match leaf {
         None => {
             builder.append_extension(BasicConstraints::new().critical().ca().build().expect("built")).expect("added");
-            builder.append_extension(KeyUsage::new().critical().key_cert_sign().build().expect("built")).expect("added");
+            builder
+                .append_extension(KeyUsage::new().critical().key_cert_sign().build().expect("built"))
+                .expect("added");
         }
         Some((participant, role, _)) => {
-            builder.append_extension(KeyUsage::new().critical().digital_signature().build().expect("built")).expect("added");
+            builder
+                .append_extension(KeyUsage::new().critical().digital_signature().build().expect("built"))
+                .expect("added");
             let usage = ExtendedKeyUsage::new().other(&role_oid(role).to_string()).build().expect("built");
             builder.append_extension(usage).expect("added");
             let context = builder.x509v3_context(None, None);
@@ -190,7 +200,12 @@ impl CustodyLog {
             Ask::Append { entry } => {
                 let mut entries = self.entries.lock().expect("held briefly");
                 let head = entries.iter().fold(Head::EMPTY, |head, signed| head.after(signed));
-                entries.push(signed(&key(3), evidence::ledger::LABEL, &cbor::encode(&head.entry(&firm(), entry.clone())), None));
+                entries.push(signed(
+                    &key(3),
+                    evidence::ledger::LABEL,
+                    &cbor::encode(&head.entry(&firm(), entry.clone())),
+                    None,
+                ));
                 self.events.lock().expect("held briefly").push(entry);
                 Answer::Appended { index: head.next }
             }
@@ -214,7 +229,10 @@ fn certify(csr: &[u8], id_token: &str, role: LeafRole) -> Answer {
     let claims: serde_json::Value = serde_json::from_slice(&claims.0).expect("JSON");
     let role_name = serde_json::to_value(role).expect("a word");
     if !claims["roles"].as_array().is_some_and(|roles| roles.contains(&role_name)) {
-        return Answer::Refused(CustodyProblem { code: "role".to_owned(), detail: "the token does not have this role".to_owned() });
+        return Answer::Refused(CustodyProblem {
+            code: "role".to_owned(),
+            detail: "the token does not have this role".to_owned(),
+        });
     }
     let request = openssl::x509::X509Req::from_der(csr).expect("a CSR");
     let public = request.public_key().expect("a key");
@@ -312,7 +330,8 @@ impl Town {
 
     /// A front session as enrolment gives it.
     pub fn session(&self, who: &Person) -> String {
-        let identity = evidence::identity::judge(&self.app.trust, &who.leaf, self.app.clock.now().seconds()).expect("a good leaf");
+        let identity =
+            evidence::identity::judge(&self.app.trust, &who.leaf, self.app.clock.now().seconds()).expect("a good leaf");
         assert_eq!(identity.role, who.role);
         self.app.sessions.begin(&identity, self.app.clock.now())
     }
@@ -322,10 +341,25 @@ impl Town {
         let (carol, chris) = (Person::new("carol", LeafRole::Compliance), Person::new("chris", LeafRole::Compliance));
         let (asks, approves) = (self.session(&carol), self.session(&chris));
         let request = carol.request(self.manifest_hash);
-        let row: serde_json::Value = self.post("/api/requests").bearer_auth(&asks).json(&serde_json::json!({"request": B64(request.clone())})).send().await.expect("sent").json().await.expect("JSON");
+        let row: serde_json::Value = self
+            .post("/api/requests")
+            .bearer_auth(&asks)
+            .json(&serde_json::json!({"request": B64(request.clone())}))
+            .send()
+            .await
+            .expect("sent")
+            .json()
+            .await
+            .expect("JSON");
         let id = row["id"].as_str().unwrap_or_else(|| panic!("refused: {row}")).to_owned();
         let approval = chris.approval(&request, NOW.plus(600_000));
-        let sent = self.post(&format!("/api/requests/{id}/approval")).bearer_auth(&approves).json(&serde_json::json!({"approval": B64(approval)})).send().await.expect("sent");
+        let sent = self
+            .post(&format!("/api/requests/{id}/approval"))
+            .bearer_auth(&approves)
+            .json(&serde_json::json!({"approval": B64(approval)}))
+            .send()
+            .await
+            .expect("sent");
         assert!(sent.status().is_success(), "{}", sent.text().await.expect("text"));
         (asks, id)
     }
@@ -333,7 +367,10 @@ impl Town {
     /// Opens; answers the `Opened` document and the cookie.
     pub async fn open(&self, session: &str, id: &str) -> (serde_json::Value, String) {
         let sent = self.post(&format!("/api/requests/{id}/open")).bearer_auth(session).send().await.expect("sent");
-        let cookie = sent.headers().get("set-cookie").map(|c| c.to_str().expect("text").split(';').next().expect("a pair").to_owned());
+        let cookie = sent
+            .headers()
+            .get("set-cookie")
+            .map(|c| c.to_str().expect("text").split(';').next().expect("a pair").to_owned());
         let status = sent.status();
         let body: serde_json::Value = sent.json().await.expect("JSON");
         assert!(status.is_success(), "{body}");
@@ -346,15 +383,23 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
     let meeting: MeetingId = MEETING.parse().expect("an id");
     let folder = root.join("bank-a/2027/01").join(MEETING);
     std::fs::create_dir_all(folder.join("keys")).expect("made");
-    let (meeting_key, base) = (MeetingKey::from_bytes(&[9; 32]).expect("32 bytes"), || BaseKey::from_bytes(&[8; 32]).expect("32 bytes"));
+    let (meeting_key, base) =
+        (MeetingKey::from_bytes(&[9; 32]).expect("32 bytes"), || BaseKey::from_bytes(&[8; 32]).expect("32 bytes"));
     let place = Place { firm: firm(), meeting: meeting.clone(), incarnation: 1, epoch: Epoch(1) };
     let sealed = SealedBaseKey::seal(&meeting_key, &place, &base());
-    let epoch_key = EpochKey { incarnation: 1, epoch: Epoch(1), sealed: sealed.bytes.clone().into(), transcript_hash: Digest([0; 32]) };
+    let epoch_key = EpochKey {
+        incarnation: 1,
+        epoch: Epoch(1),
+        sealed: sealed.bytes.clone().into(),
+        transcript_hash: Digest([0; 32]),
+    };
     std::fs::write(folder.join(names::EPOCH_KEYS), epoch_key.to_cbor()).expect("written");
     let (mut segments, mut tracks) = (vec![events(&folder, &meeting)], Vec::new());
     let ben: ParticipantId = "bank-b/ben/d9".parse().expect("an id");
     for (leaf, (who, late_us)) in [(person("anna"), 0u64), (ben.clone(), 2_000_000)].into_iter().enumerate() {
-        for (kind, slot, codec) in [(MediaKind::Audio, Slot::MICROPHONE, Codec::Opus), (MediaKind::Video, Slot::CAMERA, Codec::Vp8)] {
+        for (kind, slot, codec) in
+            [(MediaKind::Audio, Slot::MICROPHONE, Codec::Opus), (MediaKind::Video, Slot::CAMERA, Codec::Vp8)]
+        {
             let track = tracks.len() as u32 + 1;
             let info = TrackInfo { track, participant: who.clone(), slot, codec };
             let key = SealKey::new(&base(), Kid::new(slot, LeafIndex(leaf as u32), Epoch(1)), codec);
@@ -390,7 +435,13 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
         retain_until: NOW,
         sealed_keys: vec![SealedKeys { incarnation: 1, recorder: person("recorder-1"), keys: Vec::new() }],
         sealed_keys_hash: Digest([0; 32]),
-        epochs: vec![EpochEntry { incarnation: 1, epoch: Epoch(1), sealed_hash: sha256(&sealed.bytes), transcript_hash: Digest([0; 32]), at: BEGAN }],
+        epochs: vec![EpochEntry {
+            incarnation: 1,
+            epoch: Epoch(1),
+            sealed_hash: sha256(&sealed.bytes),
+            transcript_hash: Digest([0; 32]),
+            at: BEGAN,
+        }],
         epochs_hash: sha256(&epoch_key.to_cbor()),
         frames: tracks.iter().map(|track| track.frames).sum(),
         tracks,
@@ -445,7 +496,14 @@ fn events(folder: &Path, meeting: &MeetingId) -> SegmentEntry {
     entry(folder, names::EVENTS, 0, writer, bytes)
 }
 
-fn media(folder: &Path, meeting: &MeetingId, info: TrackInfo, mut key: SealKey, kind: MediaKind, late_us: u64) -> (SegmentEntry, TrackEntry) {
+fn media(
+    folder: &Path,
+    meeting: &MeetingId,
+    info: TrackInfo,
+    mut key: SealKey,
+    kind: MediaKind,
+    late_us: u64,
+) -> (SegmentEntry, TrackEntry) {
     let (mut bytes, mut wire, mut frames) = (Vec::new(), Vec::new(), 0);
     let mut writer = SegmentWriter::new(header(meeting, Some(info.clone())), &mut bytes);
     // each sender's clock starts somewhere else
@@ -460,11 +518,20 @@ fn media(folder: &Path, meeting: &MeetingId, info: TrackInfo, mut key: SealKey, 
         last_us = BEGAN.0 * 1000 + late_us + input.pts_us;
         first_us = if frames == 0 { last_us } else { first_us };
         let flags = OPENED | if input.key_frame { KEY_FRAME } else { 0 };
-        let record = Record::Media(Media { sfu_us: last_us, rtp_timestamp: 0, ssrc: 1, epoch: Epoch(1), flags, shim, sframe });
+        let record =
+            Record::Media(Media { sfu_us: last_us, rtp_timestamp: 0, ssrc: 1, epoch: Epoch(1), flags, shim, sframe });
         writer.push(last_us, &record, &mut bytes);
         frames += 1;
     }
     let path = format!("tracks/{}/1.seg", info.track);
-    let tracked = TrackEntry { track: info.track, participant: info.participant, slot: info.slot, codec: info.codec, frames, first_us, last_us };
+    let tracked = TrackEntry {
+        track: info.track,
+        participant: info.participant,
+        slot: info.slot,
+        codec: info.codec,
+        frames,
+        first_us,
+        last_us,
+    };
     (entry(folder, &path, info.track, writer, bytes), tracked)
 }

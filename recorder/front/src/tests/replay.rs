@@ -22,7 +22,9 @@ async fn code(response: reqwest::Response) -> (u16, String) {
 async fn the_meetings_list_shows_what_was_signed_and_says_what_is_damaged() {
     let town = Town::new().await;
     let session = town.session(&Person::new("carol", LeafRole::Compliance));
-    let list = || async { town.get("/api/meetings").bearer_auth(&session).send().await.expect("sent").json::<Value>().await.expect("JSON") };
+    let list = || async {
+        town.get("/api/meetings").bearer_auth(&session).send().await.expect("sent").json::<Value>().await.expect("JSON")
+    };
     let rows = list().await;
     assert_eq!(rows[0]["meeting"], MEETING);
     assert_eq!(rows[0]["integrity"], "verified");
@@ -41,13 +43,20 @@ async fn an_officer_cannot_approve_the_own_request_nor_sign_for_another() {
     let town = Town::new().await;
     let (carol, chris) = (Person::new("carol", LeafRole::Compliance), Person::new("chris", LeafRole::Compliance));
     let (as_carol, as_chris) = (town.session(&carol), town.session(&chris));
-    assert_eq!(code(post_request(&town, &carol, &as_chris).await).await.0, 403, "signed by another than who is signed in");
+    assert_eq!(
+        code(post_request(&town, &carol, &as_chris).await).await.0,
+        403,
+        "signed by another than who is signed in"
+    );
     let row: Value = post_request(&town, &carol, &as_carol).await.json().await.expect("JSON");
     let id = row["id"].as_str().expect("an id");
     let request = carol.request(town.manifest_hash);
     let signed = B64::decode(row["signed"].as_str().expect("text")).expect("base64url").0;
     let approve = |approval: Vec<u8>, session: String| {
-        town.post(&format!("/api/requests/{id}/approval")).bearer_auth(session).json(&json!({"approval": B64(approval)})).send()
+        town.post(&format!("/api/requests/{id}/approval"))
+            .bearer_auth(session)
+            .json(&json!({"approval": B64(approval)}))
+            .send()
     };
     let own = approve(carol.approval(&signed, NOW.plus(60_000)), as_carol.clone()).await.expect("sent");
     assert_eq!(code(own).await, (403, "two-persons".to_owned()));
@@ -78,7 +87,12 @@ async fn who_was_in_the_meeting_may_not_request_its_replay() {
 async fn requests_and_approvals_survive_a_restart() {
     let town = Town::new().await;
     let (_, id) = town.approved().await;
-    let again = crate::review::requests::Requests::open(&town.folder.path().join("archive"), super::kit::firm(), &town.app.trust).expect("read");
+    let again = crate::review::requests::Requests::open(
+        &town.folder.path().join("archive"),
+        super::kit::firm(),
+        &town.app.trust,
+    )
+    .expect("read");
     let stored = again.get(&id).expect("kept");
     assert_eq!(stored.row().approver.as_deref(), Some("chris"));
 }
@@ -92,14 +106,23 @@ async fn an_opened_meeting_plays_from_its_begin_with_every_frame_in_place() {
     let lanes = opened["lanes"].as_array().expect("lanes");
     assert_eq!(lanes.len(), 2);
     assert_eq!((lanes[0]["name"].as_str(), lanes[1]["name"].as_str()), (Some("Anna Berg"), Some("Ben Cole")));
-    assert_eq!((&lanes[0]["from_ms"], &lanes[1]["from_ms"]), (&json!(0), &json!(2000)), "senders meet on one time line");
+    assert_eq!(
+        (&lanes[0]["from_ms"], &lanes[1]["from_ms"]),
+        (&json!(0), &json!(2000)),
+        "senders meet on one time line"
+    );
     assert_eq!(opened["events"][0]["kind"], "join");
     for lane in lanes {
         let sent = town.get(lane["src"].as_str().expect("text")).header("Cookie", &cookie).send().await.expect("sent");
         assert_eq!(sent.status(), 200);
         assert_eq!(sent.headers()["content-type"], "video/webm");
         let bytes = sent.bytes().await.expect("bytes");
-        let whole = |kind: MediaKind| fixture().into_iter().filter(|(of, _)| *of == kind).all(|(_, input)| bytes.windows(input.data.len()).any(|w| w == input.data.as_slice()));
+        let whole = |kind: MediaKind| {
+            fixture()
+                .into_iter()
+                .filter(|(of, _)| *of == kind)
+                .all(|(_, input)| bytes.windows(input.data.len()).any(|w| w == input.data.as_slice()))
+        };
         assert!(whole(MediaKind::Audio) && whole(MediaKind::Video));
     }
 }
@@ -123,13 +146,15 @@ async fn the_ledger_has_each_step_before_its_bytes_and_reads_back_verified() {
     assert_eq!(range("bytes=999999999-").await.expect("sent").status(), 416);
     let event = json!({"grant": opened["grant"], "action": "seek", "at_ms": 1234});
     assert_eq!(town.post("/api/ledger").bearer_auth(&session).json(&event).send().await.expect("sent").status(), 204);
-    let rows: Value = town.get("/api/ledger?from=0").bearer_auth(&session).send().await.expect("sent").json().await.expect("JSON");
+    let rows: Value =
+        town.get("/api/ledger?from=0").bearer_auth(&session).send().await.expect("sent").json().await.expect("JSON");
     let rows = rows.as_array().expect("rows");
     assert_eq!(rows.len(), 5);
     assert!(rows.iter().all(|row| row["integrity"] == "verified"));
     assert_eq!(rows[2]["event"]["actor"], person("carol").uri());
     town.log.entries.lock().expect("held briefly").remove(1);
-    let rows: Value = town.get("/api/ledger?from=0").bearer_auth(&session).send().await.expect("sent").json().await.expect("JSON");
+    let rows: Value =
+        town.get("/api/ledger?from=0").bearer_auth(&session).send().await.expect("sent").json().await.expect("JSON");
     assert!(rows[1]["integrity"] != "verified" && rows[0]["integrity"] == "verified");
 }
 
@@ -143,8 +168,15 @@ async fn with_a_dead_ledger_no_byte_flows() {
     let refused = town.get(&src).header("Cookie", &cookie).send().await.expect("sent");
     assert_eq!(refused.status(), 503);
     assert!(refused.bytes().await.expect("bytes").windows(4).all(|w| w != [0x1a, 0x45, 0xdf, 0xa3]));
-    for (path, body) in [("/api/ledger".to_owned(), json!({"grant": opened["grant"], "action": "play", "at_ms": 0})), (format!("/api/requests/{id}/open"), json!({}))] {
-        assert_eq!(town.post(&path).bearer_auth(&session).json(&body).send().await.expect("sent").status(), 503, "{path}");
+    for (path, body) in [
+        ("/api/ledger".to_owned(), json!({"grant": opened["grant"], "action": "play", "at_ms": 0})),
+        (format!("/api/requests/{id}/open"), json!({})),
+    ] {
+        assert_eq!(
+            town.post(&path).bearer_auth(&session).json(&body).send().await.expect("sent").status(),
+            503,
+            "{path}"
+        );
     }
     let dora = Person::new("dora", LeafRole::Compliance);
     let as_dora = town.session(&dora);
@@ -164,7 +196,10 @@ async fn a_lane_wants_grant_and_cookie_and_ends_with_the_grant() {
     assert_eq!(town.get(&src).bearer_auth(&session).send().await.expect("sent").status(), 404);
     let wrong = format!("{}x", cookie);
     assert_eq!(town.get(&src).header("Cookie", wrong).send().await.expect("sent").status(), 404);
-    assert_eq!(town.get(&src.replace("/0.webm", "/7.webm")).header("Cookie", &cookie).send().await.expect("sent").status(), 404);
+    assert_eq!(
+        town.get(&src.replace("/0.webm", "/7.webm")).header("Cookie", &cookie).send().await.expect("sent").status(),
+        404
+    );
     assert_eq!(town.get(&src).header("Cookie", &cookie).send().await.expect("sent").status(), 200);
     town.advance(600_000);
     assert_eq!(town.get(&src).header("Cookie", &cookie).send().await.expect("sent").status(), 404);
@@ -215,7 +250,15 @@ const EXPORTER: &str = "#!/usr/bin/python3\nimport sys,struct\nn=0\nwhile True:\
 
 async fn settled(town: &Town, session: &str, id: &str) -> Value {
     for _ in 0..2000 {
-        let state: Value = town.get(&format!("/api/exports/{id}")).bearer_auth(session).send().await.expect("sent").json().await.expect("JSON");
+        let state: Value = town
+            .get(&format!("/api/exports/{id}"))
+            .bearer_auth(session)
+            .send()
+            .await
+            .expect("sent")
+            .json()
+            .await
+            .expect("JSON");
         if !["queued", "running"].contains(&state["state"].as_str().unwrap_or_default()) {
             return state;
         }
@@ -239,7 +282,16 @@ async fn an_export_runs_in_the_sandbox_is_in_the_ledger_and_leaves_nothing_behin
     .await;
     let (session, id) = town.approved().await;
     town.open(&session, &id).await;
-    let begun: Value = town.post("/api/exports").bearer_auth(&session).json(&json!({"request": id})).send().await.expect("sent").json().await.expect("JSON");
+    let begun: Value = town
+        .post("/api/exports")
+        .bearer_auth(&session)
+        .json(&json!({"request": id}))
+        .send()
+        .await
+        .expect("sent")
+        .json()
+        .await
+        .expect("JSON");
     let job = begun["id"].as_str().unwrap_or_else(|| panic!("{begun}"));
     assert_eq!(town.log.actions(), ["request", "approve", "export"]);
     let done = settled(&town, &session, job).await;
@@ -252,6 +304,9 @@ async fn an_export_runs_in_the_sandbox_is_in_the_ledger_and_leaves_nothing_behin
     assert!(frames > 2 + 2 * 240, "{frames}");
     assert_eq!(town.log.actions(), ["request", "approve", "export", "export"]);
     assert_eq!(std::fs::read_dir(&exports).expect("read").count(), 0, "the clear copy is not left in the file system");
-    assert_eq!(town.delete(&format!("/api/exports/{job}")).bearer_auth(&session).send().await.expect("sent").status(), 204);
+    assert_eq!(
+        town.delete(&format!("/api/exports/{job}")).bearer_auth(&session).send().await.expect("sent").status(),
+        204
+    );
     assert_eq!(town.get(href).bearer_auth(&session).send().await.expect("sent").status(), 404);
 }

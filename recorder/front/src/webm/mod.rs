@@ -4,9 +4,9 @@
 mod ebml;
 mod fill;
 
-pub use fill::{Input, opus_duration_us, picture, sound};
 #[cfg(test)]
 use fill::{BLACK, SILENCE, SILENCE_US};
+pub use fill::{Input, opus_duration_us, picture, sound};
 
 use domain::MediaKind;
 use zeroize::Zeroizing;

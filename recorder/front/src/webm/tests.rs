@@ -1,3 +1,5 @@
+//! Files judged by other readers, and the filling of holes.
+
 use super::*;
 use std::process::Command;
 
@@ -52,11 +54,21 @@ fn another_reader_finds_duration_tracks_and_every_frame() {
     let file = written(&webm);
     let seen = tool(
         "ffprobe",
-        &["-v", "error", "-count_packets", "-show_entries", "format=duration:stream=codec_name,width,height,nb_read_packets",
-            "-of", "default=nw=1", "FILE"],
+        &[
+            "-v",
+            "error",
+            "-count_packets",
+            "-show_entries",
+            "format=duration:stream=codec_name,width,height,nb_read_packets",
+            "-of",
+            "default=nw=1",
+            "FILE",
+        ],
         file.path(),
     );
-    for line in ["codec_name=vp8", "width=160", "height=90", "codec_name=opus", "duration=8.000000", "nb_read_packets=400"] {
+    for line in
+        ["codec_name=vp8", "width=160", "height=90", "codec_name=opus", "duration=8.000000", "nb_read_packets=400"]
+    {
         assert!(seen.contains(line), "{line} is missing in\n{seen}");
     }
 }
@@ -129,7 +141,12 @@ fn a_hole_in_sound_becomes_silence_of_the_same_length() {
     let packets: Vec<Input> = (0..100u64)
         .map(|i| {
             let hole = if i >= 50 { 700_000 } else { 0 };
-            Input { pts_us: i * 20_000 + hole, key_frame: true, lost_before: false, data: Zeroizing::new(vec![0xf8, i as u8, 1]) }
+            Input {
+                pts_us: i * 20_000 + hole,
+                key_frame: true,
+                lost_before: false,
+                data: Zeroizing::new(vec![0xf8, i as u8, 1]),
+            }
         })
         .collect();
     let out = sound(packets, 2_700_000);
