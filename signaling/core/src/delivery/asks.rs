@@ -7,7 +7,7 @@ use crate::limits::{ORPHAN_MS, USED_KEY_PACKAGES};
 use crate::problem::{bad_message, problem};
 use domain::limits::{ADD_BATCH_MS, ADD_COMMITTER_MS, REMOVE_COMMITTER_MS, RESYNC_SPACING_MS};
 use domain::message::client::{Joiner, ProblemCode, ToClient};
-use domain::{B64, LeafIndex, ParticipantId, UnixMillis};
+use domain::{B64, Epoch, LeafIndex, ParticipantId, UnixMillis};
 
 /// Adds that a committer was asked for.
 pub(super) struct AddAsk {
@@ -73,11 +73,15 @@ impl Delivery {
 
     /// A member says it fell behind.
     pub fn need_resync(&mut self, now: UnixMillis, who: &ParticipantId) {
-        let seated = self.leaf_of(who).is_some();
+        let (seated, epoch) = (self.leaf_of(who).is_some(), self.epoch());
         let Some(peer) = self.peers.get_mut(who).filter(|peer| peer.here()) else { return };
         if seated {
             peer.holds = Holds::Lost;
-            self.owe_info(who, now);
+            // a second GroupInfo would cross the external commit made from the first
+            let fresh = |(of, at): (Epoch, UnixMillis)| Some(of) == epoch && now.since(at) < RESYNC_SPACING_MS;
+            if !peer.info_sent.is_some_and(fresh) {
+                self.owe_info(who, now);
+            }
         } else if self.current.is_some() && peer.waiting.is_none() {
             self.tell(who, ToClient::NeedKeyPackage {});
         }
@@ -105,6 +109,7 @@ impl Delivery {
         for who in &to {
             if let Some(peer) = self.peers.get_mut(who) {
                 peer.info_due = None;
+                peer.info_sent = Some((epoch, now));
             }
         }
         self.send(to, ToClient::GroupInfo { epoch, group_info });

@@ -157,6 +157,13 @@ impl Delivery {
         }
     }
 
+    /// The external commit made from the last GroupInfo is spent.
+    fn spend_info(&mut self, who: &ParticipantId) {
+        if let Some(peer) = self.peers.get_mut(who) {
+            peer.info_sent = None;
+        }
+    }
+
     fn judge(&mut self, now: UnixMillis, who: &ParticipantId, maker: Maker, offered: Offered) {
         let Offered { epoch, commit, welcome, group_info } = offered;
         let (Some(current), Some(seat)) = (&self.current, self.seat(who)) else { return };
@@ -186,6 +193,7 @@ impl Delivery {
                 self.note(format!("a commit of {} is refused: {why}", who.firm));
                 let problem = problem(ProblemCode::BadCommit, why.to_string());
                 self.tell(who, ToClient::CommitRefused { epoch, problem });
+                self.spend_info(who);
                 self.strikes.add(now, who);
                 self.tried.insert(who.clone());
                 self.answer_lost(who);
@@ -260,11 +268,16 @@ impl Delivery {
             peer.resynced = Some(now);
             peer.info_due = None;
         }
-        let receivers: Vec<ParticipantId> = self.members().filter(|who| !joined.contains(*who)).cloned().collect();
-        let voters = receivers.iter().filter(|who| **who != staged.by).cloned().collect();
+        // who lost its state gets commits too: it may find that it can follow after all
+        let receivers: Vec<ParticipantId> = self.seated().filter(|who| !joined.contains(*who)).cloned().collect();
+        let voters = self.members().filter(|who| **who != staged.by && !joined.contains(*who)).cloned().collect();
         self.send(receivers, ToClient::Commit { epoch, commit: staged.commit });
         self.welcome(now, &next, &joined, staged.welcome);
         self.changes(&before, &next);
+        if staged.maker == Maker::External {
+            // a new state in an old place: it knows nothing of removals that are still open
+            self.out.push_back(Order::Seated { participant: staged.by.clone(), leaf: self.leaf_of(&staged.by) });
+        }
         self.votes.push_back(Vote::new(now, epoch, staged.by.clone(), staged.maker, voters, joined));
         self.history.push_back(before);
         if self.history.len() > KEPT_STATES {

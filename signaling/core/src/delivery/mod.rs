@@ -186,6 +186,7 @@ impl Delivery {
         }
         peer.holds = Holds::Lost;
         let (epoch, group_info) = (current.epoch(), current.group_info().clone());
+        peer.info_sent = Some((epoch, now));
         plain(Entry::Resync { epoch, group_info })
     }
 
@@ -232,6 +233,11 @@ impl Delivery {
     /// A participant's leaf in the current epoch.
     pub fn leaf_of(&self, who: &ParticipantId) -> Option<LeafIndex> {
         self.current.as_ref().and_then(|group| group.of(who)).map(|(leaf, _)| leaf)
+    }
+
+    /// Connected participants with a leaf, whatever state of the group they hold.
+    fn seated(&self) -> impl Iterator<Item = &ParticipantId> {
+        self.peers.iter().filter(|(who, peer)| peer.here() && self.leaf_of(who).is_some()).map(|(who, _)| who)
     }
 
     /// Connected members who follow the group.

@@ -60,6 +60,8 @@ pub struct Peer {
     pub resynced: Option<UnixMillis>,
     /// A GroupInfo is owed to it from then on.
     pub info_due: Option<UnixMillis>,
+    /// The last GroupInfo sent to it: of which epoch, and when.
+    pub info_sent: Option<(Epoch, UnixMillis)>,
     /// Last commit nobody had asked for.
     pub unasked: Option<UnixMillis>,
 }
@@ -78,6 +80,7 @@ impl Peer {
             renewing: false,
             resynced: None,
             info_due: None,
+            info_sent: None,
             unasked: None,
         }
     }

@@ -74,11 +74,15 @@ impl Delivery {
             if peer.here() {
                 self.owe_info(who, now);
             }
-        } else if peer.follows() {
+        } else if peer.follows() || epoch == current {
+            // also one that was thought lost and follows after all
             // a recorder acknowledges by its receipt, but its state is known from here on
             if !peer.recorder && !peer.reached(epoch) {
                 peer.holds = Holds::Epoch(epoch);
+            } else if !peer.follows() {
+                peer.holds = Holds::Joined;
             }
+            peer.info_due = None;
             for vote in self.votes.iter_mut().filter(|vote| vote.epoch <= epoch) {
                 vote.applied.insert(who.clone());
             }
@@ -89,8 +93,9 @@ impl Delivery {
 
     /// A recorder's receipt for `epoch`: its acknowledgement.
     pub fn receipted(&mut self, now: UnixMillis, who: &ParticipantId, epoch: Epoch) {
+        let current = self.epoch() == Some(epoch) && self.leaf_of(who).is_some();
         let Some(peer) = self.peers.get_mut(who).filter(|peer| peer.recorder) else { return };
-        if peer.follows() && !peer.reached(epoch) {
+        if (peer.follows() || current) && !peer.reached(epoch) {
             peer.holds = Holds::Epoch(epoch);
         }
         self.applied(now, who, epoch);
