@@ -40,6 +40,7 @@ async function report({ person, kind }, other) {
     user: person.who.user, browser: kind,
     frames_decoded: stats?.frames_decoded ?? 0, frames_opened: stats?.frames_opened ?? 0, frames_sealed: stats?.frames_sealed ?? 0,
     frames_rejected: stats?.frames_rejected ?? 0, frames_duplicate: stats?.frames_duplicate ?? 0,
+    frames_before: stats?.frames_before ?? 0,
     first_frame_ms: stats?.first_frame_ms ?? null, srtp: stats?.srtp ?? null, tone_hz: tone, tone_wanted_hz: TONES[other] ?? null,
     picture_ok: picture.ok, picture, lock: await person.lock(), sending: stats?.sending ?? null,
     recorders_recording: recorders.filter((row) => row.state === "recording").length,

@@ -60,7 +60,7 @@ export function judgePicture(samples) {
   const forward = steps.every((step) => step < 0x8000);
   const rate = seconds > 0 ? moved / seconds : 0;
   const why = read.length * 2 < samples.length ? "the counter row is not readable"
-    : worst > 60 ? `a bar is off by ${Math.round(worst)}`
+    : worst > 80 ? `a bar is off by ${Math.round(worst)}`
     : !forward ? "the counter runs backwards"
     : moved === 0 ? "the picture stands still" : null;
   return {

@@ -11,13 +11,14 @@ import { tab, type JoinChoice } from "../state/tab";
 import { toast } from "../ui/toasts";
 import type { LoginSession, PageConfig, RoomSummary } from "../wire/front";
 import { front } from "../front/api";
+import { firmOf } from "../wire/client";
 import { CallController } from "./controller";
 import type { Notice } from "./notice";
 import { CallScreen } from "./callscreen";
 import { Login } from "./login";
 import { OverScreen } from "./over";
 import { firstChoice, PreJoin, tonePreset } from "./prejoin";
-import { problemText } from "./problems";
+import { firmName, problemText } from "./problems";
 import { Rooms } from "./rooms";
 
 type Step =
@@ -28,9 +29,12 @@ type Step =
 function say(config: PageConfig, notice: Notice): void {
   switch (notice.kind) {
     case "joined":
-      return toast(t(notice.recorder ? "toastRecorderJoined" : "toastJoined", { name: notice.name }));
-    case "gone":
-      return toast(t(notice.recorder ? "toastRecorderGone" : "toastGone", { name: notice.name }), notice.recorder ? "warn" : "plain");
+    case "gone": {
+      const { kind, recorder, participant } = notice;
+      const name = recorder ? t("recorderOf", { firm: firmName(config, firmOf(participant)) }) : notice.name;
+      if (kind === "joined") return toast(t(recorder ? "toastRecorderJoined" : "toastJoined", { name }));
+      return toast(t(recorder ? "toastRecorderGone" : "toastGone", { name }), recorder ? "warn" : "plain");
+    }
     case "joined-muted":
       return toast(t("toastJoinedMuted"));
     case "incident":

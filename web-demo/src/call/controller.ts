@@ -8,7 +8,7 @@ import { Keys, WorkerProblem } from "../state/keys";
 import { SLOT, type ParticipantId, type ServerToPage } from "../wire/client";
 import type { LoginSession, PageConfig } from "../wire/front";
 import type { FromWorker, SessionEvent } from "../wire/worker";
-import { withRoster, type Notice, type Roster } from "./notice";
+import { arrivals, withRoster, type Notice, type Roster } from "./notice";
 import { initialState, type CallState } from "./state";
 import { Transports } from "./transports";
 
@@ -249,6 +249,7 @@ export class CallController {
       ? state.code
       : { code, since: Date.now(), changedBy: state.code === null ? null : { added, removed } };
     this.state.patch({ members, epoch, code: next, seen });
+    for (const notice of arrivals(state, members, added, removed)) this.notice(notice);
     if (!this.keyed) {
       this.keyed = true;
       void this.attach();

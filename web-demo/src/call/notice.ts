@@ -1,10 +1,11 @@
 // Short notes a call gives rise to, and the bookkeeping of who was seen when. Pure.
 
 import { firmOf, type ParticipantId, type Problem, type RosterEntry } from "../wire/client";
+import type { Member } from "../wire/worker";
 import { nameOf, type CallState } from "./state";
 
 export type Notice =
-  | { kind: "joined" | "gone"; name: string; recorder: boolean }
+  | { kind: "joined" | "gone"; participant: ParticipantId; name: string; recorder: boolean }
   | { kind: "joined-muted" }
   | { kind: "incident"; text: string }
   | { kind: "problem"; problem: Problem };
@@ -21,14 +22,20 @@ export function withRoster(state: CallState, roster: Roster, now: number): { pat
     seen[participant] = known === undefined
       ? { participant, name, firm: firmOf(participant), from: now, to: null, recorder }
       : { ...known, name, to: null };
-    const arrived = !(participant in state.roster) && Object.keys(state.roster).length > 0 && participant !== state.me;
-    if (arrived) notices.push({ kind: "joined", name, recorder });
   }
   for (const participant of Object.keys(state.roster)) {
     const known = seen[participant];
     if (participant in roster || known === undefined) continue;
     seen[participant] = { ...known, to: now };
-    notices.push({ kind: "gone", name: nameOf(state, participant), recorder: known.recorder });
+    notices.push({ kind: "gone", participant, name: nameOf(state, participant), recorder: known.recorder });
   }
   return { patch: { roster, seen }, notices };
+}
+
+/** Who the keys of a new epoch let in: noted only now, because only a certificate tells a name. */
+export function arrivals(state: CallState, members: readonly Member[], added: readonly ParticipantId[], removed: readonly ParticipantId[]): Notice[] {
+  if (state.epoch === null) return [];
+  const fresh = added.filter((participant) => participant !== state.me && !removed.includes(participant));
+  return members.filter((member) => fresh.includes(member.participant))
+    .map(({ participant, name, role }) => ({ kind: "joined", participant, name, recorder: role === "recorder" }));
 }

@@ -192,8 +192,10 @@ export function PreJoin({ config, login, keys, room, onJoin, onBack, onSignOut }
   };
   return (
     <Frame config={config} login={login} onSignOut={onSignOut} wide="wide">
-      <button type="button" class="button quiet" onClick={onBack}>← {t("back")}</button>
-      <h1>{room.title}</h1>
+      <div class="row title-row">
+        <button type="button" class="button quiet" onClick={onBack}>← {t("back")}</button>
+        <h1>{room.title}</h1>
+      </div>
       <div class="prejoin">
         <div class="prejoin-left">
           <section class="preview" aria-label={t("preCamera")}>

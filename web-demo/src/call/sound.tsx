@@ -49,7 +49,8 @@ function useSpeaking(call: CallController, state: CallState): void {
     if (track === null) return undefined;
     return watchLevel(track, (level) => {
       const me = latest.current.me;
-      if (me !== null && level > LOUD_LOCAL && track.enabled) loudAt.current.set(me, performance.now());
+      const sent = latest.current.sending.state === "allowed" && track.enabled;
+      if (me !== null && level > LOUD_LOCAL && sent) loudAt.current.set(me, performance.now());
     });
   }, [track]);
   useEffect(() => {

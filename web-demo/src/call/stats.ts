@@ -30,6 +30,8 @@ export interface CallStats {
   frames_opened: number;
   frames_sealed: number;
   frames_duplicate: number;
+  /** Sealed before this device came in: cannot be opened by anybody who was not there. */
+  frames_before: number;
   /** From the join click, or from the announcement of the first remote picture if that came later, ms. */
   first_frame_ms: number | null;
   tracks: TrackStats[];
@@ -114,6 +116,7 @@ export async function readStats(call: CallController, first: FirstFrames): Promi
     frames_opened: sum((track) => track.opened),
     frames_sealed: sum((track) => track.sealed),
     frames_duplicate: sum((track) => track.duplicates),
+    frames_before: sum((track) => track.unknown),
     first_frame_ms: first.firstMs(call.joinedAt, state.me),
     tracks,
   };

@@ -17,6 +17,7 @@ export const de: Record<keyof typeof en, string> = {
   loadFailed: "Die Seite konnte ihre Einstellungen nicht von {firm} lesen. Prüfen Sie, ob der Dienst läuft, und versuchen Sie es erneut.",
   yourFirm: "Ihrem Haus",
   unsupported: "Dieser Browser kann Medien nicht in einem Worker verschlüsseln. Nutzen Sie ein aktuelles Chromium, Edge oder Firefox.",
+  warnings: "Zu dieser Installation",
   devIdp: "Entwicklungs-Identitätsanbieter. Nur zur Vorführung: keine echten Konten.",
   loginTitle: "Anmelden bei {firm}",
   loginUser: "Benutzername",

@@ -17,6 +17,7 @@ export const en = {
   yourFirm: "your firm's server",
   unsupported: "This browser cannot encrypt media in a worker. Use a current Chromium, Edge or Firefox.",
   // login
+  warnings: "About this installation",
   devIdp: "Development identity provider. For demonstrations only: no real accounts here.",
   loginTitle: "Sign in to {firm}",
   loginUser: "User name",

@@ -17,6 +17,7 @@ export const fr: Record<keyof typeof en, string> = {
   loadFailed: "La page n'a pas pu lire ses réglages auprès de {firm}. Vérifiez que le service fonctionne, puis réessayez.",
   yourFirm: "votre établissement",
   unsupported: "Ce navigateur ne sait pas chiffrer les médias dans un worker. Utilisez Chromium, Edge ou Firefox à jour.",
+  warnings: "À propos de cette installation",
   devIdp: "Fournisseur d'identité de développement. Pour démonstration seulement : aucun compte réel ici.",
   loginTitle: "Connexion à {firm}",
   loginUser: "Nom d'utilisateur",

@@ -25,9 +25,9 @@ export function Warnings({ config }: { config: PageConfig }) {
   const all = [...lines, ...others];
   if (all.length === 0) return null;
   return (
-    <div class="warnings" role="note" data-testid="warnings">
+    <aside class="warnings" aria-label={t("warnings")} data-testid="warnings">
       <p><Icon name="warn" size={16} /> {all.map((line) => <span key={line}>{line}</span>)}</p>
-    </div>
+    </aside>
   );
 }
 

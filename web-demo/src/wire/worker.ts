@@ -30,6 +30,8 @@ export interface TrackCounters {
   opened: number;
   dropped: number;
   rejected: number;
+  /** Of an epoch this device never held: sealed before it came in, or while it was away. No fault of the sender. */
+  unknown: number;
   duplicates: number;
   held: number;
   empty: number;

@@ -5,7 +5,7 @@ import type { TrackCounters } from "../wire/worker";
 
 export function newCounters(direction: "send" | "receive", mid: string | null, slot: number, codec: Codec): TrackCounters {
   return {
-    direction, mid, slot, codec, participant: null, sealed: 0, opened: 0, dropped: 0, rejected: 0, duplicates: 0,
+    direction, mid, slot, codec, participant: null, sealed: 0, opened: 0, dropped: 0, rejected: 0, unknown: 0, duplicates: 0,
     held: 0, empty: 0, firstAt: null, lastAt: null, lastError: null,
   };
 }

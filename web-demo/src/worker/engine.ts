@@ -8,7 +8,7 @@ export interface LeafKey { csr(participant: string, name: string): Uint8Array<Ar
 export type Sealed = { ok: true; frame: Uint8Array<ArrayBuffer> } | { ok: false; why: string };
 export type OpenOutcome =
   | { ok: true; frame: Uint8Array<ArrayBuffer> }
-  | { ok: false; kind: "not-yet" | "duplicate" | "rejected"; why: string };
+  | { ok: false; kind: "not-yet" | "duplicate" | "unknown-epoch" | "rejected"; why: string };
 
 /** One output of the session: a message for signaling, an event, or a message that is the page's business. */
 export type Output =

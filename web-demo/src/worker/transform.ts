@@ -99,6 +99,7 @@ export class ReceivePath {
   private held: Held[] = [];
   private controller: TransformStreamDefaultController<EncodedFrame> | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private whole = false;
   private readonly keys: KeyFrameAsker;
 
   constructor(private readonly transformer: ScriptTransformer, private readonly sealer: Sealer,
@@ -150,10 +151,14 @@ export class ReceivePath {
       counters.lastAt = now;
       frame.data = exact(outcome.frame);
       this.controller?.enqueue(frame);
+      // the first picture that opens is rarely a whole one: what came before was sealed before our time
+      if (frame.type === "key") this.whole = true;
+      else if (frame.type === "delta" && !this.whole) this.keys.ask();
       return true;
     }
     if (outcome.kind === "not-yet") return false;
     if (outcome.kind === "duplicate") counters.duplicates += 1;
+    else if (outcome.kind === "unknown-epoch") counters.unknown += 1;
     else {
       counters.rejected += 1;
       counters.lastError = outcome.why;

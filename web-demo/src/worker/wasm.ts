@@ -33,7 +33,7 @@ interface RawModule {
 }
 
 const SEAL_DROPS = /^(stopped:|unknown-source$|empty$|too-long$|exhausted$)/;
-const OPEN_DROPS = new Set(["malformed", "unknown-epoch", "wrong-sender", "wrong-slot", "unauthentic", "empty"]);
+const OPEN_DROPS = new Set(["malformed", "wrong-sender", "wrong-slot", "unauthentic", "empty"]);
 
 function codeOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -102,7 +102,7 @@ class WasmSession implements Session {
     } catch (error) {
       const why = codeOf(error);
       if (why === "not-yet") return { ok: false, kind: "not-yet", why };
-      if (why === "duplicate") return { ok: false, kind: "duplicate", why };
+      if (why === "duplicate" || why === "unknown-epoch") return { ok: false, kind: why, why };
       if (!OPEN_DROPS.has(why)) die(why);
       return { ok: false, kind: "rejected", why };
     }

@@ -107,8 +107,11 @@ test("a frame that does not verify never reaches the decoder", async () => {
   await push(frame([1], "delta"));
   fake.opened = { ok: false, kind: "duplicate", why: "duplicate" };
   await push(frame([1], "delta"));
+  fake.opened = { ok: false, kind: "unknown-epoch", why: "unknown-epoch" };
+  await push(frame([1], "delta"));
   assert.equal(out.length, 0);
   assert.equal(counters()?.rejected, 1);
+  assert.equal(counters()?.unknown, 1);
   assert.equal(counters()?.duplicates, 1);
   assert.equal(asked(), 1);
 });
