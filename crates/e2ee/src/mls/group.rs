@@ -126,6 +126,7 @@ impl Member {
             .find(|member| participant_of(&member.signing_identity).as_ref() == Some(own))
             .ok_or(GroupError::NoOldLeaf)?
             .index;
+        // only secrets of left epochs are in it; the group in memory survives a failure below
         self.storage.delete_group(&self.group_id);
         let (inner, commit) = self
             .client

@@ -5,6 +5,9 @@ use domain::{B64, UnixMillis};
 use evidence::sender_manifest;
 use serde::{Deserialize, Serialize};
 
+/// Messages remembered to drop a second copy quietly: some seconds of a meeting of 50.
+pub(super) const MAX_SEEN: usize = 256;
+
 /// What travels inside an MLS application message, CBOR.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -22,6 +25,10 @@ impl Session {
     }
 
     pub(super) fn on_application(&mut self, now: UnixMillis, bytes: Vec<u8>) {
+        let hash = evidence::sha256(&bytes);
+        if self.seen_messages.contains(&hash) {
+            return;
+        }
         let Some(group) = &self.group else { return self.hold_message(bytes) };
         let Some(epoch) = group.application_epoch(&bytes) else {
             return self.incident(IncidentKind::BadApplication, None);
@@ -34,6 +41,10 @@ impl Session {
             // crossed a resync or came too late: its epoch's secrets are gone here
             return;
         }
+        if self.seen_messages.len() >= MAX_SEEN {
+            self.seen_messages.pop_front();
+        }
+        self.seen_messages.push_back(hash);
         self.read(now, &bytes);
     }
 

@@ -8,7 +8,7 @@ use domain::{B64, Epoch, LeafIndex, UnixMillis};
 use std::collections::BTreeSet;
 
 /// After `Refused` the service decides; without a word for so long we ask for a resync ourselves, ms.
-const STUCK_MS: u64 = 1_000;
+pub(super) const STUCK_MS: u64 = 1_000;
 /// Longest reason told, characters.
 const MAX_REASON: usize = 120;
 

@@ -1,6 +1,7 @@
 //! Coming in: challenge, terms, and the three ways into the group (create, Welcome, external commit).
 
 use super::epochs::EpochState;
+use super::commits::STUCK_MS;
 use super::{Event, IncidentKind, Meeting, Member, PING_MS, Phase, Session};
 use crate::mls::{self, GroupError};
 use domain::limits::{MAX_CLIENT_MESSAGE, RESYNC_SPACING_MS};
@@ -44,9 +45,8 @@ impl Session {
         roster: Vec<RosterEntry>,
         theirs: UnixMillis,
     ) {
-        if !matches!(self.phase, Phase::Greeting) {
-            return self.incident(IncidentKind::BadMessage, None);
-        }
+        // also without a new hello: who was told to create the group and did not waits for a Welcome, one that waited
+        // creates it, and a lost group is begun anew under another meeting id
         if participant != self.own.participant || terms.room != self.room {
             self.incident(IncidentKind::BadTerms, None);
             return self.end(refused(ProblemCode::BadMessage, "admitted as someone else or to another room", None));
@@ -137,8 +137,9 @@ impl Session {
     }
 
     pub(super) fn on_need_key_package(&mut self, now: UnixMillis) {
-        // a member's key package would only be a second leaf
-        if matches!(self.phase, Phase::AwaitingWelcome) {
+        // a member's key package would only be a second leaf; one that resyncs in vain is added anew
+        if matches!(self.phase, Phase::AwaitingWelcome | Phase::Resyncing(_)) {
+            self.resync_at = None;
             self.send_key_package(now);
         }
     }
@@ -199,10 +200,9 @@ impl Session {
             return;
         }
         let Some(meeting) = &self.meeting else { return };
-        let made = meeting.mls.resync(group_info, &self.own.participant, now.seconds());
-        self.lose_group(now);
-        match made {
+        match meeting.mls.resync(group_info, &self.own.participant, now.seconds()) {
             Ok(resync) => {
+                self.lose_group(now);
                 self.send(ToServer::Resync {
                     epoch: resync.made_in,
                     commit: B64(resync.commit.clone()),
@@ -212,12 +212,18 @@ impl Session {
                 self.phase = Phase::Resyncing(Some(Box::new(resync)));
             }
             Err(GroupError::NoOldLeaf) => {
+                self.lose_group(now);
                 self.resync_at = None;
                 self.send_key_package(now);
             }
             Err(_) => {
                 self.incident(IncidentKind::BadGroupInfo, None);
-                self.start_resync(now);
+                // what we still have may yet be of use: the service can withdraw what made this
+                if matches!(self.phase, Phase::Member) && self.stuck_until.is_some() {
+                    self.stuck_until = Some(now.plus(STUCK_MS));
+                } else {
+                    self.start_resync(now);
+                }
             }
         }
     }

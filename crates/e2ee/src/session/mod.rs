@@ -94,6 +94,8 @@ pub struct Session {
     orders: orders::Orders,
     ahead_commits: BTreeMap<Epoch, Vec<u8>>,
     ahead_messages: VecDeque<Vec<u8>>,
+    /// Hashes of application messages read.
+    seen_messages: VecDeque<[u8; 32]>,
     /// A commit we could not process, or one that is missing: resync then.
     stuck_until: Option<UnixMillis>,
     resync_at: Option<UnixMillis>,
@@ -139,6 +141,7 @@ impl Session {
             orders: orders::Orders::default(),
             ahead_commits: BTreeMap::new(),
             ahead_messages: VecDeque::new(),
+            seen_messages: VecDeque::new(),
             stuck_until: None,
             resync_at: None,
             resync_asked: None,

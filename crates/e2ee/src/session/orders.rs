@@ -29,8 +29,8 @@ impl Orders {
         for (leaf, member) in &state.members {
             let since = match self.held_since.get(leaf) {
                 Some((participant, since)) if *participant == member.participant => *since,
-                // members of before us may be the target of an order given before we came
-                _ if first => Epoch(0),
+                // members of before us may be the target of an order given before we came; we are not
+                _ if first && *leaf != state.own_leaf => Epoch(0),
                 _ => state.epoch,
             };
             held.insert(*leaf, (member.participant.clone(), since));

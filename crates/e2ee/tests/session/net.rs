@@ -197,6 +197,7 @@ impl Net {
                 let recording: Vec<_> =
                     self.peers.iter().filter(|(_, p)| p.recording && p.connected).map(|(who, _)| who.clone()).collect();
                 recording.iter().for_each(|who| self.give_beacon(who, BeaconState::Recording));
+                self.ask_for_commits();
             }
             let now = self.now;
             let before: Vec<_> = self.peers.values().filter_map(|p| p.session.poll_timeout()).collect();
@@ -233,7 +234,17 @@ impl Net {
         }
     }
 
-    fn leaf(&self, who: &ParticipantId) -> Option<LeafIndex> {
+    pub fn joiners(&self) -> Vec<Joiner> {
+        self.service.joiners.clone()
+    }
+    pub fn group_info(&self, epoch: Epoch) -> B64 {
+        self.service.group_infos[&epoch].clone()
+    }
+    pub fn commit_of(&self, epoch: Epoch) -> B64 {
+        self.service.commits[&epoch].1.clone()
+    }
+
+    pub fn leaf(&self, who: &ParticipantId) -> Option<LeafIndex> {
         let sees = |peer: &Peer| peer.session.members().into_iter().find(|m| m.participant == *who).map(|m| m.leaf);
         self.peers.values().filter_map(sees).next_back()
     }
@@ -288,10 +299,12 @@ impl Net {
                 self.ask_for_commits();
             }
             ToServer::Commit { epoch, commit, welcome, group_info } => {
-                self.on_commit(from, epoch, commit, welcome, group_info);
+                if self.on_commit(from, epoch, commit, group_info) {
+                    self.after_member_commit(Epoch(epoch.0 + 1), welcome);
+                }
             }
             ToServer::Resync { epoch, commit, group_info } => {
-                self.on_commit(from, epoch, commit, None, group_info);
+                self.on_commit(from, epoch, commit, group_info);
             }
             ToServer::Applied { epoch } => self.on_applied(from, epoch),
             ToServer::Refused { epoch, .. } => self.on_refused(from, epoch),
@@ -341,16 +354,22 @@ impl Net {
         }
     }
 
-    fn on_commit(&mut self, from: &ParticipantId, epoch: Epoch, commit: B64, welcome: Option<B64>, info: B64) {
+    fn on_commit(&mut self, from: &ParticipantId, epoch: Epoch, commit: B64, info: B64) -> bool {
         if self.service.epoch != Some(epoch) {
             let problem = Problem { code: ProblemCode::StaleEpoch, detail: String::new(), firm: None };
-            return self.deliver(from, ToClient::CommitRefused { epoch, problem });
+            self.deliver(from, ToClient::CommitRefused { epoch, problem });
+            return false;
         }
         let next = Epoch(epoch.0 + 1);
         self.service.epoch = Some(next);
         self.service.group_infos.insert(next, info);
         self.service.commits.insert(next, (from.clone(), commit.clone()));
         self.to_members(None, &ToClient::Commit { epoch: next, commit });
+        true
+    }
+
+    /// Members' commits carry all that was ordered; joiners get the Welcome.
+    fn after_member_commit(&mut self, next: Epoch, welcome: Option<B64>) {
         for gone in std::mem::take(&mut self.service.ordered).into_keys() {
             self.service.members.remove(&gone);
         }
