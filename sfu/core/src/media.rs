@@ -108,6 +108,9 @@ impl Meeting {
         if track.gaps.take_overrun() {
             track.want_key();
         }
+        if let Some(&[level]) = header.extension(arrived.packet, track.section.level_id) {
+            self.speaker.note(track.owner, level & 0x7f);
+        }
         self.write_down(shared, now, place, arrived.packet);
         self.set_ready(shared, now, place, arrived);
     }

@@ -448,6 +448,20 @@ fn muted_and_unpermitted_sources_are_not_forwarded() {
 }
 
 #[test]
+fn the_loudest_permitted_publisher_is_the_speaker() {
+    let (mut world, anna, _, _) = two(Rule::Off);
+    for index in 0..20u64 {
+        let mut packet = sound(index);
+        packet[0] |= 0x10;
+        packet.splice(12..12, [0xbe, 0xde, 0, 1, 0x10, 0x80 | 12, 0, 0]);
+        assert_eq!(world.rtp(anna, &packet, index).len(), 1);
+        world.until(world.now.plus_ms(20));
+    }
+    let speakers: Vec<_> = world.told.iter().filter(|m| matches!(m, FromSfu::Speaker { .. })).collect();
+    assert!(matches!(speakers[..], [FromSfu::Speaker { participant, .. }] if *participant == who("bank-a/anna/1")));
+}
+
+#[test]
 fn an_ended_meeting_leaves_nothing_behind() {
     let (mut world, anna, _, _) = two(Rule::Off);
     world.control(ToSfu::MeetingEnded { meeting: meeting() });

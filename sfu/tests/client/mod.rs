@@ -93,6 +93,31 @@ impl Client {
         format!("{}:{}", remote.ufrag, self.ice.local_credentials().ufrag)
     }
 
+    /// Without ICE and DTLS: a peer and keys that both sides have.
+    pub fn wired(mut self, to: SocketAddr, contexts: Contexts) -> Self {
+        self.to = Some(to);
+        self.srtp = Some(contexts);
+        self
+    }
+
+    /// ICE parameters and fingerprint, for a server that is set up without SDP.
+    pub fn description(&self) -> (String, String, Vec<u8>) {
+        let creds = self.ice.local_credentials();
+        (creds.ufrag.clone(), creds.pass.clone(), self.fingerprint.clone())
+    }
+
+    /// Where we are.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The server's ICE parameters, fingerprint and address, without SDP.
+    pub fn expect(&mut self, (ufrag, pass): (String, String), fingerprint: Vec<u8>, address: SocketAddr) {
+        self.ice.set_remote_credentials(IceCreds { ufrag, pass });
+        self.remote_fingerprint = fingerprint;
+        self.ice.add_remote_candidate(Candidate::host(address, "udp").expect("an address"));
+    }
+
     /// A publish offer for these sections.
     pub fn offer(&self, sections: &[OfferSection]) -> String {
         sdp::offer::write(&self.local_transport(), 1, sections)
