@@ -58,6 +58,7 @@ pub async fn until(
 pub async fn send_until_heard(from: &Participant, to: &mut Participant, secret: &[u8]) -> anyhow::Result<u32> {
     let deadline = Instant::now() + PATIENCE;
     let mut capture_us = 1_000_000;
+    let mut noticed = Vec::new();
     for sent in 1.. {
         from.send(Slot::MICROPHONE, false, secret.to_vec(), capture_us).await?;
         capture_us += 20_000;
@@ -67,12 +68,13 @@ pub async fn send_until_heard(from: &Participant, to: &mut Participant, secret: 
                 Some(Happening::Frame { data, from: sender, .. }) if data == secret && sender == from.id => {
                     return Ok(sent);
                 }
-                Some(_) => {}
+                Some(Happening::Frame { .. }) => {}
+                Some(other) => noticed.push(format!("{other:?}")),
                 None => return Err(anyhow!("the receiver's meeting ended")),
             }
         }
         if Instant::now() > deadline {
-            bail!("{sent} frames were sent and none was heard");
+            bail!("{sent} frames were sent and none was heard; the receiver noticed {noticed:#?}");
         }
     }
     unreachable!("the loop above ends by return")

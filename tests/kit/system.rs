@@ -24,7 +24,9 @@ fn place() -> Place {
 pub fn prepared() -> anyhow::Result<(Plan, tempfile::TempDir)> {
     let place = place();
     // short: the path of a Unix socket has at most 107 bytes
-    let state = tempfile::Builder::new().prefix("sr-").tempdir()?;
+    let mut state = tempfile::Builder::new().prefix("sr-").tempdir()?;
+    // to look at the logs of a failed run
+    state.disable_cleanup(std::env::var_os("STRONGROOM_KEEP").is_some());
     let base = ports::find_free(&place, state.path())?;
     let plan = Plan::new(&place, state.path().to_owned(), base);
     prepare(&plan).context("make keys, tokens and configuration")?;

@@ -11,6 +11,7 @@ use rtc::peer_connection::configuration::interceptor_registry::register_default_
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8, MediaEngine};
 use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::sdp::RTCSessionDescription;
+use rtc::peer_connection::transport::RTCDtlsRole;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
@@ -108,6 +109,8 @@ impl Peer {
                 SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
                 SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
             ])
+            // the SFU is the DTLS server on both transports, as it is for browsers
+            .with_answering_dtls_role(RTCDtlsRole::Client)
             .build();
         let (gathered, gathered_rx) = watch::channel(false);
         let (connected, connected_rx) = watch::channel(false);
