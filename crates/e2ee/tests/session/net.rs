@@ -327,7 +327,7 @@ impl Net {
             ToServer::Hello { chain, .. } if who == from => Some(chain[0].0.clone()),
             _ => None,
         });
-        let signed = challenge_bytes(&[7; 32], &self.world.terms.room, &certificate.unwrap());
+        let signed = challenge_bytes(&[7; 32], &ROOM.parse().unwrap(), &certificate.unwrap());
         own.public_key.verify(&signed, signature).unwrap();
         self.peer(from).admitted = true;
         let entry = match self.service.epoch {

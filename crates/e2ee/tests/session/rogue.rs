@@ -1,6 +1,6 @@
 //! A member without scruples: in the group by a good certificate, its own checks switched off.
 
-use crate::firm::{Leaf, MEETING, World};
+use crate::firm::{Leaf, World};
 use crate::net::{Net, id};
 use domain::message::client::{Joiner, ToClient, ToServer};
 use domain::message::custody::LeafRole;
@@ -180,9 +180,5 @@ impl Rogue {
             }
             _ => panic!("a commit"),
         }
-    }
-
-    pub fn meeting() -> &'static str {
-        MEETING
     }
 }
