@@ -72,7 +72,7 @@ async function main() {
     await new Promise((done) => setTimeout(done, Math.max(0, options.seconds * 1000 - (Date.now() - from))));
     const users = [options["user-a"], options["user-b"]];
     const participants = [];
-    for (const [at, side] of sides.entries()) participants.push(await report(side, users[1 - at]));
+    for (const [at, side] of sides.entries()) participants.push({ ...(await report(side, users[1 - at])), av_offset_ms: offsets[at] });
     const codes = await Promise.all(sides.map(({ person }) => person.code().catch(() => null)));
     if (options.shots !== "") {
       for (const { person } of sides) await person.screenshot(`${options.shots}/meeting-${person.who.user}.png`);
@@ -86,6 +86,8 @@ async function main() {
     console.log(JSON.stringify(result));
     process.exitCode = ok ? 0 : 1;
     if (options.hold) await new Promise(() => undefined);
+    // a goodbye seals the archives now; without one the service waits for the silent
+    for (const { person } of sides) await person.leave();
   } catch (error) {
     failed = error;
   }

@@ -120,24 +120,24 @@ async function edges(pattern, videoSelector, audioSelector, seconds) {
   const levels = [];
   let lit = true;
   const end = performance.now() + seconds * 1000;
-  const frame = () => {
+  const frame = (shownAt) => {
     const { x, y, width, height } = pattern.flash;
     const scale = [video.videoWidth / pattern.width, video.videoHeight / pattern.height];
     pen.drawImage(video, (x + 8) * scale[0], (y + 8) * scale[1], (width - 16) * scale[0], (height - 16) * scale[1], 0, 0, 16, 16);
     const now = pen.getImageData(8, 8, 1, 1).data[0] > 128;
-    if (now && !lit) flashes.push(performance.now());
+    if (now && !lit) flashes.push(shownAt);
     lit = now;
   };
-  const watch = () => {
+  const watch = (_now, { expectedDisplayTime }) => {
     if (performance.now() > end) return;
-    frame();
+    frame(expectedDisplayTime);
     video.requestVideoFrameCallback(watch);
   };
   if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(watch);
   while (performance.now() < end) {
     analyser.getFloatTimeDomainData(samples);
     levels.push([performance.now(), Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length)]);
-    if (!("requestVideoFrameCallback" in video)) frame();
+    if (!("requestVideoFrameCallback" in video)) frame(performance.now());
     await new Promise((done) => setTimeout(done, 8));
   }
   await context.close();

@@ -52,16 +52,24 @@ export class Officer extends Person {
     await this.wait(id("own-request"));
     return this.page.$eval(id("own-request"), (element) => element.textContent);
   }
-  async approve() {
-    await this.tab("requests");
-    await this.click("approve");
-    await this.click("ask-go");
-    await this.page.waitForFunction((selector) => document.querySelector(selector) === null, { timeout: 30_000 }, id("approve"));
-  }
-  async openReplay() {
+  /** Approves the newest request about a meeting. */
+  async approve(meeting) {
     await this.tab("requests");
     await this.click("refresh");
-    await this.click("replay");
+    const rows = `[data-meeting="${meeting}"] ${id("approve")}`;
+    await this.wait(rows);
+    const waiting = (await this.page.$$(rows)).length;
+    await this.page.click(rows);
+    await this.click("ask-go");
+    const fewer = (selector, before) => document.querySelectorAll(selector).length < before;
+    await this.page.waitForFunction(fewer, { timeout: 30_000 }, rows, waiting);
+  }
+  async openReplay(meeting) {
+    await this.tab("requests");
+    await this.click("refresh");
+    const button = `[data-meeting="${meeting}"] ${id("replay")}`;
+    await this.wait(button);
+    await this.page.click(button);
     await this.wait(id("replay-page"));
   }
 

@@ -22,6 +22,11 @@ export function shortName(id: string): string {
   return user === undefined ? id : `${user} (${firm ?? ""})`;
 }
 
+/** Is it this officer? The front names its own people by user alone. */
+export function samePerson(id: string, officer: { me: string; login: { user: string } }): boolean {
+  return id.includes("/") ? personOf(id) === officer.me : id === officer.login.user;
+}
+
 /** The person without device, to compare people. */
 export function personOf(id: string): string {
   return id.replace(/^sr:\/\//, "").split("/").slice(0, 2).join("/");

@@ -9,7 +9,7 @@ import { toast } from "../ui/toasts";
 import type { ReplayRequest } from "../wire/front";
 import type { Officer, Playing } from "./app";
 import { textOf, useLoaded } from "./load";
-import { ListState, personOf, shortName } from "./parts";
+import { ListState, samePerson, shortName } from "./parts";
 
 /** A grant lasts so long, s: a working session; custody allows at most 8 h. */
 const GRANT_S = 4 * 3600;
@@ -17,12 +17,12 @@ const GRANT_S = 4 * 3600;
 function RequestRow({ officer, request, onApprove, onPlay, busy }: {
   officer: Officer; request: ReplayRequest; busy: boolean; onApprove: () => void; onPlay: () => void;
 }) {
-  const own = personOf(request.requester) === officer.me;
+  const own = samePerson(request.requester, officer);
   const requester = shortName(request.requester);
   const approver = request.approver === null ? null : shortName(request.approver);
   const ended = request.until !== null && request.until < Date.now();
   return (
-    <li class="card request" data-testid="replay-request" data-request={request.id}>
+    <li class="card request" data-testid="replay-request" data-request={request.id} data-meeting={request.meeting}>
       <div class="request-text">
         <p><strong>{t("offCase")} {request.case}</strong> · {t("offBy", { name: requester })}</p>
         <p>{request.reason}</p>

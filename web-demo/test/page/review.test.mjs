@@ -36,8 +36,8 @@ test("one's own request cannot be approved, a second officer's approval opens it
   const [{ meeting }] = await carol.meetings();
   await carol.request(meeting, { caseNumber: "C-2026", reason: "Order of events" });
   assert.match(await carol.ownRefusal(), /another officer/);
-  await chris.approve();
-  await carol.openReplay();
+  await chris.approve(meeting);
+  await carol.openReplay(meeting);
 });
 
 test("lanes play in step, seek together, and a gap is red", async () => {
