@@ -240,6 +240,11 @@ impl Delivery {
         self.peers.iter().filter(|(who, peer)| peer.here() && self.leaf_of(who).is_some()).map(|(who, _)| who)
     }
 
+    /// It has a leaf that is ordered to go, or whose owner is forgotten.
+    pub fn is_leaving(&self, who: &ParticipantId) -> bool {
+        self.leaf_of(who).is_some() && self.peers.get(who).is_none_or(|peer| peer.removing)
+    }
+
     /// Connected members who follow the group.
     pub fn members(&self) -> impl Iterator<Item = &ParticipantId> {
         let member = |who: &ParticipantId, peer: &Peer| peer.here() && peer.follows() && self.leaf_of(who).is_some();

@@ -1,5 +1,6 @@
 //! Admission to a meeting: a person or recorder enters, or comes back by a new connection.
 
+use super::removal::Given;
 use super::roster::Person;
 use super::{Entrant, Meeting};
 use crate::delivery::identity::Seat;
@@ -8,7 +9,7 @@ use crate::problem::problem;
 use domain::limits::MAX_MEMBERS;
 use domain::message::client::{Entry, Problem, ProblemCode, Resume, ToClient};
 use domain::message::control::ToSfu;
-use domain::{LeafIndex, ParticipantId, UnixMillis};
+use domain::{Epoch, LeafIndex, ParticipantId, UnixMillis};
 
 impl Meeting {
     /// A connection that may enter does so. A second one of the same participant takes the first one's place.
@@ -64,6 +65,10 @@ impl Meeting {
     /// Sends `Admitted`, then what the entrant missed: orders, commits, receipts, suspensions.
     pub(super) fn admit(&mut self, now: UnixMillis, who: &ParticipantId, entry: Entry, replay: Vec<ToClient>) {
         let continues = matches!(entry, Entry::Continue {});
+        let held = replay.iter().find_map(|message| match message {
+            ToClient::Commit { epoch, .. } => Some(Epoch(epoch.0.saturating_sub(1))),
+            _ => None,
+        });
         let admitted = ToClient::Admitted {
             participant: who.clone(),
             terms: Box::new(self.terms.clone()),
@@ -73,7 +78,8 @@ impl Meeting {
         };
         self.tell(who, admitted);
         if continues {
-            self.send_orders(who, OrdersOf::LastMinute);
+            let held = held.or(self.delivery.epoch()).unwrap_or(Epoch(0));
+            self.send_orders(who, OrdersOf::Since(held));
         }
         replay.into_iter().for_each(|message| self.tell(who, message));
         if continues {
@@ -95,12 +101,16 @@ impl Meeting {
     }
 
     fn send_orders(&mut self, who: &ParticipantId, which: OrdersOf) {
-        let pending = |target: &ParticipantId| self.delivery.leaf_of(target).is_some();
+        // an order that is done must not be said again to who came later: it would read it as one against who came back
+        let wanted = |target: &ParticipantId, given: &Given| {
+            let since = matches!(which, OrdersOf::Since(held) if given.epoch >= held);
+            target != who && (since || self.delivery.is_leaving(target))
+        };
         let orders: Vec<_> = self
             .orders
             .iter()
-            .filter(|(target, _)| *target != who && (which == OrdersOf::LastMinute || pending(target)))
-            .map(|(_, (order, _))| order.clone())
+            .filter(|(target, given)| wanted(target, given))
+            .map(|(_, given)| given.order.clone())
             .collect();
         orders.into_iter().for_each(|order| self.tell(who, ToClient::RemovalOrder { order }));
     }
@@ -118,6 +128,6 @@ impl Meeting {
 enum OrdersOf {
     /// Not committed yet.
     Pending,
-    /// All that a replay may need.
-    LastMinute,
+    /// And those given since this epoch: a replay from it may need them.
+    Since(Epoch),
 }

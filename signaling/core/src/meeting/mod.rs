@@ -66,7 +66,7 @@ pub struct Meeting {
     people: BTreeMap<ParticipantId, Person>,
     conns: BTreeMap<ConnId, ParticipantId>,
     expelled: BTreeSet<(FirmId, UserId)>,
-    orders: BTreeMap<ParticipantId, (B64, UnixMillis)>,
+    orders: BTreeMap<ParticipantId, removal::Given>,
     receipts: BTreeMap<ParticipantId, (Epoch, B64)>,
     suspended: BTreeSet<FirmId>,
     sfu: Option<SfuInfo>,
@@ -192,8 +192,8 @@ impl Meeting {
     pub fn timeout(&mut self, now: UnixMillis) {
         self.delivery.timeout(now);
         self.remove_silent(now);
-        self.orders.retain(|who, (_, at)| {
-            now.since(*at) < crate::limits::KEPT_ORDERS_MS || self.delivery.leaf_of(who).is_some()
+        self.orders.retain(|who, given| {
+            now.since(given.at) < crate::limits::KEPT_ORDERS_MS || self.delivery.leaf_of(who).is_some()
         });
         self.settle(now);
     }

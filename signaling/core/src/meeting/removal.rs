@@ -19,6 +19,13 @@ pub(super) enum Tell {
     Others,
 }
 
+/// An order as it was given.
+pub(super) struct Given {
+    pub(super) order: domain::B64,
+    pub(super) epoch: Epoch,
+    pub(super) at: UnixMillis,
+}
+
 fn told(reason: Reason) -> Option<Problem> {
     let (code, detail) = match reason {
         Reason::Host => (ProblemCode::Removed, "the host removed you"),
@@ -69,7 +76,7 @@ impl Meeting {
         let signed = evidence::cose::sign::<Infallible>(LABEL, &encode(&order), None, |hash| Ok(signer.sign(hash)));
         let Ok(signed) = signed;
         let signed = domain::B64::from(signed);
-        self.orders.insert(who.clone(), (signed.clone(), now));
+        self.orders.insert(who.clone(), Given { order: signed.clone(), epoch: order.epoch, at: now });
         let except = (tell == Tell::Others).then_some(who);
         self.tell_all(except, ToClient::RemovalOrder { order: signed });
     }

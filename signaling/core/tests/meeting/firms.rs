@@ -101,6 +101,23 @@ impl Firm {
         self.certify_for(who, used, -1, if used == Use::Guest { 2 } else { 8 })
     }
 
+    /// A certificate for a key made elsewhere, valid for four hours.
+    pub fn certify_key(&self, public: &[u8], who: &ParticipantId, recorder: bool, now: UnixMillis) -> Vec<u8> {
+        let spki = evidence::key::PublicKey::from_sec1(public).unwrap().to_spki();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, who.user.to_string());
+        params.subject_alt_names = vec![SanType::URI(who.uri().try_into().unwrap())];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let used = if recorder { Use::Recorder } else { Use::Member };
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 4, 1, 32473, 7, used as u64])];
+        let since = Duration::from_secs(now.since(START) / 1_000);
+        params.not_before = date_time_ymd(2030, 1, 1) + since - Duration::from_secs(60);
+        params.not_after = params.not_before + Duration::from_secs(4 * 3600);
+        let public = rcgen::SubjectPublicKeyInfo::from_der(&spki).unwrap();
+        params.signed_by(&public, &self.issuer).unwrap().der().to_vec()
+    }
+
     pub fn statement(&self, room: &str, rule: Rule) -> B64 {
         let statement = Statement {
             version: 1,

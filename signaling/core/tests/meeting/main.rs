@@ -15,4 +15,5 @@ mod recorders;
 mod refusals;
 mod removals;
 mod resyncs;
+mod sessions;
 mod world;
