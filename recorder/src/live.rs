@@ -19,16 +19,19 @@ use evidence::archive::manifest::Closed;
 use evidence::archive::{ArchiveEvent, Digest, EpochKey, event};
 use evidence::receipt::{Beacon, Receipt};
 use recorder_core::{Input, Opener, Output, Phase, Verdict};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 /// Between two attempts to reach signaling, ms: doubled up to the second.
 const REDIAL_MS: (u64, u64) = (500, 15_000);
 /// Signaling parks a recorder until a person enters. So long without an admission means: the meeting that this recorder
-/// knew is over, ms.
-const PARKED_MS: u64 = 10_000;
+/// knew is over, ms. If it was not (a slow signaling), its archive is opened again at the admission.
+const PARKED_MS: u64 = 3_000;
+/// After the end of a meeting the SFU is listened to so long, or until it closes, ms.
+const LINGER_MS: u64 = 1_000;
 /// The record link is asked for again after, ms.
 const LINK_RETRY_MS: u64 = 1_000;
 /// Signaling answers pings: a connection silent for so long is dead, ms.
@@ -93,6 +96,8 @@ pub struct Live {
     said_hello_ms: Option<u64>,
     admitted: bool,
     outbox: VecDeque<ToServer>,
+    /// Who is connected besides recorders.
+    people: BTreeSet<ParticipantId>,
     recording: Option<Recording>,
     statement: Option<Statement>,
     link: Option<Link>,
@@ -120,6 +125,7 @@ impl Live {
             said_hello_ms: None,
             admitted: false,
             outbox: VecDeque::new(),
+            people: BTreeSet::new(),
             recording: None,
             statement: None,
             link: None,
@@ -189,7 +195,9 @@ impl Live {
             self.disconnected("signaling fell silent");
         }
         if self.parked_at().is_some_and(|at| now.mono_ms >= at) {
-            self.meeting_over();
+            if let Some(recording) = self.recording.take() {
+                tokio::spawn(finish(recording, self.link.take(), None, self.shared.clone()));
+            }
             self.close_unfinished(None);
         }
         if let Some(session) = &mut self.session
@@ -332,7 +340,11 @@ impl Live {
 
     async fn session_event(&mut self, event: Event) {
         match event {
-            Event::Admitted { .. } => self.on_admitted().await,
+            Event::Admitted { roster, .. } => {
+                let people = roster.into_iter().filter(|entry| !entry.recorder);
+                self.people = people.map(|entry| entry.participant).collect();
+                self.on_admitted().await;
+            }
             Event::Epoch { epoch, members, .. } => self.on_epoch(epoch, members),
             Event::Manifest { from, manifest } => self.core(Input::SenderManifest { from, signed: manifest }),
             Event::Incident { kind, participant } => {
@@ -420,11 +432,13 @@ impl Live {
     }
 
     fn on_removed(&mut self, problem: &Problem) {
-        self.session = None;
-        let over = problem.code == ProblemCode::Removed;
+        // with people still there it was this recorder that was taken for gone: it comes back
+        let over = problem.code == ProblemCode::Removed && self.people.is_empty();
         if over {
             self.meeting_over();
-        } else {
+        }
+        self.session = None;
+        if problem.code != ProblemCode::Removed {
             tracing::error!(room = %self.room, code = ?problem.code, "signaling refuses this recorder: {}", problem.detail);
             self.redial_ms = self.redial_ms.max(REDIAL_MS.1 / 4);
         }
@@ -436,8 +450,15 @@ impl Live {
             ToClient::RecordLink { address, server_name, certificate, token } => {
                 self.dial_link(address, server_name, &certificate, token);
             }
-            ToClient::RosterChanged { entry } => self.note(ArchiveEvent::Joined { participant: entry.participant }),
-            ToClient::RosterLeft { participant } => self.note(ArchiveEvent::Left { participant }),
+            ToClient::RosterChanged { entry } => {
+                if !entry.recorder && self.people.insert(entry.participant.clone()) {
+                    self.note(ArchiveEvent::Joined { participant: entry.participant });
+                }
+            }
+            ToClient::RosterLeft { participant } => {
+                self.people.remove(&participant);
+                self.note(ArchiveEvent::Left { participant });
+            }
             ToClient::Problem(problem) => {
                 tracing::warn!(room = %self.room, code = ?problem.code, "{}", problem.detail);
                 if problem.code == ProblemCode::MediaUnavailable {
@@ -547,20 +568,13 @@ impl Live {
         }
     }
 
-    /// The meeting known here is over: what the SFU still had to say is taken, then everything is closed. The files are
-    /// closed in a task of their own, so that the next meeting can begin.
+    /// The meeting known here is over: what the SFU still has to say is taken, then everything is closed, in a task of its
+    /// own so that the next meeting can begin.
     fn meeting_over(&mut self) {
-        let Some(mut recording) = self.recording.take() else { return };
-        if let Some(link) = &mut self.link {
-            while let Ok(FromLink::Message(message)) = link.incoming.try_recv() {
-                recording.core.handle(now(), Input::Link(message), &mut Keys(self.session.as_mut()));
-            }
-        }
-        self.link = None;
+        let Some(recording) = self.recording.take() else { return };
         self.ask_link_ms = None;
         self.statement = None;
-        recording.core.handle(now(), Input::Finish, &mut Keys(self.session.as_mut()));
-        tokio::spawn(finish(recording, self.shared.clone()));
+        tokio::spawn(finish(recording, self.link.take(), self.session.take(), self.shared.clone()));
     }
 
     /// Closes meetings that a stopped process left, but for the one that goes on.
@@ -573,20 +587,46 @@ impl Live {
     }
 }
 
-async fn finish(mut recording: Recording, shared: Arc<Shared>) {
+async fn finish(mut recording: Recording, mut link: Option<Link>, mut session: Option<Session>, shared: Arc<Shared>) {
     let meeting = recording.meeting_id.clone();
+    let linger = tokio::time::Instant::now() + Duration::from_millis(LINGER_MS);
+    let mut told = false;
     loop {
-        if recording.pump().contains(&Output::Finished) {
-            return recording.conclude(shared, Closed::Ended).await;
+        for output in recording.pump() {
+            match output {
+                Output::Finished => return recording.conclude(shared, Closed::Ended).await,
+                Output::Ack { seq } => {
+                    if let Some(link) = &link {
+                        link.send(ToSfuRecord::Ack { seq });
+                    }
+                }
+                _ => {}
+            }
         }
-        match recording.disk().await {
-            FromDisk::Commit(ticket, Ok(())) => {
-                recording.core.handle(now(), Input::Committed { ticket }, &mut NoKeys);
+        if link.is_none() && !told {
+            told = true;
+            recording.core.handle(now(), Input::Finish, &mut Keys(session.as_mut()));
+            continue;
+        }
+        let due = clock::instant(recording.core.poll_timeout().unwrap_or(u64::MAX / 2).min(now().mono_ms + LINGER_MS));
+        tokio::select! {
+            done = recording.disk() => match done {
+                FromDisk::Commit(ticket, Ok(())) => recording.core.handle(now(), Input::Committed { ticket }, &mut NoKeys),
+                FromDisk::Commit(_, Err(e)) => {
+                    return tracing::error!(%meeting, "the archive fails at its end ({e}); the next start closes the meeting");
+                }
+                FromDisk::Reopened(_) => {}
+            },
+            message = async { match &mut link { Some(one) => one.incoming.recv().await, None => std::future::pending().await } } => {
+                match message {
+                    Some(FromLink::Message(message)) => {
+                        recording.core.handle(now(), Input::Link(message), &mut Keys(session.as_mut()));
+                    }
+                    Some(FromLink::Down(_)) | None => link = None,
+                }
             }
-            FromDisk::Commit(_, Err(e)) => {
-                return tracing::error!(%meeting, "the archive fails at its end ({e}); the next start closes the meeting");
-            }
-            FromDisk::Reopened(_) => {}
+            () = tokio::time::sleep_until(linger), if link.is_some() => link = None,
+            () = tokio::time::sleep_until(due) => recording.core.handle_timeout(now(), &mut Keys(session.as_mut())),
         }
     }
 }

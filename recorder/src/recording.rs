@@ -5,6 +5,7 @@ use crate::clock;
 use crate::journal::Writer;
 use crate::room::Shared;
 use crate::seal::{self, Sealer};
+use crate::store::Store;
 use domain::message::client::MeetingTerms;
 use domain::policy::Statement;
 use domain::{B64, MeetingId, ParticipantId, RoomId};
@@ -120,6 +121,14 @@ async fn new_key(
     Ok((key, incarnation))
 }
 
+/// Lays the manifest of a meeting that was closed too early aside: it stays in the firm's log and in the folder.
+fn supersede(store: &mut dyn Store) -> io::Result<()> {
+    let Some(manifest) = store.read(names::MEETING)? else { return Ok(()) };
+    let count = store.list("superseded")?.len();
+    store.put(&format!("superseded/{:03}.cose", count + 1), &manifest)?;
+    store.cut(names::MEETING, 0)
+}
+
 /// What binds the meeting, for its archive.
 fn terms_event(terms: &MeetingTerms, statement: &Statement) -> ArchiveEvent {
     ArchiveEvent::Terms {
@@ -140,10 +149,12 @@ impl Recording {
     /// Text for the log: disk, keys or statement.
     pub async fn open(shared: &Shared, terms: &MeetingTerms, statement: &Statement) -> Result<Self, String> {
         let folder = Folder::new(&shared.config.archive, &shared.config.firm, &terms.meeting, terms.started_at);
-        if folder.is_finished() {
-            return Err("this meeting's archive is closed already; the next meeting is recorded".to_owned());
-        }
         let files = Writer::start(Box::new(folder.disk())).map_err(|e| e.to_string())?;
+        if folder.is_finished() {
+            tracing::warn!(meeting = %terms.meeting, "the meeting goes on after its archive was closed: it is opened again");
+            let reopened = files.ask(|journal| supersede(journal.store())).await.map_err(|e| e.to_string())?;
+            reopened.map_err(|e| format!("the closed archive cannot be opened again: {e}"))?;
+        }
         let recovered = files.ask(|journal| journal.recover()).await.map_err(|e| e.to_string())?;
         let recovered = recovered.map_err(|e| format!("the archive cannot be used: {e}"))?;
         let before = seal::signed_before(&files).await?;

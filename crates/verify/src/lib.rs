@@ -89,6 +89,9 @@ pub fn verify(folder: &Path, trust: &TrustMap) -> Result<Report, VerifyError> {
     let mut report = Report::default();
     let Some((manifest, signed)) = bundle::manifest(folder, trust, &mut report)? else { return Ok(report) };
     describe(&manifest, &mut report);
+    if folder.join("superseded").is_dir() {
+        report.notes.push("an earlier manifest was superseded: the meeting went on after it was closed".to_owned());
+    }
     bundle::keys(folder, &manifest, &mut report);
     bundle::statements(&manifest, trust, &mut report);
     bundle::log(folder, &manifest, &signed, trust, &mut report);

@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Ok(report) => {
             let mut out = std::io::stdout().lock();
             let printed = if arguments.json {
-                serde_json::to_writer_pretty(&mut out, &report).map_err(Into::into).and_then(|()| writeln!(out))
+                serde_json::to_writer(&mut out, &report).map_err(Into::into).and_then(|()| writeln!(out))
             } else {
                 print(&report, &mut out)
             };

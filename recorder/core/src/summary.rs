@@ -117,6 +117,7 @@ impl Summary {
                     self.accounts.absent(before.min(at), at);
                 }
                 self.incarnation = *incarnation;
+                self.ended = false;
             }
             ArchiveEvent::Terms { room, title, started_at, retention_years, statements, trust } => {
                 self.terms = Some(Terms {
