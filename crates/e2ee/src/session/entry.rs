@@ -101,6 +101,7 @@ impl Session {
             }
             Entry::Continue {} => self.start_resync(now),
             Entry::Resync { epoch, group_info } => {
+                self.lose_group(now);
                 self.phase = Phase::Resyncing(None);
                 self.on_group_info(now, epoch, &group_info);
             }
@@ -130,6 +131,7 @@ impl Session {
         match meeting.mls.key_package(now.seconds()) {
             Ok(key_package) => {
                 self.phase = Phase::AwaitingWelcome;
+                self.resync_at = None;
                 self.send(ToServer::KeyPackage { key_package: B64(key_package) });
             }
             Err(_) => self.incident(IncidentKind::GroupLost, None),
@@ -213,7 +215,6 @@ impl Session {
             }
             Err(GroupError::NoOldLeaf) => {
                 self.lose_group(now);
-                self.resync_at = None;
                 self.send_key_package(now);
             }
             Err(_) => {

@@ -292,3 +292,33 @@ fn t5_a_restored_session_opens_but_seals_nothing_before_a_new_epoch() {
     net.assert_all_hear_all();
     assert!(!net.incidents(&ben).contains(&IncidentKind::GroupLost));
 }
+
+#[test]
+fn who_is_told_another_way_in_takes_it() {
+    let mut net = net();
+    let anna = net.join("bank-a/anna/1");
+    let ben = net.join("bank-b/ben/1");
+    net.advance(1_000);
+    // ben's group led nowhere: the service admits it again, to be added anew
+    net.order(&ben, Reason::Replaced);
+    net.pump();
+    let peer = net.peer(&ben);
+    assert!(peer.session.is_over(), "the commit reached it first");
+    net.join("bank-b/ben/1");
+    let terms = Box::new(net.world.terms.clone());
+    let (participant, now) = (anna.clone(), net.now);
+    let entry = domain::message::client::Entry::AwaitWelcome {};
+    net.service.members.remove(&anna);
+    net.service.no_commits = true;
+    net.deliver(&anna, ToClient::Admitted { participant, terms, entry, roster: vec![], now });
+    net.pump();
+    assert_eq!(net.peers[&anna].session.epoch(), None);
+    assert!(matches!(net.sent.last(), Some((who, ToServer::KeyPackage { .. })) if *who == anna));
+    // its old leaf gives way in the same commit
+    net.service.no_commits = false;
+    net.advance(1_000);
+    net.advance(1_000);
+    assert_eq!(net.peers[&anna].session.members().len(), 2);
+    net.assert_one_group();
+    net.assert_all_hear_all();
+}

@@ -53,6 +53,14 @@ pub struct Net {
     next_beacon: UnixMillis,
 }
 
+/// The tree that goes beside a Welcome.
+fn tree_of(group_info: &[u8]) -> B64 {
+    let Ok(message) = mls_rs::MlsMessage::from_bytes(group_info) else { return B64(Vec::new()) };
+    let info = message.as_group_info().unwrap();
+    let tree: mls_rs::extension::built_in::RatchetTreeExt = info.extensions().get_as().unwrap().unwrap();
+    B64(tree.tree_data().to_bytes().unwrap())
+}
+
 pub fn id(text: &str) -> ParticipantId {
     text.parse().unwrap()
 }
@@ -378,7 +386,7 @@ impl Net {
             self.service.added.insert(next, joiners.iter().map(|joiner| joiner.participant.clone()).collect());
             for joiner in joiners {
                 self.service.members.insert(joiner.participant.clone());
-                let (welcome, tree) = (welcome.clone(), B64(Vec::new()));
+                let (welcome, tree) = (welcome.clone(), tree_of(&self.service.group_infos[&next]));
                 self.deliver(&joiner.participant, ToClient::Welcome { welcome, tree, epoch: next });
             }
         }
