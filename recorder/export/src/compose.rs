@@ -77,8 +77,8 @@ fn description(tiles: &[Tile]) -> String {
         text += &format!("sink_{n}::xpos={x} sink_{n}::ypos={y} sink_{n}::width={width} sink_{n}::height={height} ");
     }
     text += &format!(
-        "! {} ! textoverlay name=mark valignment=bottom halignment=center shaded-background=true font-desc=\"Sans 14\" \
-         ! timeoverlay valignment=top halignment=right font-desc=\"Sans 12\" ! videoconvert \
+        "! {} ! textoverlay name=mark valignment=bottom halignment=center shaded-background=true font-desc=\"Sans 11\" \
+         ! timeoverlay valignment=bottom halignment=right shaded-background=true font-desc=\"Sans 9\" ! videoconvert \
          ! vp8enc deadline=1 cpu-used=12 threads=2 target-bitrate=1500000 keyframe-max-dist=60 lag-in-frames=0 \
          ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=30 ! webmmux name=m ! filesink name=file \
          audiomixer name=am ! {SOUND_CAPS} ! audioconvert ! opusenc bitrate=64000 ! queue ! m. ",
@@ -99,7 +99,7 @@ fn description(tiles: &[Tile]) -> String {
 fn lane(pipeline: &gst::Pipeline, n: usize, tile: &Tile, name: &str) -> Result<Lane, ComposeError> {
     let picture_chain = format!(
         "vp8dec name=in threads=2 ! videoconvert ! videoscale add-borders=true ! video/x-raw,format=I420,width={},height={},pixel-aspect-ratio=1/1 \
-         ! textoverlay name=name valignment=bottom halignment=left font-desc=\"Sans 10\"",
+         ! textoverlay name=name valignment=top halignment=left xpad=8 ypad=6 shaded-background=true font-desc=\"Sans 9\"",
         tile.width, tile.height
     );
     let picture = Decoder::new(

@@ -66,6 +66,8 @@ pub async fn open(
     };
     let open = app.grants.add(new, app.clock.now());
     let open = open.ok_or_else(|| ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."))?;
+    // a grant that this one replaced has ended, and its exports with it
+    app.exports.sweep(now);
     end_on_time(&app, open.until);
     Ok(opened(&app, &open))
 }
@@ -105,28 +107,27 @@ fn opening_problem(error: &OpeningError) -> ApiProblem {
     }
 }
 
-/// The lanes are wiped at the grant's end even when nobody asks any more.
+/// The lanes are wiped at the grant's end even when nobody asks any more: exports hold them too.
 fn end_on_time(app: &Arc<App>, until: UnixMillis) {
     let app = Arc::downgrade(app);
     tokio::spawn(async move {
         loop {
             let Some(app) = app.upgrade() else { return };
-            let left = until.since(app.clock.now());
-            drop_when_over(&app, left);
-            drop(app);
+            let now = app.clock.now();
+            let left = until.since(now);
             if left == 0 {
-                return;
+                return end_what_is_over(&app, now);
             }
+            drop(app);
             // the wall clock may be set while we wait: look again at least each minute
             tokio::time::sleep(std::time::Duration::from_millis(left.min(60_000))).await;
         }
     });
 }
 
-fn drop_when_over(app: &App, left_ms: u64) {
-    if left_ms == 0 {
-        app.grants.sweep(app.clock.now());
-    }
+fn end_what_is_over(app: &App, now: UnixMillis) {
+    app.grants.sweep(now);
+    app.exports.sweep(now);
 }
 
 fn opened(app: &App, open: &OpenGrant) -> Response {

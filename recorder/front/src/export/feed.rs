@@ -43,9 +43,11 @@ pub async fn feed(grant: Arc<OpenGrant>, mut input: ChildStdin) -> std::io::Resu
     input.shutdown().await
 }
 
-/// Who, case, and when the grant ends: enough to find the copy's owner.
+/// Who, which case, which meeting: enough to find out whose copy it is.
 fn watermark(grant: &OpenGrant) -> String {
-    format!("REPLAY {}@{} case {} meeting {}", grant.officer.user, grant.officer.firm, grant.case, grant.meeting)
+    let meeting = grant.meeting.as_str();
+    let meeting = meeting.get(..8).unwrap_or(meeting);
+    format!("REPLAY {}@{} case {} meeting {meeting}", grant.officer.user, grant.officer.firm, grant.case)
 }
 
 async fn write(input: &mut ChildStdin, message: &ToExport) -> std::io::Result<()> {

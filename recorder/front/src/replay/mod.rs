@@ -3,5 +3,6 @@
 pub mod grants;
 pub mod keys;
 pub mod lanes;
+pub mod marks;
 pub mod opening;
 pub mod timeline;

@@ -1,21 +1,20 @@
 //! Reads a verified meeting's segments, checks each against the signed manifest and opens its frames in memory. Blocking
 //! and bounded; writes nothing anywhere.
 
+use crate::replay::marks::Marks;
 use crate::replay::timeline::{Times, place};
 use crate::review::meetings::Verified;
 use domain::message::front::LaneEvent;
 use domain::{Codec, Epoch, LeafIndex, ParticipantId, Slot, UnixMillis};
 use evidence::archive::merkle::{Frontier, leaf_hash};
 use evidence::archive::record::DISCONTINUITY;
-use evidence::archive::{ArchiveEvent, Digest, Gap, Media, MeetingManifest, Record, SegmentEntry, SegmentReader};
+use evidence::archive::{ArchiveEvent, Digest, Media, MeetingManifest, Record, SegmentEntry, SegmentReader};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use zeroize::Zeroizing;
 
 /// Ciphertext opened for one grant at most: it is held in memory twice for a moment. About one hour of 720p of three
 /// people; a longer meeting is replayed by intervals.
 pub const MAX_OPEN_BYTES: u64 = 2 << 30;
-/// Events shown on the time line at most.
-const MAX_EVENTS: usize = 5_000;
 /// A frame that arrived this much outside the interval cannot belong to it.
 const MARGIN_MS: u64 = 10_000;
 
@@ -121,7 +120,7 @@ pub fn open(meeting: &Verified, interval: Interval, keys: &mut dyn FrameKeys) ->
     let mut opened = OpenMeeting { sources: Vec::new(), events: Vec::new(), unopened: 0 };
     let mut raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>> = BTreeMap::new();
     let mut seen = HashSet::new();
-    let mut leaves = Leaves::default();
+    let (mut leaves, mut marks) = (Leaves::default(), Marks::new(manifest));
     for segment in needed {
         let bytes = read(meeting, segment)?;
         let track = manifest.tracks.iter().find(|track| track.track == segment.track);
@@ -146,17 +145,12 @@ pub fn open(meeting: &Verified, interval: Interval, keys: &mut dyn FrameKeys) ->
             }
             (Record::Event(event), _) => {
                 leaves.learn(&event);
-                if opened.events.len() >= MAX_EVENTS {
-                    return;
-                }
-                let at_ms = (at_us / 1000).saturating_sub(manifest.started_at.0);
-                opened.events.extend(shown(&event, manifest).map(|(kind, text)| LaneEvent { at_ms, kind, text }));
+                marks.add(at_us, &event);
             }
             _ => {}
         })?;
     }
-    opened.events.extend(manifest.gaps.iter().take(MAX_EVENTS).map(|gap| gap_event(gap, manifest)));
-    opened.events.sort_by_key(|event| event.at_ms);
+    opened.events = marks.finish();
     opened.sources = align(raw, manifest.started_at, interval);
     Ok(opened)
 }
@@ -261,43 +255,6 @@ fn align(
         }
     }
     sources
-}
-
-fn name_of<'a>(manifest: &'a MeetingManifest, participant: &'a ParticipantId) -> &'a str {
-    manifest
-        .roster
-        .iter()
-        .find(|row| row.participant == *participant)
-        .map_or(participant.user.as_str(), |row| row.name.as_str())
-}
-
-/// What officers see of an event; most are for verifiers.
-fn shown(event: &ArchiveEvent, manifest: &MeetingManifest) -> Option<(String, String)> {
-    let (kind, text) = match event {
-        ArchiveEvent::Joined { participant } => ("join", name_of(manifest, participant).to_owned()),
-        ArchiveEvent::Left { participant } => ("leave", name_of(manifest, participant).to_owned()),
-        ArchiveEvent::Epoch { epoch, members, .. } => {
-            ("epoch", format!("epoch {} with {} members", epoch.0, members.len()))
-        }
-        ArchiveEvent::RecorderStarted { incarnation, .. } => ("recorder", format!("recorder started ({incarnation})")),
-        ArchiveEvent::LinkDown {} => ("recorder", "record link lost".to_owned()),
-        ArchiveEvent::LinkUp { lost } => ("recorder", format!("record link up, {lost} messages lost")),
-        ArchiveEvent::Incident { text, .. } => ("incident", text.clone()),
-        _ => return None,
-    };
-    Some((kind.to_owned(), text))
-}
-
-fn gap_event(gap: &Gap, manifest: &MeetingManifest) -> LaneEvent {
-    let who = gap.participant.as_ref().map_or("everybody", |participant| name_of(manifest, participant));
-    let cause =
-        serde_json::to_value(gap.cause).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-    let frames = if gap.count == 0 { "frames".to_owned() } else { format!("{} frames", gap.count) };
-    LaneEvent {
-        at_ms: gap.from.since(manifest.started_at),
-        kind: "gap".to_owned(),
-        text: format!("{who}: {frames} missing ({cause})"),
-    }
 }
 
 /// Does a file hash to what the manifest says?

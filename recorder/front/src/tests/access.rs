@@ -1,6 +1,6 @@
 //! Who may reach what.
 
-use super::kit::{NOW, ORIGIN, Person, Town};
+use super::kit::{NOW, ORIGIN, Person, Town, server_certificate};
 use domain::B64;
 use domain::message::custody::LeafRole;
 use openssl::hash::MessageDigest;
@@ -70,6 +70,32 @@ async fn only_names_under_localhost_with_the_own_port_are_answered_over_plain_ht
         assert_eq!(ask(host).await, 421, "{host}");
     }
     assert_eq!(ask("bank-b.localhost:8441").await, 200);
+}
+
+#[tokio::test]
+async fn over_tls_only_the_own_name_is_answered() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (certificate, key) = (folder.path().join("front.pem"), folder.path().join("front.key"));
+    let (chain, secret) = server_certificate();
+    std::fs::write(&certificate, chain).expect("written");
+    std::fs::write(&key, secret).expect("written");
+    let town = Town::with(|config| {
+        config.tls = Some(crate::config::Tls { certificate, key });
+        config.origin = ORIGIN.replace("http://", "https://");
+    })
+    .await;
+    let answer = town.get("/api/config").send().await.expect("sent");
+    assert_eq!(answer.status(), 200);
+    assert!(answer.headers().contains_key("strict-transport-security"));
+    assert_eq!(town.get_from("bank-b.localhost:8441", "/api/config").send().await.expect("sent").status(), 421);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_said_with_its_address() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = taken.local_addr().expect("bound");
+    let said = crate::http::listen::bind(address).await.expect_err("taken").to_string();
+    assert!(said.contains(&address.to_string()) && said.contains("`listen`"), "{said}");
 }
 
 #[tokio::test]

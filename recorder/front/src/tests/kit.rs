@@ -258,6 +258,23 @@ fn listen_as_custody(socket: &Path, log: Arc<CustodyLog>, keys: Vec<IncarnationK
     });
 }
 
+/// Certificate and key of a server, PEM.
+pub fn server_certificate() -> (Vec<u8>, Vec<u8>) {
+    let key = openssl_key(&key(50));
+    let mut builder = X509::builder().expect("memory");
+    builder.set_version(2).expect("v3");
+    builder.set_subject_name(&name("bank-a.localhost")).expect("set");
+    builder.set_issuer_name(&name("bank-a.localhost")).expect("set");
+    builder.set_pubkey(&key).expect("set");
+    builder.set_not_before(&Asn1Time::days_from_now(0).expect("a time")).expect("set");
+    builder.set_not_after(&Asn1Time::days_from_now(1).expect("a time")).expect("set");
+    let context = builder.x509v3_context(None, None);
+    let alternative = SubjectAlternativeName::new().ip("127.0.0.1").build(&context).expect("built");
+    builder.append_extension(alternative).expect("added");
+    builder.sign(&key, MessageDigest::sha256()).expect("signed");
+    (builder.build().to_pem().expect("encodes"), key.private_key_to_pem_pkcs8().expect("encodes"))
+}
+
 /// A running front with everything around it.
 pub struct Town {
     pub app: Arc<App>,
@@ -300,12 +317,16 @@ impl Town {
         let file = at("front.toml");
         let mut loaded: Loaded = crate::config::load(&file, std::iter::empty()).expect("a good configuration");
         change(&mut loaded.config);
+        let acceptor = listen::acceptor(&file, &loaded.config).expect("a good certificate, if any");
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let clock = Arc::new(AtomicU64::new(NOW.0));
         let app = Arc::new(App::new(&file, loaded, Clock::Set(clock.clone())).expect("assembled"));
+        // the certificate of the test over TLS is its own root; what is judged there is the front's side
+        let client = reqwest::Client::builder().danger_accept_invalid_certs(true).build().expect("built");
         let listener = listen::bind(app.config.listen).await.expect("bound");
-        let address = format!("http://{}", listener.local_addr().expect("bound"));
-        tokio::spawn(listen::serve(listener, None, router::router(app.clone()), std::future::pending()));
-        Self { app, log, manifest_hash, folder, meeting, clock, address, client: reqwest::Client::new() }
+        let address = format!("{scheme}://{}", listener.local_addr().expect("bound"));
+        tokio::spawn(listen::serve(listener, acceptor, router::router(app.clone()), std::future::pending()));
+        Self { app, log, manifest_hash, folder, meeting, clock, address, client }
     }
 
     pub fn advance(&self, millis: u64) {

@@ -1,0 +1,81 @@
+//! Marks on the time line: what an officer sees of the archive's events. Pure.
+
+use domain::ParticipantId;
+use domain::message::front::LaneEvent;
+use evidence::archive::{ArchiveEvent, Gap, MeetingManifest};
+use std::collections::HashSet;
+
+/// Marks of one kind shown at most: a time line with more is unreadable.
+const MAX_MARKS: usize = 5_000;
+
+/// Collects marks in the order of the archive.
+pub struct Marks<'a> {
+    manifest: &'a MeetingManifest,
+    present: HashSet<ParticipantId>,
+    events: Vec<LaneEvent>,
+}
+
+impl<'a> Marks<'a> {
+    /// No marks yet.
+    pub fn new(manifest: &'a MeetingManifest) -> Self {
+        Self { manifest, present: HashSet::new(), events: Vec::new() }
+    }
+
+    /// An event of the archive at the recorder's time, microseconds since 1970.
+    pub fn add(&mut self, at_us: u64, event: &ArchiveEvent) {
+        if self.events.len() >= MAX_MARKS {
+            return;
+        }
+        let at_ms = (at_us / 1000).saturating_sub(self.manifest.started_at.0);
+        if let Some((kind, text)) = self.shown(event) {
+            self.events.push(LaneEvent { at_ms, kind: kind.to_owned(), text });
+        }
+    }
+
+    /// All marks with the manifest's gaps, in order of time.
+    pub fn finish(self) -> Vec<LaneEvent> {
+        let mut events = self.events;
+        events.extend(self.manifest.gaps.iter().take(MAX_MARKS).map(|gap| gap_mark(gap, self.manifest)));
+        events.sort_by_key(|event| event.at_ms);
+        events
+    }
+
+    /// A recorder hears of a join from several sides; people come and go once.
+    fn shown(&mut self, event: &ArchiveEvent) -> Option<(&'static str, String)> {
+        Some(match event {
+            ArchiveEvent::Joined { participant } => {
+                self.present.insert(participant.clone()).then(|| ("join", name_of(self.manifest, participant)))?
+            }
+            ArchiveEvent::Left { participant } => {
+                self.present.remove(participant).then(|| ("leave", name_of(self.manifest, participant)))?
+            }
+            ArchiveEvent::Epoch { epoch, members, .. } => {
+                ("epoch", format!("epoch {} with {} members", epoch.0, members.len()))
+            }
+            ArchiveEvent::RecorderStarted { incarnation, .. } => {
+                ("recorder", format!("recorder started ({incarnation})"))
+            }
+            ArchiveEvent::LinkDown {} => ("recorder", "record link lost".to_owned()),
+            ArchiveEvent::LinkUp { lost } => ("recorder", format!("record link up, {lost} messages lost")),
+            ArchiveEvent::Incident { text, .. } => ("incident", text.clone()),
+            _ => return None,
+        })
+    }
+}
+
+fn name_of(manifest: &MeetingManifest, participant: &ParticipantId) -> String {
+    let known = manifest.roster.iter().find(|row| row.participant == *participant);
+    known.map_or_else(|| participant.user.to_string(), |row| row.name.clone())
+}
+
+fn gap_mark(gap: &Gap, manifest: &MeetingManifest) -> LaneEvent {
+    let who = gap.participant.as_ref().map_or_else(|| "everybody".to_owned(), |whose| name_of(manifest, whose));
+    let cause =
+        serde_json::to_value(gap.cause).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    let frames = if gap.count == 0 { "frames".to_owned() } else { format!("{} frames", gap.count) };
+    LaneEvent {
+        at_ms: gap.from.since(manifest.started_at),
+        kind: "gap".to_owned(),
+        text: format!("{who}: {frames} missing ({cause})"),
+    }
+}
