@@ -6,7 +6,7 @@ use crate::{ParticipantError, environment};
 use domain::message::client::{SubscribedTrack, ToClient, ToServer};
 use domain::message::custody::LeafRole;
 use domain::{Codec, DeviceId, Epoch, MediaKind, ParticipantId, RoomId, Slot, UnixMillis};
-use e2ee::session::{Event, Output, Session, SessionConfig};
+use e2ee::session::{Event, Output, SendState, Session, SessionConfig};
 use e2ee::sframe::OpenError;
 use futures_util::{SinkExt, StreamExt};
 use std::collections::VecDeque;
@@ -329,6 +329,12 @@ impl Meeting {
         match command {
             Command::Frame { slot, key_frame, data, capture_us } => {
                 let mut wire = Vec::new();
+                // what is sealed is counted: nothing is sealed for a transport that cannot carry it yet
+                let allowed = self.session.send_state(now()) == SendState::Allowed;
+                if allowed && !self.publisher.as_ref().is_some_and(|publisher| publisher.peer.is_connected()) {
+                    let _ = self.happenings.try_send(Happening::NotSent { slot, why: "not connected".into() });
+                    return;
+                }
                 match self.session.seal(now(), slot, key_frame, &data, capture_us, &mut wire) {
                     Ok(()) => self.transmit(slot, &wire, timestamp(slot, capture_us)).await,
                     Err(error) => {

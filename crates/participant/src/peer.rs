@@ -143,6 +143,11 @@ impl Peer {
         let _ = self.connected.wait_for(|up| *up).await;
     }
 
+    /// Are ICE and DTLS done?
+    pub fn is_connected(&self) -> bool {
+        *self.connected.borrow()
+    }
+
     /// Closes it; the SFU hears it at once.
     pub async fn close(&self) {
         let _ = self.connection.close().await;
