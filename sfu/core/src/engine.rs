@@ -121,31 +121,35 @@ impl Engine {
     pub fn handle(&mut self, now: Micros, input: Input) {
         match input {
             Input::Control(message) => self.control(now, message),
-            Input::Published { peer, sections } => self.with(peer, |m, s, p| m.published(s, now, p, sections)),
-            Input::Answered { peer, revision, accepted } => {
-                self.with(peer, |m, s, p| m.answered(s, now, p, revision, &accepted));
+            Input::Published { peer, sections } => {
+                self.with(now, peer, |m, s, p| m.published(s, now, p, sections));
             }
-            Input::Renewed { peer } => self.with(peer, |m, s, p| m.renew_subscription(s, p)),
+            Input::Answered { peer, revision, accepted } => {
+                self.with(now, peer, |m, s, p| m.answered(s, now, p, revision, &accepted));
+            }
+            Input::Renewed { peer } => self.with(now, peer, |m, s, p| m.renew_subscription(s, p)),
             Input::Transport { peer, transport, state } => {
-                self.with(peer, |m, s, p| m.transport(s, now, p, transport, state));
+                self.with(now, peer, |m, s, p| m.transport(s, now, p, transport, state));
             }
             Input::Record { link, message } => self.link(link, |m, s| m.record_message(s, now, link, message)),
             Input::RecordDown { link } => self.link(link, |m, s| m.record_down(s, now, link)),
-        }
-        for meeting in self.meetings.iter_mut().flatten() {
-            meeting.offers(&mut self.shared, now);
         }
         if self.next_tick.is_none() && !self.by_id.is_empty() {
             self.next_tick = Some(now.plus(TICK_US));
         }
     }
 
-    fn with(&mut self, peer: PeerKey, act: impl FnOnce(&mut Meeting, &mut Shared, usize)) {
-        if let Some(Some(meeting)) = self.meetings.get_mut(peer.meeting as usize)
-            && meeting.is_current(peer)
-        {
-            act(meeting, &mut self.shared, peer.place as usize);
+    /// Acts on a participant's meeting, if the handle is not stale, and makes the offers that follow.
+    fn with(&mut self, now: Micros, peer: PeerKey, act: impl FnOnce(&mut Meeting, &mut Shared, usize)) {
+        if let Some((meeting, shared)) = self.current(peer) {
+            act(meeting, shared, peer.place as usize);
+            meeting.offers(shared, now);
         }
+    }
+
+    fn current(&mut self, peer: PeerKey) -> Option<(&mut Meeting, &mut Shared)> {
+        let meeting = self.meetings.get_mut(peer.meeting as usize)?.as_mut()?;
+        meeting.is_current(peer).then_some((meeting, &mut self.shared))
     }
 
     fn link(&mut self, link: LinkId, act: impl FnOnce(&mut Meeting, &mut Shared)) {
@@ -249,12 +253,16 @@ impl Engine {
 
     /// An opened RTP packet: `packet` is header and plaintext, `index` its extended sequence number at SRTP.
     pub fn handle_rtp(&mut self, now: Micros, from: PeerKey, header: &Header, index: u64, packet: &[u8]) {
-        self.with(from, |m, s, place| m.rtp(s, now, place, header, index, packet));
+        if let Some((meeting, shared)) = self.current(from) {
+            meeting.rtp(shared, now, from.place as usize, header, index, packet);
+        }
     }
 
     /// An opened RTCP compound.
     pub fn handle_rtcp(&mut self, now: Micros, from: PeerKey, transport: TransportKind, packet: &[u8]) {
-        self.with(from, |m, s, place| m.rtcp(s, now, place, transport, packet));
+        if let Some((meeting, shared)) = self.current(from) {
+            meeting.rtcp(shared, now, from.place as usize, transport, packet);
+        }
     }
 
     /// Time passed.

@@ -364,14 +364,8 @@ impl Meeting {
         });
         match (transport, state) {
             (TransportKind::Subscribe, LinkState::Up) => self.go_live(shared, now, place),
-            (TransportKind::Subscribe, LinkState::Down) => {
-                for section in &mut participant.subscribing.sections {
-                    section.live = false;
-                }
-                for track in self.tracks.iter_mut().flatten() {
-                    track.subscribers.retain(|(subscriber, _)| *subscriber != place);
-                }
-            }
+            // nothing of it can be used again: a page that is still there, or back, is offered all from the beginning
+            (TransportKind::Subscribe, LinkState::Down) => self.renew_subscription(shared, place),
             (TransportKind::Publish, _) => {}
         }
     }

@@ -433,6 +433,18 @@ fn who_leaves_is_inactive_in_the_next_offer_and_the_section_is_used_again() {
 }
 
 #[test]
+fn a_subscriber_whose_transport_is_gone_is_offered_everything_anew() {
+    let (mut world, anna, ben, _) = two(Rule::Off);
+    assert_eq!(world.rtp(anna, &sound(1), 1).len(), 1);
+    world.input(Input::Transport { peer: ben, transport: TransportKind::Subscribe, state: LinkState::Down });
+    assert!(world.rtp(anna, &sound(2), 2).is_empty());
+    let (_, revision, sections) = world.offers.last().expect("an offer").clone();
+    assert_eq!((revision, sections.len()), (2, 2));
+    world.subscribe(ben);
+    assert_eq!(world.rtp(anna, &sound(3), 3).len(), 1);
+}
+
+#[test]
 fn muted_and_unpermitted_sources_are_not_forwarded() {
     let (mut world, anna, _, _) = two(Rule::Off);
     let mute =

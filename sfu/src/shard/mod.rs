@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod commands;
 pub mod endpoint;
+mod ingress;
 pub mod sockets;
 
 use crate::transport::{Event, Factory, Path};
@@ -12,11 +13,11 @@ use commands::{Command, Links};
 use domain::TransportKind;
 use domain::message::control::FromSfu;
 use endpoint::Endpoints;
+use ingress::Ingress;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sfu_core::engine::Input;
 use sfu_core::participant::LinkState;
-use sfu_core::rtp::{self, Header};
-use sfu_core::{Cut, Engine, Micros, Output};
+use sfu_core::{Cut, Engine, Output};
 use sockets::Sockets;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -396,84 +397,5 @@ impl<F: Factory> Shard<F> {
             ..self.stats
         };
         (edge, self.engine.stats())
-    }
-}
-
-/// The way of one datagram in.
-struct Ingress<'a> {
-    now: Instant,
-    micros: Micros,
-    endpoints: &'a mut Endpoints,
-    engine: &'a mut Engine,
-    stats: &'a mut EdgeStats,
-}
-
-impl Ingress<'_> {
-    /// Sorts by the first byte (RFC 7983). Returns the endpoint that may have something to say.
-    fn datagram(&mut self, path: Path, datagram: &mut [u8]) -> Option<usize> {
-        match *datagram.first()? {
-            0..=3 => self.stun(path, datagram),
-            20..=63 => {
-                let place = self.proven(path)?;
-                self.endpoints.get(place)?.transport.handle_dtls(self.now, datagram);
-                Some(place)
-            }
-            128..=191 => {
-                let place = self.proven(path)?;
-                if self.media(place, datagram).is_none() {
-                    self.stats.not_opened += 1;
-                }
-                None
-            }
-            _ => {
-                self.stats.unproven += 1;
-                None
-            }
-        }
-    }
-
-    fn proven(&mut self, path: Path) -> Option<usize> {
-        let place = self.endpoints.by_address(path);
-        if place.is_none() {
-            self.stats.unproven += 1;
-        }
-        place
-    }
-
-    fn stun(&mut self, path: Path, datagram: &[u8]) -> Option<usize> {
-        let named = is::stun::StunMessage::parse(datagram).ok().and_then(|message| {
-            let (ufrag, _) = message.split_username()?;
-            self.endpoints.by_ufrag(ufrag)
-        });
-        let Some(place) = named else {
-            self.stats.bad_stun += 1;
-            return None;
-        };
-        let endpoint = self.endpoints.get(place)?;
-        if endpoint.transport.handle_stun(self.now, path, datagram) {
-            endpoint.heard = self.now;
-            self.endpoints.prove(place, path);
-        } else {
-            self.stats.bad_stun += 1;
-        }
-        Some(place)
-    }
-
-    fn media(&mut self, place: usize, datagram: &mut [u8]) -> Option<()> {
-        let endpoint = self.endpoints.get(place)?;
-        let receiver = &mut endpoint.srtp.as_mut()?.receiver;
-        if rtp::is_rtcp(datagram) {
-            let len = receiver.open_rtcp(datagram).ok()?;
-            endpoint.heard = self.now;
-            self.engine.handle_rtcp(self.micros, endpoint.peer, endpoint.kind, &datagram[..len]);
-            return Some(());
-        }
-        let header = Header::parse(datagram)?;
-        let (index, len) = receiver.open(datagram, header.len, header.ssrc, header.sequence).ok()?;
-        endpoint.heard = self.now;
-        if endpoint.kind == TransportKind::Publish {
-            self.engine.handle_rtp(self.micros, endpoint.peer, &header, index, &datagram[..len]);
-        }
-        Some(())
     }
 }

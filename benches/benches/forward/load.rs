@@ -1,0 +1,109 @@
+//! The three loads: bursts of 8 equal packets (GSO's best case), evenly paced packets (its worst), and what Chromium sent.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use std::path::Path;
+use std::process::Command;
+
+/// Length of one measured window, microseconds.
+const WINDOW_US: u64 = 700_000;
+/// Packets of the synthetic loads each second, and their payload.
+const RATE: u64 = 1_500;
+const PAYLOAD: usize = 1_100;
+/// Packets of a burst.
+const BURST: u64 = 8;
+/// Sizes and times of a real page whose frames went through an encoded transform, as ours do.
+const TRACE: &str = "chromium-vp8-720p-transformed.csv.gz";
+/// The trace's first seconds are its start-up ramp.
+const TRACE_SKIP_US: u64 = 4_000_000;
+
+/// Which load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+pub enum Load {
+    /// Frames of 8 packets, sent back to back.
+    Burst8,
+    /// Frames of one packet at even distances.
+    Paced,
+    /// The recorded trace.
+    Trace,
+}
+
+/// One packet to send.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet {
+    /// When, from the start of the window.
+    pub at_us: u64,
+    /// Payload bytes.
+    pub size: usize,
+    /// First of its frame.
+    pub start: bool,
+    /// Last of its frame.
+    pub marker: bool,
+    /// Number of its frame.
+    pub frame: u32,
+}
+
+impl Load {
+    /// The packets of one window.
+    pub fn packets(self, traces: &Path) -> anyhow::Result<Vec<Packet>> {
+        let count = RATE * WINDOW_US / 1_000_000;
+        Ok(match self {
+            Self::Burst8 => {
+                let packet = |n: u64| Packet {
+                    at_us: n / BURST * BURST * 1_000_000 / RATE,
+                    size: PAYLOAD,
+                    start: n % BURST == 0,
+                    marker: n % BURST == BURST - 1,
+                    frame: (n / BURST) as u32,
+                };
+                (0..count / BURST * BURST).map(packet).collect()
+            }
+            Self::Paced => {
+                let at = |n: u64| n * 1_000_000 / RATE;
+                let packet = |n| Packet { at_us: at(n), size: PAYLOAD, start: true, marker: true, frame: n as u32 };
+                (0..count).map(packet).collect()
+            }
+            Self::Trace => trace(&traces.join(TRACE))?,
+        })
+    }
+}
+
+/// Packets of the warm-up: the first quarter of a window, to the end of a frame.
+pub fn warm(packets: &[Packet]) -> usize {
+    let quarter = packets.len() / 4;
+    packets[quarter..].iter().position(|p| p.marker).map_or(packets.len(), |more| quarter + more + 1)
+}
+
+fn trace(file: &Path) -> anyhow::Result<Vec<Packet>> {
+    let output = Command::new("gzip").arg("-dc").arg(file).output()?;
+    anyhow::ensure!(output.status.success(), "{}: gzip could not read it", file.display());
+    let text = String::from_utf8(output.stdout)?;
+    let mut out: Vec<Packet> = Vec::new();
+    let (mut first, mut begin, mut last) = (None, None, None);
+    let (mut frame, mut start) = (0, true);
+    for line in text.lines().skip(1) {
+        // us,ssrc,rid,seq,ts,marker,plen,extlen,wire,key
+        let field: Vec<&str> = line.split(',').collect();
+        let [at, _, _, _, timestamp, marker, size, ..] = field[..] else { anyhow::bail!("{line}: not a packet") };
+        let at: u64 = at.parse()?;
+        let file_start = *first.get_or_insert(at);
+        if at - file_start < TRACE_SKIP_US || (begin.is_none() && last == Some(timestamp.to_owned())) {
+            last = Some(timestamp.to_owned());
+            continue;
+        }
+        let begin = *begin.get_or_insert(at);
+        if at - begin >= WINDOW_US && start {
+            break;
+        }
+        let marker = marker == "1";
+        // room for the shim, the SFrame header and the time of sending
+        let size = size.parse::<usize>()?.max(40);
+        out.push(Packet { at_us: at - begin, size, start, marker, frame });
+        start = marker;
+        frame += u32::from(marker);
+    }
+    anyhow::ensure!(out.len() > 20, "{}: too short", file.display());
+    Ok(out)
+}
