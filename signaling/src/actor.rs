@@ -74,7 +74,7 @@ impl RoomActor {
                     Err(error) => tracing::error!("a message cannot be written as JSON: {error}"),
                 },
                 Output::Close { conn } => self.send(conn, Outbound::Close),
-                Output::Sfu(message) => self.to_sfu(*message),
+                Output::Sfu(message) => self.tell_sfu(*message),
                 Output::Note { firm, fact } => {
                     let meeting = self.room.meeting().map(ToString::to_string).unwrap_or_default();
                     let firm = firm.map(String::from).unwrap_or_default();
@@ -92,7 +92,7 @@ impl RoomActor {
         }
     }
 
-    fn to_sfu(&mut self, message: ToSfu) {
+    fn tell_sfu(&mut self, message: ToSfu) {
         match &message {
             ToSfu::Meeting { meeting, .. } => {
                 self.hub.meetings.insert(meeting.clone(), self.own.clone());

@@ -57,7 +57,7 @@ async fn serve(hub: Arc<Hub>, socket: WebSocket) {
             heard = timeout_at(dead, next(&mut stream)) => {
                 dead = Instant::now() + DEAD;
                 match heard {
-                    Ok(Heard::Message(message)) => hub.from_sfu(message).await,
+                    Ok(Heard::Message(message)) => hub.route(message).await,
                     Ok(Heard::Life) => {}
                     Ok(Heard::End) | Err(_) => break,
                 }

@@ -134,7 +134,7 @@ impl Hub {
     }
 
     /// Hands a message of the SFU to the meeting it is about.
-    pub async fn from_sfu(&self, message: FromSfu) {
+    pub async fn route(&self, message: FromSfu) {
         let room = meeting_of(&message).and_then(|meeting| self.meetings.get(meeting).map(|room| room.clone()));
         if let Some(room) = room {
             // a room that is gone has no use for it

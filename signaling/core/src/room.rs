@@ -98,7 +98,7 @@ impl Room {
                     meeting.closed(now, conn);
                 }
             }
-            Input::Sfu(message) => self.from_sfu(now, *message),
+            Input::Sfu(message) => self.hear_sfu(now, *message),
             Input::SfuLost => {
                 self.sfu = None;
                 if let Some(meeting) = &mut self.meeting {
@@ -220,7 +220,7 @@ impl Room {
         }
     }
 
-    fn from_sfu(&mut self, now: UnixMillis, message: FromSfu) {
+    fn hear_sfu(&mut self, now: UnixMillis, message: FromSfu) {
         if let FromSfu::Hello { record_address, record_server_name, record_certificate, .. } = message {
             let info = SfuInfo { record_address, record_server_name, record_certificate };
             self.sfu = Some(info.clone());
@@ -228,7 +228,7 @@ impl Room {
                 meeting.sfu_up(now, info);
             }
         } else if let Some(meeting) = &mut self.meeting {
-            meeting.from_sfu(now, message);
+            meeting.hear_sfu(now, message);
         }
     }
 

@@ -199,21 +199,22 @@ fn address(line: &str, key: &str) -> u16 {
 
 impl Running {
     fn start(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut running = Self { child, port: 0, control: 0 };
+        let mut lines = BufReader::new(running.child.stderr.take().unwrap());
         let mut said = String::new();
-        loop {
+        while running.port == 0 {
             let mut line = String::new();
             assert!(lines.read_line(&mut line).unwrap() > 0, "it ended: {said}");
             said.push_str(&line);
             if line.contains("ready") {
                 let line = line.replace('"', "");
-                let (port, control) = (address(&line, "listen="), address(&line, "control="));
-                // the log must go on being read, or the process would block
-                std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-                return Self { child, port, control };
+                (running.port, running.control) = (address(&line, "listen="), address(&line, "control="));
             }
         }
+        // the log must go on being read, or the process would block
+        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
+        running
     }
 }
 

@@ -1,6 +1,6 @@
 //! Admission to a meeting: a person or recorder enters, or comes back by a new connection.
 
-use super::removal::Given;
+use super::removal::{Given, Tell};
 use super::roster::Person;
 use super::{Entrant, Meeting};
 use crate::delivery::identity::Seat;
@@ -10,6 +10,7 @@ use domain::limits::MAX_MEMBERS;
 use domain::message::client::{Entry, Problem, ProblemCode, Resume, ToClient};
 use domain::message::control::ToSfu;
 use domain::{Epoch, LeafIndex, ParticipantId, UnixMillis};
+use evidence::order::Reason;
 
 impl Meeting {
     /// A connection that may enter does so. A second one of the same participant takes the first one's place.
@@ -35,7 +36,7 @@ impl Meeting {
         person.heard = now;
         person.sources.clear();
         let resume = resume.filter(|resume| resume.meeting == meeting).map(|resume| resume.epoch);
-        self.to_sfu(ToSfu::Participant { meeting, participant: who.clone(), recorder, may_publish: !recorder });
+        self.inform_sfu(ToSfu::Participant { meeting, participant: who.clone(), recorder, may_publish: !recorder });
         let entered = self.delivery.enter(now, seat, resume);
         self.admit(now, &who, entered.entry, entered.replay);
         if let Some(entry) = self.people.get(&who).map(|person| person.entry(self.delivery.leaf_of(&who))) {
@@ -91,13 +92,23 @@ impl Meeting {
     }
 
     /// Someone got or lost its leaf: the roster shows it, and newcomers learn the removals that are still open.
-    pub(super) fn seated(&mut self, who: &ParticipantId, leaf: Option<LeafIndex>) {
+    pub(super) fn seated(&mut self, now: UnixMillis, who: &ParticipantId, leaf: Option<LeafIndex>) {
         self.row_changed(who);
         if leaf.is_some() {
-            self.send_orders(who, OrdersOf::Pending);
+            self.send_pending_orders(who);
+            if self.delivery.is_leaving(who) {
+                // it left while it was being added: the order of then named no leaf, and nobody kept it
+                let reason = self.orders.get(who).map_or(Reason::Left, |given| given.reason);
+                self.order(now, who, reason, Tell::Others);
+            }
         } else {
             self.receipts.remove(who);
         }
+    }
+
+    /// Orders not done yet. A committer needs them to obey, whatever it missed.
+    pub(super) fn send_pending_orders(&mut self, who: &ParticipantId) {
+        self.send_orders(who, OrdersOf::Pending);
     }
 
     fn send_orders(&mut self, who: &ParticipantId, which: OrdersOf) {

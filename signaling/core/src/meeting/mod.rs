@@ -132,7 +132,7 @@ impl Meeting {
         };
         meeting.note(None, "meeting begins");
         let opening = meeting.opening();
-        meeting.to_sfu(opening);
+        meeting.inform_sfu(opening);
         Ok(meeting)
     }
 
@@ -208,14 +208,17 @@ impl Meeting {
         while let Some(order) = self.delivery.poll_output() {
             match order {
                 Order::Send { to, message } => {
+                    if matches!(*message, ToClient::CommitRemovals { .. }) {
+                        to.iter().for_each(|committer| self.send_pending_orders(committer));
+                    }
                     let to = to.iter().filter_map(|who| self.people.get(who).and_then(|p| p.conn)).collect();
                     self.send(to, *message);
                 }
                 Order::Leaves { epoch, leaves } => {
                     let meeting = self.terms.meeting.clone();
-                    self.to_sfu(ToSfu::Leaves { meeting, epoch, leaves });
+                    self.inform_sfu(ToSfu::Leaves { meeting, epoch, leaves });
                 }
-                Order::Seated { participant, leaf } => self.seated(&participant, leaf),
+                Order::Seated { participant, leaf } => self.seated(now, &participant, leaf),
                 Order::Readmit { participant, entry } => self.admit(now, &participant, entry, Vec::new()),
                 Order::Evict(who) => self.evict(now, &who),
                 Order::Reseat(who) => self.order(now, &who, Reason::Replaced, removal::Tell::Others),
@@ -249,7 +252,7 @@ impl Meeting {
         self.out.push_back(Output::Close { conn });
     }
 
-    fn to_sfu(&mut self, message: ToSfu) {
+    fn inform_sfu(&mut self, message: ToSfu) {
         if self.sfu.is_some() {
             self.out.push_back(Output::Sfu(Box::new(message)));
         }

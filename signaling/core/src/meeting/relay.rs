@@ -2,7 +2,7 @@
 //! signature and firm are judged, record link tokens.
 
 use super::{Meeting, SfuInfo};
-use crate::delivery::SfuLink;
+use crate::delivery::{Offered, SfuLink};
 use crate::limits::{MAX_CANDIDATE, MAX_SDP, MAX_TRACKS, RECORD_TOKEN_MS};
 use crate::problem::{bad_message, problem};
 use domain::message::client::{Problem, ProblemCode, PublishedTrack, Source, ToClient, ToServer};
@@ -12,43 +12,51 @@ use evidence::identity::Identity;
 use evidence::order::Reason;
 use evidence::receipt::{judge_beacon, judge_receipt};
 
-use crate::delivery::Offered;
-
 impl Meeting {
     pub(super) fn dispatch(&mut self, now: UnixMillis, who: &ParticipantId, message: ToServer) {
         let done = match message {
-            ToServer::KeyPackage { key_package } => Ok(self.delivery.key_package(now, who, key_package)),
-            ToServer::Created { group_info } => Ok(self.delivery.created(now, who, group_info)),
-            ToServer::Commit { epoch, commit, welcome, group_info } => {
-                Ok(self.delivery.commit(now, who, Offered { epoch, commit, welcome, group_info }))
-            }
-            ToServer::Resync { epoch, commit, group_info } => {
-                Ok(self.delivery.resync(now, who, Offered { epoch, commit, welcome: None, group_info }))
-            }
-            ToServer::Applied { epoch } => Ok(self.delivery.applied(now, who, epoch)),
-            ToServer::Refused { epoch, .. } => {
-                // the reason is the member's own text: not for the log
-                self.note(Some(&who.firm), format!("epoch {}: refused by a member", epoch.0));
-                Ok(self.delivery.refused(now, who, epoch))
-            }
-            ToServer::NeedResync {} => Ok(self.delivery.need_resync(now, who)),
-            ToServer::Application { message } => Ok(self.application(who, message)),
             ToServer::Offer { sdp, tracks } => self.offer(who, sdp, tracks),
             ToServer::Answer { sdp, revision } => self.answer(who, sdp, revision),
             ToServer::Candidate { transport, candidate } => self.candidate(who, transport, candidate),
-            ToServer::Mute { slot, muted } => Ok(self.mute(who, slot, muted)),
             ToServer::Receipt { receipt } => self.receipt(now, who, receipt),
             ToServer::Beacon { beacon } => self.beacon(now, who, beacon),
             ToServer::NeedRecordLink {} => self.record_link(now, who),
-            ToServer::Remove { participant } => Ok(self.host_removes(now, who, &participant)),
-            ToServer::Leave {} => Ok(self.remove(now, who, Reason::Left)),
-            ToServer::Ping {} => Ok(self.tell(who, ToClient::Pong {})),
-            ToServer::Hello { .. } | ToServer::Prove { .. } => {
-                Ok(self.drop_connection(now, who, Some(bad_message("already admitted"))))
+            ToServer::Remove { participant } => self.host_removes(now, who, &participant),
+            of_group_or_roster => {
+                self.take(now, who, of_group_or_roster);
+                return;
             }
         };
         if let Err(problem) = done {
             self.tell(who, ToClient::Problem(problem));
+        }
+    }
+
+    /// Messages whose answers are messages of their own.
+    fn take(&mut self, now: UnixMillis, who: &ParticipantId, message: ToServer) {
+        let delivery = &mut self.delivery;
+        match message {
+            ToServer::KeyPackage { key_package } => delivery.key_package(now, who, key_package),
+            ToServer::Created { group_info } => delivery.created(now, who, group_info),
+            ToServer::Commit { epoch, commit, welcome, group_info } => {
+                delivery.commit(now, who, Offered { epoch, commit, welcome, group_info });
+            }
+            ToServer::Resync { epoch, commit, group_info } => {
+                delivery.resync(now, who, Offered { epoch, commit, welcome: None, group_info });
+            }
+            ToServer::Applied { epoch } => delivery.applied(now, who, epoch),
+            ToServer::Refused { epoch, .. } => {
+                delivery.refused(now, who, epoch);
+                // the reason is the member's own text: not for the log
+                self.note(Some(&who.firm), format!("epoch {}: refused by a member", epoch.0));
+            }
+            ToServer::NeedResync {} => delivery.need_resync(now, who),
+            ToServer::Application { message } => self.application(who, message),
+            ToServer::Mute { slot, muted } => self.mute(who, slot, muted),
+            ToServer::Leave {} => self.remove(now, who, Reason::Left),
+            ToServer::Ping {} => self.tell(who, ToClient::Pong {}),
+            // hello and prove are the handshake's; the others are dispatched above
+            _ => self.drop_connection(now, who, Some(bad_message("already admitted"))),
         }
     }
 
@@ -88,14 +96,14 @@ impl Meeting {
         }
         self.row_changed(who);
         let meeting = self.terms.meeting.clone();
-        self.to_sfu(ToSfu::PublishOffer { meeting, participant: who.clone(), sdp, tracks });
+        self.inform_sfu(ToSfu::PublishOffer { meeting, participant: who.clone(), sdp, tracks });
         Ok(())
     }
 
     fn answer(&mut self, who: &ParticipantId, sdp: String, revision: u32) -> Result<(), Problem> {
         self.with_media(who, &sdp)?;
         let meeting = self.terms.meeting.clone();
-        self.to_sfu(ToSfu::SubscribeAnswer { meeting, participant: who.clone(), revision, sdp });
+        self.inform_sfu(ToSfu::SubscribeAnswer { meeting, participant: who.clone(), revision, sdp });
         Ok(())
     }
 
@@ -105,7 +113,7 @@ impl Meeting {
             return Err(bad_message("the candidate is too long"));
         }
         let meeting = self.terms.meeting.clone();
-        self.to_sfu(ToSfu::Candidate { meeting, participant: who.clone(), transport, candidate });
+        self.inform_sfu(ToSfu::Candidate { meeting, participant: who.clone(), transport, candidate });
         Ok(())
     }
 
@@ -164,7 +172,7 @@ impl Meeting {
         let token = self.ports.random.bytes();
         let token_hash = evidence::sha256(&token).into();
         let meeting = self.terms.meeting.clone();
-        self.to_sfu(ToSfu::RecordToken { meeting, participant: who.clone(), token_hash, certificate_hash });
+        self.inform_sfu(ToSfu::RecordToken { meeting, participant: who.clone(), token_hash, certificate_hash });
         let link = ToClient::RecordLink {
             address: record_address,
             server_name: record_server_name,
@@ -176,7 +184,7 @@ impl Meeting {
     }
 
     /// A message of the SFU about this meeting.
-    pub fn from_sfu(&mut self, now: UnixMillis, message: FromSfu) {
+    pub fn hear_sfu(&mut self, now: UnixMillis, message: FromSfu) {
         match message {
             FromSfu::PublishAnswer { participant, sdp, .. } => {
                 self.tell(&participant, ToClient::PublishAnswer { sdp });
@@ -230,7 +238,7 @@ impl Meeting {
     pub fn sfu_up(&mut self, now: UnixMillis, info: SfuInfo) {
         self.sfu = Some(info);
         let opening = self.opening();
-        self.to_sfu(opening);
+        self.inform_sfu(opening);
         let meeting = &self.terms.meeting;
         let all: Vec<ToSfu> = self
             .people
@@ -242,7 +250,7 @@ impl Meeting {
                 may_publish: !person.entrant.recorder,
             })
             .collect();
-        all.into_iter().for_each(|message| self.to_sfu(message));
+        all.into_iter().for_each(|message| self.inform_sfu(message));
         self.delivery.sfu(now, SfuLink::Up);
         self.settle(now);
     }

@@ -22,6 +22,7 @@ pub(super) enum Tell {
 /// An order as it was given.
 pub(super) struct Given {
     pub(super) order: domain::B64,
+    pub(super) reason: Reason,
     pub(super) epoch: Epoch,
     pub(super) at: UnixMillis,
 }
@@ -47,7 +48,7 @@ impl Meeting {
             return;
         }
         self.note(Some(&who.firm), format!("participant removed: {reason:?}"));
-        self.to_sfu(ToSfu::Cut { meeting: self.terms.meeting.clone(), participant: who.clone() });
+        self.inform_sfu(ToSfu::Cut { meeting: self.terms.meeting.clone(), participant: who.clone() });
         self.order(now, who, reason, Tell::All);
         let conn = self.people.remove(who).and_then(|person| person.conn);
         if let Some(conn) = conn {
@@ -76,7 +77,7 @@ impl Meeting {
         let signed = evidence::cose::sign::<Infallible>(LABEL, &encode(&order), None, |hash| Ok(signer.sign(hash)));
         let Ok(signed) = signed;
         let signed = domain::B64::from(signed);
-        self.orders.insert(who.clone(), Given { order: signed.clone(), epoch: order.epoch, at: now });
+        self.orders.insert(who.clone(), Given { order: signed.clone(), reason, epoch: order.epoch, at: now });
         let except = (tell == Tell::Others).then_some(who);
         self.tell_all(except, ToClient::RemovalOrder { order: signed });
     }
@@ -124,26 +125,27 @@ impl Meeting {
     }
 
     /// A host asks to remove someone: every device of that person, and it stays out of this meeting.
-    pub(super) fn host_removes(&mut self, now: UnixMillis, host: &ParticipantId, target: &ParticipantId) {
-        let refusal = if !self.people.get(host).is_some_and(|person| person.entrant.host) {
-            Some(problem(ProblemCode::NotHost, "only a host removes participants"))
-        } else {
-            match self.people.get(target) {
-                None => Some(problem(ProblemCode::BadMessage, "no such participant")),
-                Some(person) if person.entrant.recorder => {
-                    Some(problem(ProblemCode::BadMessage, "a recorder cannot be removed"))
-                }
-                Some(_) => None,
+    pub(super) fn host_removes(
+        &mut self,
+        now: UnixMillis,
+        host: &ParticipantId,
+        target: &ParticipantId,
+    ) -> Result<(), Problem> {
+        if !self.people.get(host).is_some_and(|person| person.entrant.host) {
+            return Err(problem(ProblemCode::NotHost, "only a host removes participants"));
+        }
+        match self.people.get(target) {
+            None => return Err(problem(ProblemCode::BadMessage, "no such participant")),
+            Some(person) if person.entrant.recorder => {
+                return Err(problem(ProblemCode::BadMessage, "a recorder cannot be removed"));
             }
-        };
-        if let Some(problem) = refusal {
-            self.tell(host, ToClient::Problem(problem));
-            return;
+            Some(_) => {}
         }
         self.expelled.insert((target.firm.clone(), target.user.clone()));
         for who in self.devices(&target.firm, &target.user) {
             self.remove(now, &who, Reason::Host);
         }
+        Ok(())
     }
 
     /// The last person is gone: recorders are told, the SFU forgets the meeting.
@@ -154,13 +156,13 @@ impl Meeting {
         }
         self.people.clear();
         self.note(None, "meeting ends");
-        self.to_sfu(ToSfu::MeetingEnded { meeting: self.terms.meeting.clone() });
+        self.inform_sfu(ToSfu::MeetingEnded { meeting: self.terms.meeting.clone() });
     }
 
     /// The group is lost: hands out who is connected, people first, in order of their names.
     pub fn dissolve(&mut self) -> Vec<(ConnId, Entrant)> {
         self.note(None, "group lost, a new one begins");
-        self.to_sfu(ToSfu::MeetingEnded { meeting: self.terms.meeting.clone() });
+        self.inform_sfu(ToSfu::MeetingEnded { meeting: self.terms.meeting.clone() });
         let people = std::mem::take(&mut self.people);
         let mut entrants: Vec<_> =
             people.into_values().filter_map(|person| person.conn.map(|conn| (conn, person.entrant))).collect();
