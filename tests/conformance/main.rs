@@ -1,0 +1,1 @@
+//! The documents' promises and the tests that keep them.

@@ -1,0 +1,1 @@
+//! Every parser that an outsider reaches, driven with damaged input from seeds.
