@@ -60,8 +60,9 @@ fn dispatch() -> anyhow::Result<()> {
         }
         Some("check") => match args.word().as_deref() {
             Some("meeting") => {
+                let as_built = args.flag("--no-build");
                 args.finish()?;
-                check::alone(&place)
+                check::alone(&place, as_built)
             }
             _ => Err(usage("`cargo xtask check` wants a word: meeting")),
         },

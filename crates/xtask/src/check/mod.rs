@@ -24,8 +24,11 @@ const AT_MOST: Duration = Duration::from_secs(150);
 /// Audio and video of one sender may differ by so much where they are seen, ms.
 const MOST_OFFSET_MS: f64 = 100.0;
 
-/// With set-up and build.
-pub fn alone(place: &Place) -> anyhow::Result<()> {
+/// With set-up and build, or with what was built last.
+pub fn alone(place: &Place, as_built: bool) -> anyhow::Result<()> {
+    if as_built {
+        return meeting(place, &setup::node::provide(place)?);
+    }
     let ready = setup::all(place)?;
     say::heading("build");
     binaries::build(place)?;
