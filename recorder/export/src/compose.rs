@@ -8,6 +8,7 @@ use domain::MediaKind;
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_app as gst_app;
+use std::collections::VecDeque;
 use std::path::Path;
 
 /// Pictures a second.
@@ -44,6 +45,8 @@ struct Lane {
     sound: Decoder,
     /// Shown until the next one.
     shown: Option<gst::Buffer>,
+    /// Decoded for this tick, with their times in microseconds.
+    coming: VecDeque<(u64, gst::Buffer)>,
     samples: Vec<u8>,
     /// Sample number of the first of `samples`.
     begins: u64,
@@ -119,7 +122,7 @@ fn lane(pipeline: &gst::Pipeline, n: usize, tile: &Tile, name: &str) -> Result<L
     };
     let shown = picture.decode(BLACK.to_vec(), 0, true).pop();
     let (seen, heard) = (source(format!("v{n}"))?, source(format!("a{n}"))?);
-    Ok(Lane { picture, sound, shown, samples: Vec::new(), begins: 0, seen, heard })
+    Ok(Lane { picture, sound, shown, coming: VecDeque::new(), samples: Vec::new(), begins: 0, seen, heard })
 }
 
 impl Composer {
@@ -165,7 +168,7 @@ impl Composer {
         match frame.kind {
             MediaKind::Video => {
                 if let Some(picture) = lane.picture.decode(frame.data, frame.pts_us, frame.key_frame).pop() {
-                    lane.shown = Some(picture);
+                    lane.coming.push_back((frame.pts_us, picture));
                 }
             }
             MediaKind::Audio => {
@@ -203,6 +206,7 @@ impl Composer {
         let from = self.tick * TICK_SAMPLES as u64;
         for lane in &mut self.lanes {
             for number in first..first + TICK {
+                lane.turn_to(number);
                 // the same picture again: its bytes are shared, only the time is new
                 let Some(mut picture) = lane.shown.as_ref().map(|shown| shown.copy()) else { continue };
                 let fields = picture.make_mut();
@@ -234,6 +238,15 @@ fn sound_time(sample: u64) -> gst::ClockTime {
 }
 
 impl Lane {
+    /// Shows the newest picture that is due at picture number `number`; never one from later in the tick, or the
+    /// picture would run ahead of its sound.
+    fn turn_to(&mut self, number: u64) {
+        let now_us = number * 1_000_000 / RATE;
+        while self.coming.front().is_some_and(|(at_us, _)| *at_us <= now_us) {
+            self.shown = self.coming.pop_front().map(|(_, picture)| picture);
+        }
+    }
+
     /// Puts decoded sound at sample number `at`; what is missing before it is silence.
     fn hear(&mut self, at: u64, decoded: &[gst::Buffer]) {
         let held = self.begins + (self.samples.len() / 2) as u64;

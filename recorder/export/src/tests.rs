@@ -99,6 +99,23 @@ fn two_lanes_one_late_become_one_picture_and_one_sound_with_the_right_content_at
 }
 
 #[test]
+fn a_picture_appears_at_its_time_and_not_before() {
+    let folder = tempfile::tempdir().expect("folder");
+    let out = folder.path().join("out.webm");
+    run(meeting(3_000, &[fixture(0, 1_050_000)]).as_slice(), &out).expect("composed");
+    let output = Process::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&out)
+        .args(["-vf", "scale=128:72,format=gray", "-fps_mode", "passthrough", "-f", "rawvideo", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    let bright = |picture: &[u8]| brightest(picture, 0).max(brightest(picture, 1)) > 100;
+    let first = output.stdout.chunks_exact(128 * 72).position(bright).expect("the ball is shown");
+    // 30 pictures a second: 1.05 s lies between the 31st and the 32nd, in the middle of a tick of three
+    assert_eq!(first, 32);
+}
+
+#[test]
 fn frames_that_do_not_decode_do_not_stop_an_export() {
     let folder = tempfile::tempdir().expect("folder");
     let out = folder.path().join("out.webm");

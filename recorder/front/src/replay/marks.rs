@@ -1,6 +1,7 @@
 //! Marks on the time line: what an officer sees of the archive's events. Pure.
 
 use domain::ParticipantId;
+use domain::message::custody::LeafRole;
 use domain::message::front::LaneEvent;
 use evidence::archive::{ArchiveEvent, Gap, MeetingManifest};
 use std::collections::HashSet;
@@ -65,7 +66,12 @@ impl<'a> Marks<'a> {
 
 fn name_of(manifest: &MeetingManifest, participant: &ParticipantId) -> String {
     let known = manifest.roster.iter().find(|row| row.participant == *participant);
-    known.map_or_else(|| participant.user.to_string(), |row| row.name.clone())
+    match known {
+        // every firm has a recorder of the same name
+        Some(row) if row.role == LeafRole::Recorder => format!("{} of {}", row.name, participant.firm),
+        Some(row) => row.name.clone(),
+        None => participant.user.to_string(),
+    }
 }
 
 fn gap_mark(gap: &Gap, manifest: &MeetingManifest) -> LaneEvent {
