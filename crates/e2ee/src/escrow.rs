@@ -64,6 +64,7 @@ impl Place {
 }
 
 /// A sealed base key: nonce (12) || ciphertext (32) || tag (16).
+// not a wire type: a field of the archive's format
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedBaseKey {
     /// [`SEALED`] bytes.

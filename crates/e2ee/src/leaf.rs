@@ -83,8 +83,7 @@ impl LeafKey {
         let value = der::Any::from(der::asn1::Utf8StringRef::new(display_name).map_err(bad)?);
         let part = AttributeTypeAndValue { oid: COMMON_NAME, value };
         let name = RelativeDistinguishedName(der::asn1::SetOfVec::try_from(vec![part]).map_err(bad)?);
-        let mut builder =
-            RequestBuilder::new(RdnSequence(vec![name]), &self.0).map_err(|_| LeafError::BadName)?;
+        let mut builder = RequestBuilder::new(RdnSequence(vec![name]), &self.0).map_err(|_| LeafError::BadName)?;
         let uri = der::asn1::Ia5String::new(&participant.uri()).map_err(bad)?;
         builder
             .add_extension(&SubjectAltName(vec![GeneralName::UniformResourceIdentifier(uri)]))

@@ -234,7 +234,8 @@ fn display_name(certificate: &Certificate, participant: &ParticipantId) -> Strin
 
 /// Characters that could make one name look like another's: controls, and marks that turn or hide text.
 fn hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn read(bytes: &[u8]) -> Result<Leaf, IdentityError> {
@@ -277,9 +278,9 @@ fn is_root_of(root: &[u8], leaf: &Leaf, at_s: u64) -> bool {
         && tbs.get::<KeyUsage>().ok().flatten().is_none_or(|(_, usage)| usage.key_cert_sign());
     let named = tbs.subject == leaf.certificate.tbs_certificate.issuer;
     let key = tbs.subject_public_key_info.to_der().ok().and_then(|spki| PublicKey::from_spki(&spki).ok());
-    let signed = key.zip(leaf.certificate.signature.as_bytes()).is_some_and(|(key, signature)| {
-        key.verify_der(&leaf.tbs, signature).is_ok()
-    });
+    let signed = key
+        .zip(leaf.certificate.signature.as_bytes())
+        .is_some_and(|(key, signature)| key.verify_der(&leaf.tbs, signature).is_ok());
     valid && authority && named && signed
 }
 

@@ -37,9 +37,10 @@ impl SenderManifest {
     }
     /// Each counter with its hash.
     pub fn iter(&self) -> impl Iterator<Item = (Ctr, [u8; HASH])> + '_ {
-        self.hashes.chunks_exact(HASH).zip(self.first_ctr.0..).map(|(hash, ctr)| {
-            (Ctr(ctr), hash.try_into().expect("chunks_exact gives HASH bytes"))
-        })
+        self.hashes
+            .chunks_exact(HASH)
+            .zip(self.first_ctr.0..)
+            .map(|(hash, ctr)| (Ctr(ctr), hash.try_into().expect("chunks_exact gives HASH bytes")))
     }
 }
 
@@ -69,7 +70,7 @@ pub fn encode(manifest: &SenderManifest) -> Vec<u8> {
 pub fn judge(public_key: &PublicKey, signed: &[u8]) -> Result<SenderManifest, ManifestError> {
     let payload = cose::verify(LABEL, signed, public_key)?;
     let manifest: SenderManifest = crate::cbor::decode(&payload).map_err(|_| ManifestError::Malformed)?;
-    let fits = manifest.hashes.len() % HASH == 0
+    let fits = manifest.hashes.len().is_multiple_of(HASH)
         && (1..=MAX_FRAMES).contains(&manifest.frames())
         && manifest.slot.kind().is_some()
         && manifest.first_ctr.0.checked_add(MAX_FRAMES as u64).is_some();

@@ -54,8 +54,7 @@ pub fn judge_statement(trust: &TrustMap, signed: &[u8]) -> Result<Statement, Sta
     let firm = trust.firm(&claimed.firm).ok_or_else(|| StatementError::UnknownFirm(claimed.firm.clone()))?;
     let key = PublicKey::from_spki(&firm.policy_key).map_err(|_| StatementError::Malformed)?;
     // the payload is not detached, so the verified bytes are the ones decoded above
-    cose::verify(LABEL, signed, &key)
-        .map_err(|why| StatementError::Signature { firm: claimed.firm.clone(), why })?;
+    cose::verify(LABEL, signed, &key).map_err(|why| StatementError::Signature { firm: claimed.firm.clone(), why })?;
     check_ranges(&claimed)?;
     Ok(claimed)
 }

@@ -1,14 +1,15 @@
 //! The browser's thin shim over `e2ee` and `evidence`: JavaScript types in, JavaScript types out, nothing decided here.
 //!
-//! It runs in one module worker. No exported function returns a secret. Errors are thrown with a stable code as message;
-//! any other thrown text is a panic, after which the worker closes itself. The API is in `README.md` beside this crate.
+//! It runs in one module worker. No exported function returns a secret. Errors are thrown with a stable code as
+//! message; any other thrown text is a panic, after which the worker closes itself. The API is in `README.md` beside this crate.
 
 mod evidence_api;
 mod key;
 mod session;
 
 pub use evidence_api::{
-    csr_hash, encode_approval, encode_request, encode_statement, inspect_certificate, judge_statement, sha256, trust_hash,
+    csr_hash, encode_approval, encode_request, encode_statement, inspect_certificate, judge_statement, sha256,
+    trust_hash,
 };
 pub use key::Key;
 pub use session::{Opened, Session};

@@ -106,11 +106,9 @@ impl Session {
         let codec = codec(codec_name)?;
         let from: ParticipantId = from.parse().map_err(|_| JsError::new("wrong-sender"))?;
         match self.0.open(time(now), &from, Slot(first_slot), codec, wire) {
-            Ok(opened) => Ok(Opened {
-                data: opened.frame,
-                capture_us: opened.capture_us as f64,
-                key_frame: opened.key_frame,
-            }),
+            Ok(opened) => {
+                Ok(Opened { data: opened.frame, capture_us: opened.capture_us as f64, key_frame: opened.key_frame })
+            }
             Err(why) => Err(JsError::new(why.code())),
         }
     }

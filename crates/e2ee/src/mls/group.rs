@@ -8,9 +8,7 @@ use domain::message::custody::LeafRole;
 use domain::{Epoch, LeafIndex, ParticipantId};
 use evidence::identity::Identity;
 use mls_rs::extension::built_in::RatchetTreeExt;
-use mls_rs::group::{
-    CommitEffect, CommitSecrets, ContentType, ExportedTree, ReceivedMessage,
-};
+use mls_rs::group::{CommitEffect, CommitSecrets, ContentType, ExportedTree, ReceivedMessage};
 use mls_rs::{GroupStateStorage, MlsMessage, MlsMessageDescription};
 use mls_rs_core::group::{EpochRecord, GroupState};
 use serde::{Deserialize, Serialize};
@@ -54,6 +52,7 @@ pub(crate) struct Group {
 }
 
 /// MLS state as bytes, for a checkpoint.
+// not a wire type: a process reads what it wrote itself
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Stored {
     #[serde(with = "serde_bytes")]
@@ -117,8 +116,7 @@ impl Member {
             return Err(GroupError::OtherTerms);
         }
         let made_in = Epoch(context.epoch);
-        let tree: RatchetTreeExt =
-            info.extensions().get_as().ok().flatten().ok_or(GroupError::Unexpected)?;
+        let tree: RatchetTreeExt = info.extensions().get_as().ok().flatten().ok_or(GroupError::Unexpected)?;
         let old = tree
             .tree_data()
             .roster()
@@ -128,12 +126,8 @@ impl Member {
             .index;
         // only secrets of left epochs are in it; the group in memory survives a failure below
         self.storage.delete_group(&self.group_id);
-        let (inner, commit) = self
-            .client
-            .external_commit_builder()?
-            .with_removal(old)
-            .commit_time(mls_time(now_s))
-            .build(message)?;
+        let (inner, commit) =
+            self.client.external_commit_builder()?.with_removal(old).commit_time(mls_time(now_s)).build(message)?;
         let group = self.wrap(inner)?;
         let group_info = group.group_info()?;
         Ok(Resync { group, made_in, commit: commit.to_bytes()?, group_info })
@@ -141,10 +135,7 @@ impl Member {
 
     /// Goes on from a checkpoint.
     pub(crate) fn restore(&self, mut stored: Stored) -> Result<Group, GroupError> {
-        let state = GroupState {
-            id: self.group_id.clone(),
-            data: Zeroizing::new(std::mem::take(&mut stored.state)),
-        };
+        let state = GroupState { id: self.group_id.clone(), data: Zeroizing::new(std::mem::take(&mut stored.state)) };
         let epochs = std::mem::take(&mut stored.epochs)
             .into_iter()
             .map(|(id, bytes)| EpochRecord::new(id, Zeroizing::new(bytes.into_vec())))
@@ -220,12 +211,7 @@ impl Group {
     }
 
     /// Makes a commit; it counts only when the delivery service sends it back.
-    pub(crate) fn commit(
-        &mut self,
-        add: &[Vec<u8>],
-        remove: &[LeafIndex],
-        now_s: u64,
-    ) -> Result<Commit, GroupError> {
+    pub(crate) fn commit(&mut self, add: &[Vec<u8>], remove: &[LeafIndex], now_s: u64) -> Result<Commit, GroupError> {
         let epoch = self.epoch();
         let mut builder = self.inner.commit_builder().commit_time(mls_time(now_s));
         for leaf in remove {

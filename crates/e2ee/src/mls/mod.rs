@@ -107,9 +107,8 @@ impl Member {
         let extensions = extensions(&rules);
         let chain = CertificateChain::from(vec![certificate.to_vec()]);
         let identity = SigningIdentity::new(chain.into_credential(), key.public_sec1().into());
-        let storage = InMemoryGroupStateStorage::new()
-            .with_max_epoch_retention(PRIOR_EPOCHS)
-            .expect("the retention is not zero");
+        let storage =
+            InMemoryGroupStateStorage::new().with_max_epoch_retention(PRIOR_EPOCHS).expect("the retention is not zero");
         let client = Client::builder()
             .group_state_storage(storage.clone())
             .crypto_provider(RustCryptoProvider::with_enabled_cipher_suites(vec![SUITE]))

@@ -139,13 +139,8 @@ impl MlsRules for CommitRules {
         Ok(proposals)
     }
 
-    fn commit_options(
-        &self,
-        _: &Roster<'_>,
-        _: &GroupContext,
-        _: &ProposalBundle,
-    ) -> Result<CommitOptions, RuleError> {
-        // a path in every commit heals a stolen state; mls-rs puts the tree into both GroupInfo and Welcome or into neither
+    fn commit_options(&self, _: &Roster<'_>, _: &GroupContext, _: &ProposalBundle) -> Result<CommitOptions, RuleError> {
+        // a path in every commit heals a stolen state; the tree goes into GroupInfo and Welcome both, mls-rs cannot part them
         Ok(CommitOptions::new()
             .with_path_required(true)
             .with_ratchet_tree_extension(true)

@@ -1,23 +1,12 @@
 //! Application messages of the group (signed and encrypted by MLS): sender manifests today.
 
 use super::{Event, IncidentKind, MAX_AHEAD, Phase, Session};
-use domain::{B64, UnixMillis};
+use domain::UnixMillis;
+pub(super) use domain::message::member::MemberMessage as Message;
 use evidence::sender_manifest;
-use serde::{Deserialize, Serialize};
 
 /// Messages remembered to drop a second copy quietly: some seconds of a meeting of 50.
 pub(super) const MAX_SEEN: usize = 256;
-
-/// What travels inside an MLS application message, CBOR.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub(super) enum Message {
-    /// Which frames its sender has sealed.
-    Manifest {
-        /// COSE_Sign1 by the sender's leaf key.
-        signed: B64,
-    },
-}
 
 impl Session {
     pub(super) fn encrypt(&mut self, message: &Message) -> Option<Vec<u8>> {

@@ -1,5 +1,5 @@
-//! Snapshot and restore: a recorder goes on after a restart. Never a sender's counters: a restored session seals nothing
-//! before the next epoch.
+//! Snapshot and restore: a recorder goes on after a restart. Never a sender's counters: a restored session seals
+//! nothing before the next epoch. Not a wire type: a recorder reads what it wrote itself.
 
 use super::epochs::EpochState;
 use super::{Meeting, Phase, Session, SessionConfig, SessionError};
@@ -118,8 +118,8 @@ impl StoredEpoch {
 }
 
 impl Session {
-    /// Everything needed to go on after a restart, secrets included: seal it before it touches a disk. The leaf key is not
-    /// in it. Empty before admission.
+    /// Everything needed to go on after a restart, secrets included: seal it before it touches a disk. The leaf key is
+    /// not in it. Empty before admission.
     pub fn snapshot(&mut self) -> Zeroizing<Vec<u8>> {
         let Some(meeting) = &self.meeting else { return Zeroizing::new(Vec::new()) };
         let checkpoint = Checkpoint {
@@ -148,8 +148,7 @@ impl Session {
         }
         let rules = Arc::new(rules(&self.trust, &checkpoint.terms).ok()?);
         let group_id = checkpoint.terms.meeting.as_str().as_bytes().to_vec();
-        let mls =
-            mls::Member::new(&self.key, &self.certificate, Arc::clone(&self.trust), Arc::clone(&rules), group_id);
+        let mls = mls::Member::new(&self.key, &self.certificate, Arc::clone(&self.trust), Arc::clone(&rules), group_id);
         if let Some(stored) = checkpoint.group {
             self.group = Some(mls.restore(stored).ok()?);
         }

@@ -1,7 +1,7 @@
 //! Coming in: challenge, terms, and the three ways into the group (create, Welcome, external commit).
 
-use super::epochs::EpochState;
 use super::commits::STUCK_MS;
+use super::epochs::EpochState;
 use super::{Event, IncidentKind, Meeting, Member, PING_MS, Phase, Session};
 use crate::mls::{self, GroupError};
 use domain::limits::{MAX_CLIENT_MESSAGE, RESYNC_SPACING_MS};
@@ -72,8 +72,7 @@ impl Session {
         }
         self.drop_meeting();
         let group_id = terms.meeting.as_str().as_bytes().to_vec();
-        let mls =
-            mls::Member::new(&self.key, &self.certificate, Arc::clone(&self.trust), Arc::clone(&rules), group_id);
+        let mls = mls::Member::new(&self.key, &self.certificate, Arc::clone(&self.trust), Arc::clone(&rules), group_id);
         self.recorders.watch(&rules);
         self.meeting = Some(Meeting { terms: Box::new(terms.clone()), rules, mls });
         Ok(())

@@ -146,7 +146,7 @@ impl Epochs {
         self.states.iter().filter_map(|state| state.left_at).map(|left| left.plus(self.keep_ms)).min()
     }
 
-    /// Opens a frame that came as `from`'s source `first_slot`: epoch, leaf and slot are judged before the one key is tried.
+    /// Opens a frame that came as `from`'s source `first_slot`: epoch, leaf and slot are judged before its key is tried.
     pub(super) fn open(
         &mut self,
         now: UnixMillis,

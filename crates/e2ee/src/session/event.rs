@@ -17,6 +17,7 @@ pub enum Output {
 }
 
 /// What happened.
+// not a wire type: from the worker to its own page
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", content = "data", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -86,6 +87,7 @@ pub struct Member {
 }
 
 /// May this participant send?
+// not a wire type: from the worker to its own page
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum SendState {
@@ -230,6 +232,6 @@ pub enum SealError {
     #[error("unknown-source")]
     UnknownSource,
     /// The frame itself.
-    #[error("{}", match .0 { crate::sframe::SealKeyError::Empty => "empty", crate::sframe::SealKeyError::TooLong => "too-long", _ => "exhausted" })]
+    #[error("{}", .0.code())]
     Frame(crate::sframe::SealKeyError),
 }

@@ -155,10 +155,11 @@ impl Session {
 
     fn hello(&mut self) {
         let epoch = self.group.as_ref().map(Group::epoch);
-        let resume = self.meeting.as_ref().zip(epoch).map(|(meeting, epoch)| Resume {
-            meeting: meeting.terms.meeting.clone(),
-            epoch,
-        });
+        let resume = self
+            .meeting
+            .as_ref()
+            .zip(epoch)
+            .map(|(meeting, epoch)| Resume { meeting: meeting.terms.meeting.clone(), epoch });
         self.phase = Phase::Greeting;
         self.send(ToServer::Hello {
             version: domain::message::PROTOCOL,
@@ -310,6 +311,8 @@ impl Session {
     pub fn leave(&mut self) {
         if !matches!(self.phase, Phase::Over) {
             self.sender.leave_epoch();
+            // the last frames are named before we go
+            self.send_manifests(self.clock);
             self.send(ToServer::Leave {});
         }
     }

@@ -38,7 +38,8 @@ impl Orders {
         self.held_since = held;
         let held = &self.held_since;
         self.outstanding.retain(|leaf, ordered| {
-            held.get(leaf).is_some_and(|(participant, since)| *participant == ordered.participant && *since < state.epoch)
+            held.get(leaf)
+                .is_some_and(|(participant, since)| *participant == ordered.participant && *since < state.epoch)
                 || (first && held.get(leaf).is_some_and(|(participant, _)| *participant == ordered.participant))
         });
         self.against_us = self.outstanding.contains_key(&state.own_leaf);

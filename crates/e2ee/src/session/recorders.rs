@@ -140,8 +140,8 @@ impl Recorders {
         self.firms.get(firm).is_some_and(|watch| watch.receipts.contains(&generation))
     }
 
-    /// May a sender of a must firm go over to this epoch? With its receipt, or at once after a removal while the recorder
-    /// was recording until now.
+    /// May a sender of a must firm go over to this epoch? With its receipt, or at once after a removal while the
+    /// recorder was recording until now.
     pub(super) fn may_enter(&self, firm: &FirmId, state: &EpochState, now: UnixMillis) -> bool {
         if !self.must(firm) || self.acknowledged(firm, state.generation) {
             return true;
@@ -153,7 +153,8 @@ impl Recorders {
     pub(super) fn grace(&self, firm: &FirmId) -> u64 {
         self.firms.get(firm).map_or(0, |watch| watch.grace_ms)
     }
-    /// May a sender of a must firm go on in `state`, with `newer` entered since? `Err` says which half of the rule fails.
+    /// May a sender of a must firm go on in `state`, with `newer` entered since? `Err` says which half of the rule
+    /// fails.
     pub(super) fn may_go_on(
         &self,
         firm: &FirmId,
@@ -207,9 +208,10 @@ pub(super) enum MustStop {
 }
 
 fn is_recorder(state: &EpochState, signer: &Identity) -> bool {
-    state.members.values().any(|member| {
-        member.role == LeafRole::Recorder && member.certificate_hash == signer.certificate_hash
-    })
+    state
+        .members
+        .values()
+        .any(|member| member.role == LeafRole::Recorder && member.certificate_hash == signer.certificate_hash)
 }
 
 fn state_of(firm: &FirmId, watch: &Watch, now: UnixMillis, latest: Option<&EpochState>) -> RecorderState {

@@ -67,7 +67,10 @@ impl Sender {
     }
 
     /// Seals one frame and names it in the slot's manifest.
-    #[expect(clippy::too_many_arguments, reason = "one frame has so many properties; a struct would be built per frame")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one frame has so many properties; a struct would be built per frame"
+    )]
     pub(super) fn seal(
         &mut self,
         now: UnixMillis,

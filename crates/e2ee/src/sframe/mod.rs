@@ -1,8 +1,8 @@
 //! SFrame (RFC 9605), suite 5 (AES_256_GCM_SHA512_128), with our metadata and plaintext layout.
 //!
 //! On the wire: `shim || header || ciphertext || tag`. Metadata (authenticated) is `shim || codec id`; the plaintext is
-//! `frame || capture time` (8 bytes big-endian, microseconds of the sender's monotonic clock). One counter per KID, made
-//! with the key and gone with it; one key is tried per frame; a replay window moves only after the tag was right.
+//! `frame || capture time` (8 bytes big-endian, microseconds of the sender's monotonic clock). One counter per KID,
+//! made with the key and gone with it; one key is tried per frame; a replay window moves only after the tag was right.
 
 mod open;
 mod replay;
@@ -22,7 +22,8 @@ use zeroize::Zeroizing;
 pub const CAPTURE: usize = 8;
 const SUITE: ::sframe::CipherSuite = ::sframe::CipherSuite::AesGcm256Sha512;
 
-/// SFrame base key of one epoch: `MLS-Exporter("SFrame 1.0 Base Key", "", 32)` (RFC 9605 section 5.2). Wiped when dropped.
+/// SFrame base key of one epoch: `MLS-Exporter("SFrame 1.0 Base Key", "", 32)` (RFC 9605 section 5.2). Wiped when
+/// dropped.
 pub struct BaseKey(Zeroizing<[u8; 32]>);
 
 impl BaseKey {
@@ -33,7 +34,8 @@ impl BaseKey {
     pub(crate) fn expose(&self) -> &[u8; 32] {
         &self.0
     }
-    /// Commits to the key without telling it: members compare it with the recorder's receipt, a replay with the archive.
+    /// Commits to the key without telling it: members compare it with the recorder's receipt, a replay with the
+    /// archive.
     pub fn commitment(&self) -> [u8; 32] {
         let mut bytes = Zeroizing::new(b"strongroom base key commitment v1".to_vec());
         bytes.extend_from_slice(self.expose());

@@ -26,6 +26,17 @@ pub enum SealKeyError {
     Exhausted,
 }
 
+impl SealKeyError {
+    /// Stable text.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLong => "too-long",
+            Self::Exhausted => "exhausted",
+        }
+    }
+}
+
 /// Each value once, then nothing.
 struct Counter {
     next: u64,

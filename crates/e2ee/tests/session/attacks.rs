@@ -29,15 +29,18 @@ fn bent(change: impl Fn(&mut Leaf) + 'static) -> impl Fn(&World, &LeafKey, &Part
 
 fn bad_certificates() -> Vec<Bad> {
     vec![
-        ("another authority of the same name", Box::new(|_, key, who| {
-            Firm::named("bank-b", "bank-b").issue(key, who, &Leaf::of(LeafRole::Member))
-        })),
-        ("right authority, another firm's name", Box::new(|world, key, who| {
-            world.a.issue(key, who, &Leaf::of(LeafRole::Member))
-        })),
-        ("an unknown firm", Box::new(|world, key, _| {
-            world.a.issue(key, &id("bank-x/mallory/1"), &Leaf::of(LeafRole::Member))
-        })),
+        (
+            "another authority of the same name",
+            Box::new(|_, key, who| Firm::named("bank-b", "bank-b").issue(key, who, &Leaf::of(LeafRole::Member))),
+        ),
+        (
+            "right authority, another firm's name",
+            Box::new(|world, key, who| world.a.issue(key, who, &Leaf::of(LeafRole::Member))),
+        ),
+        (
+            "an unknown firm",
+            Box::new(|world, key, _| world.a.issue(key, &id("bank-x/mallory/1"), &Leaf::of(LeafRole::Member))),
+        ),
         ("expired", Box::new(bent(|leaf| (leaf.from_s, leaf.life_s) = (-7200, 3600)))),
         ("not valid yet", Box::new(bent(|leaf| leaf.from_s = 3600))),
         ("valid for too long", Box::new(bent(|leaf| leaf.life_s = 13 * 3600))),
@@ -46,13 +49,22 @@ fn bad_certificates() -> Vec<Bad> {
         ("a compliance officer", Box::new(bent(|leaf| leaf.eku = Leaf::of(LeafRole::Compliance).eku))),
         ("an administrator", Box::new(bent(|leaf| leaf.eku = Leaf::of(LeafRole::Administrator).eku))),
         ("a recorder where its firm does not record", Box::new(bent(|l| l.eku = Leaf::of(LeafRole::Recorder).eku))),
-        ("a guest for longer than a guest", Box::new(bent(|leaf| {
-            (leaf.eku, leaf.life_s) = (Leaf::of(LeafRole::Guest).eku, 5 * 3600);
-        }))),
+        (
+            "a guest for longer than a guest",
+            Box::new(bent(|leaf| {
+                (leaf.eku, leaf.life_s) = (Leaf::of(LeafRole::Guest).eku, 5 * 3600);
+            })),
+        ),
         ("an unknown critical extension", Box::new(bent(|leaf| leaf.critical_unknown = true))),
         ("a key for something else", Box::new(bent(|leaf| leaf.usage = rcgen::KeyUsagePurpose::KeyAgreement))),
-        ("an authority as leaf", Box::new(bent(|leaf| leaf.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0))))),
-        ("a name that is no participant", Box::new(bent(|leaf| leaf.uri = Some("https://bank-b/mallory/1".to_owned())))),
+        (
+            "an authority as leaf",
+            Box::new(bent(|leaf| leaf.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0)))),
+        ),
+        (
+            "a name that is no participant",
+            Box::new(bent(|leaf| leaf.uri = Some("https://bank-b/mallory/1".to_owned()))),
+        ),
     ]
 }
 
@@ -340,7 +352,8 @@ fn t6_a_frame_counts_only_as_its_senders_on_its_own_source() {
 /// Rewrites the KID of a sealed Opus frame.
 fn with_kid(wire: &[u8], kid: Kid) -> Vec<u8> {
     let header = domain::sframe::header(wire).unwrap();
-    let shortest = |number: u64| -> Vec<u8> { number.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect() };
+    let shortest =
+        |number: u64| -> Vec<u8> { number.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect() };
     let part = |number: u64| match number {
         0..=7 => (number as u8, Vec::new()),
         _ => (8 | (shortest(number).len() as u8 - 1), shortest(number)),
@@ -358,7 +371,9 @@ fn t6_unknown_slots_blank_leaves_and_aliases_of_epochs_do_not_open() {
     assert!(net.open(&ben, &anna, &with_kid(&wire, domain::sframe::header(&wire).unwrap().kid)).is_ok());
     let base = rogue.base_key();
     // frames that are authentic under the group's key, with KIDs nobody may use
-    for (slot, leaf) in [(Slot(40), LeafIndex(0)), (Slot(63), LeafIndex(0)), (Slot(0), LeafIndex(900)), (Slot(0), LeafIndex(1))] {
+    for (slot, leaf) in
+        [(Slot(40), LeafIndex(0)), (Slot(63), LeafIndex(0)), (Slot(0), LeafIndex(900)), (Slot(0), LeafIndex(1))]
+    {
         let mut out = Vec::new();
         let mut key = SealKey::new(&base, Kid::new(slot, leaf, epoch), Codec::Opus);
         key.seal(false, b"x", 1, &mut out).unwrap();

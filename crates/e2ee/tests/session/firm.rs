@@ -92,8 +92,8 @@ impl Firm {
         params.distinguished_name.push(DnType::CommonName, format!("{} of {}", participant.user, participant.firm));
         let uri = leaf.uri.clone().unwrap_or_else(|| participant.uri());
         params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
-        params.is_ca = leaf.is_ca.clone();
-        params.key_usages = vec![leaf.usage.clone()];
+        params.is_ca = leaf.is_ca;
+        params.key_usages = vec![leaf.usage];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(leaf.eku.clone())];
         if leaf.critical_unknown {
             let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);

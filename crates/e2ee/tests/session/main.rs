@@ -1,5 +1,5 @@
-//! The session against a delivery service in memory and a virtual clock: joins, epochs, removals, resyncs, poor orders of
-//! messages, the must-record rule, and the attacks that need a group.
+//! The session against a delivery service in memory and a virtual clock: joins, epochs, removals, resyncs, poor orders
+//! of messages, the must-record rule, and the attacks that need a group.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod attacks;

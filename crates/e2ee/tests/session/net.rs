@@ -1,14 +1,12 @@
-//! A delivery service in memory with the rules of the design, a virtual clock, and sessions on it. A test may bend what is
-//! delivered by `Net::bend`.
+//! A delivery service in memory with the rules of the design, a virtual clock, and sessions on it. A test may bend what
+//! is delivered by `Net::bend`.
 
 use crate::firm::{Leaf, MEETING, ROOM, T0, World};
-use domain::message::client::{
-    Entry, Joiner, Problem, ProblemCode, RosterEntry, ToClient, ToServer, challenge_bytes,
-};
+use domain::message::client::{Entry, Joiner, Problem, ProblemCode, RosterEntry, ToClient, ToServer, challenge_bytes};
 use domain::message::custody::LeafRole;
 use domain::{B64, Codec, Epoch, LeafIndex, ParticipantId, Slot, UnixMillis};
 use e2ee::leaf::LeafKey;
-use e2ee::session::{Event, IncidentKind, Opened, OpenError, Output, SealError, SendState, Session, SessionConfig};
+use e2ee::session::{Event, IncidentKind, OpenError, Opened, Output, SealError, SendState, Session, SessionConfig};
 use evidence::order::{self, Reason, RemovalOrder};
 use evidence::receipt::{Beacon, BeaconState, Receipt};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -234,7 +232,7 @@ impl Net {
         }
     }
 
-    fn to_members(&mut self, except: Option<&ParticipantId>, message: &ToClient) {
+    fn tell_members(&mut self, except: Option<&ParticipantId>, message: &ToClient) {
         for who in self.service.members.clone() {
             if Some(&who) != except {
                 self.deliver(&who, message.clone());
@@ -307,9 +305,8 @@ impl Net {
                 self.ask_for_commits();
             }
             ToServer::Commit { epoch, commit, welcome, group_info } => {
-                if self.on_commit(from, epoch, commit, group_info) {
-                    self.after_member_commit(Epoch(epoch.0 + 1), welcome);
-                }
+                let taken = self.on_commit(from, epoch, commit, group_info);
+                taken.into_iter().for_each(|next| self.after_member_commit(next, welcome.clone()));
             }
             ToServer::Resync { epoch, commit, group_info } => {
                 self.on_commit(from, epoch, commit, group_info);
@@ -317,9 +314,9 @@ impl Net {
             ToServer::Applied { epoch } => self.on_applied(from, epoch),
             ToServer::Refused { epoch, .. } => self.on_refused(from, epoch),
             ToServer::NeedResync {} => self.give_group_info(from),
-            ToServer::Application { message } => self.to_members(Some(from), &ToClient::Application { message }),
-            ToServer::Receipt { receipt } => self.to_members(Some(from), &ToClient::Receipt { receipt }),
-            ToServer::Beacon { beacon } => self.to_members(Some(from), &ToClient::Beacon { beacon }),
+            ToServer::Application { message } => self.tell_members(Some(from), &ToClient::Application { message }),
+            ToServer::Receipt { receipt } => self.tell_members(Some(from), &ToClient::Receipt { receipt }),
+            ToServer::Beacon { beacon } => self.tell_members(Some(from), &ToClient::Beacon { beacon }),
             ToServer::Remove { participant } => self.order(&participant, Reason::Host),
             ToServer::Leave {} => {
                 self.order(from, Reason::Left);
@@ -362,18 +359,18 @@ impl Net {
         }
     }
 
-    fn on_commit(&mut self, from: &ParticipantId, epoch: Epoch, commit: B64, info: B64) -> bool {
+    fn on_commit(&mut self, from: &ParticipantId, epoch: Epoch, commit: B64, info: B64) -> Option<Epoch> {
         if self.service.epoch != Some(epoch) {
             let problem = Problem { code: ProblemCode::StaleEpoch, detail: String::new(), firm: None };
             self.deliver(from, ToClient::CommitRefused { epoch, problem });
-            return false;
+            return None;
         }
         let next = Epoch(epoch.0 + 1);
         self.service.epoch = Some(next);
         self.service.group_infos.insert(next, info);
         self.service.commits.insert(next, (from.clone(), commit.clone()));
-        self.to_members(None, &ToClient::Commit { epoch: next, commit });
-        true
+        self.tell_members(None, &ToClient::Commit { epoch: next, commit });
+        Some(next)
     }
 
     /// Members' commits carry all that was ordered; joiners get the Welcome.
@@ -399,7 +396,7 @@ impl Net {
             !self.peers.get(who).is_some_and(|p| p.connected) || self.service.acks.get(who) == Some(&current)
         });
         if all {
-            self.to_members(None, &ToClient::EpochReady { epoch: current });
+            self.tell_members(None, &ToClient::EpochReady { epoch: current });
             self.ask_for_commits();
         }
     }
@@ -422,7 +419,7 @@ impl Net {
         for ghost in self.service.added.remove(&epoch).unwrap_or_default() {
             self.service.members.remove(&ghost);
         }
-        self.to_members(None, &ToClient::Withdrawn { epoch });
+        self.tell_members(None, &ToClient::Withdrawn { epoch });
         self.order(&committer, Reason::BadCommit);
     }
 
@@ -439,7 +436,7 @@ impl Net {
         if let Some(leaf) = leaf {
             self.service.ordered.insert(participant.clone(), leaf);
         }
-        self.to_members(None, &ToClient::RemovalOrder { order });
+        self.tell_members(None, &ToClient::RemovalOrder { order });
         self.ask_for_commits();
     }
 
@@ -471,15 +468,16 @@ impl Net {
     /// A frame of each member opens at every other member.
     pub fn assert_all_hear_all(&mut self) {
         let people: Vec<_> = self.service.members.clone().into_iter().collect();
-        let senders: Vec<_> = people
-            .iter()
-            .filter(|who| self.peers[*who].session.own().role != LeafRole::Recorder)
-            .cloned()
-            .collect();
+        let senders: Vec<_> =
+            people.iter().filter(|who| self.peers[*who].session.own().role != LeafRole::Recorder).cloned().collect();
         for from in senders {
             let wire = self.seal(&from, b"hello").unwrap_or_else(|why| panic!("{from} may send: {why}"));
             for to in people.iter().filter(|to| **to != from) {
-                assert_eq!(self.open(to, &from, &wire).map(|opened| opened.frame), Ok(b"hello".to_vec()), "{from} to {to}");
+                assert_eq!(
+                    self.open(to, &from, &wire).map(|opened| opened.frame),
+                    Ok(b"hello".to_vec()),
+                    "{from} to {to}"
+                );
             }
         }
     }

@@ -95,7 +95,11 @@ pub fn client(identity: SigningIdentity, key: &LeafKey, suite: CipherSuite) -> C
 pub fn key_package(chain: Vec<Vec<u8>>, key: &LeafKey, now: UnixMillis) -> Vec<u8> {
     let identity = SigningIdentity::new(CertificateChain::from(chain).into_credential(), key.public_sec1().into());
     let client = client(identity, key, CipherSuite::P256_AES128);
-    client.generate_key_package_message(ExtensionList::new(), ExtensionList::new(), Some(time(now))).unwrap().to_bytes().unwrap()
+    client
+        .generate_key_package_message(ExtensionList::new(), ExtensionList::new(), Some(time(now)))
+        .unwrap()
+        .to_bytes()
+        .unwrap()
 }
 
 impl Rogue {
@@ -111,7 +115,8 @@ impl Rogue {
     /// Gets in by an honest committer.
     pub fn enter(&mut self, net: &mut Net, committer: &ParticipantId) {
         let now = time(net.now);
-        let package = self.client.generate_key_package_message(ExtensionList::new(), ExtensionList::new(), Some(now)).unwrap();
+        let package =
+            self.client.generate_key_package_message(ExtensionList::new(), ExtensionList::new(), Some(now)).unwrap();
         let key_package = B64(package.to_bytes().unwrap());
         let joiners = vec![Joiner { participant: self.who.clone(), key_package }];
         net.deliver(committer, ToClient::CommitAdds { joiners });

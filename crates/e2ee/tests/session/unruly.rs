@@ -44,9 +44,11 @@ fn busy_meeting(net: &mut Net) {
 #[test]
 fn every_message_twice_changes_nothing() {
     let mut net = Net::new(World::new(Rule::Must, Rule::Off, 2_000));
-    net.bend = Some(Box::new(|_, message| {
-        if is_group_message(&message) { vec![message.clone(), message] } else { vec![message] }
-    }));
+    net.bend = Some(Box::new(
+        |_, message| {
+            if is_group_message(&message) { vec![message.clone(), message] } else { vec![message] }
+        },
+    ));
     busy_meeting(&mut net);
 }
 
