@@ -43,7 +43,7 @@ pub enum FromLink {
 pub struct Link {
     /// What comes.
     pub incoming: mpsc::Receiver<FromLink>,
-    outgoing: mpsc::UnboundedSender<ToSfuRecord>,
+    outgoing: mpsc::Sender<ToSfuRecord>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -57,7 +57,7 @@ impl Link {
     /// Dials in the background.
     pub fn start(target: Target, tls: rustls::ClientConfig) -> Self {
         let (to_room, incoming) = mpsc::channel(QUEUE);
-        let (outgoing, from_room) = mpsc::unbounded_channel();
+        let (outgoing, from_room) = mpsc::channel(QUEUE);
         let task = tokio::spawn(async move {
             let why = match run(target, tls, &to_room, from_room).await {
                 Ok(()) => "the SFU closed it".to_owned(),
@@ -69,9 +69,10 @@ impl Link {
         Self { incoming, outgoing, task }
     }
 
-    /// Sends; a broken link reports itself.
+    /// Sends; a broken link reports itself. On one that does not drain, messages are dropped: acknowledgements name all
+    /// that is durable, so the next one that gets through says it all.
     pub fn send(&self, message: ToSfuRecord) {
-        let _ = self.outgoing.send(message);
+        let _ = self.outgoing.try_send(message);
     }
 }
 
@@ -79,7 +80,7 @@ async fn run(
     target: Target,
     tls: rustls::ClientConfig,
     to_room: &mpsc::Sender<FromLink>,
-    mut from_room: mpsc::UnboundedReceiver<ToSfuRecord>,
+    mut from_room: mpsc::Receiver<ToSfuRecord>,
 ) -> Result<(), String> {
     let dial = async {
         let (host, port) = target.address.rsplit_once(':').ok_or("the SFU's address has no port")?;

@@ -13,10 +13,12 @@ use tokio::sync::mpsc;
 
 /// Between two attempts while custody or the disk is away.
 const RETRY: Duration = Duration::from_secs(5);
+/// Segments that may wait for custody: all tracks of the largest meeting, closed every minute for an hour.
+const MAX_WAITING: usize = 65_536;
 
 /// Signs and writes manifests of one meeting, in order.
 pub struct Sealer {
-    queue: mpsc::UnboundedSender<SegmentManifest>,
+    queue: mpsc::Sender<SegmentManifest>,
     task: tokio::task::JoinHandle<Vec<Signed>>,
 }
 
@@ -59,7 +61,7 @@ pub async fn put(files: &Writer, path: String, bytes: Vec<u8>) {
 impl Sealer {
     /// Starts with segments that were signed before.
     pub fn start(custody: Arc<Client>, files: Writer, before: Vec<Signed>) -> Self {
-        let (queue, mut manifests) = mpsc::unbounded_channel::<SegmentManifest>();
+        let (queue, mut manifests) = mpsc::channel::<SegmentManifest>(MAX_WAITING);
         let task = tokio::spawn(async move {
             let mut signed = before;
             while let Some(manifest) = manifests.recv().await {
@@ -77,7 +79,9 @@ impl Sealer {
     /// Takes a closed segment.
     pub fn seal(&self, manifest: SegmentManifest) {
         // the task ends only when the queue does
-        let _ = self.queue.send(manifest);
+        if self.queue.try_send(manifest).is_err() {
+            tracing::error!("custody has not signed for too long: a segment waits for the next start of the recorder");
+        }
     }
 
     /// Waits for all of them.

@@ -29,6 +29,7 @@ pub trait RoomDirectory: Send + Sync {
 }
 
 /// One room of the seed file.
+// not a wire type: part of the configuration
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SeedRoom {
@@ -37,6 +38,7 @@ struct SeedRoom {
     members: Vec<SeedMember>,
 }
 
+// not a wire type: part of the configuration
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SeedMember {
@@ -80,7 +82,7 @@ fn read_seed(path: &Path) -> Result<Vec<SeedRoom>, Failure> {
     let text = std::fs::read(path)
         .map_err(|error| config(format!("cannot read the rooms {shown}: {error}; correct directory.seed")))?;
     serde_json::from_slice(&text)
-        .map_err(|error| config(format!("{shown} is no list of rooms: {error}; see docs/operations.md")))
+        .map_err(|error| config(format!("{shown} is no list of rooms: {error}; correct the file")))
 }
 
 fn plant(database: &mut Connection, rooms: &[SeedRoom]) -> rusqlite::Result<()> {

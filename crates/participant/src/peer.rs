@@ -30,6 +30,8 @@ use webrtc::runtime::TokioRuntime;
 
 /// Sealed frames waiting for their reader; a slow reader loses the newest, it never holds up the network.
 const FRAME_QUEUE: usize = 1_024;
+/// New tracks waiting to be looked at: the largest meeting arriving at once.
+const MAX_NEW_TRACKS: usize = 1_024;
 
 /// A sealed frame as it came over a receiving section.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub struct Received {
 struct Handler {
     gathered: watch::Sender<bool>,
     connected: watch::Sender<bool>,
-    tracks: mpsc::UnboundedSender<Arc<dyn TrackRemote>>,
+    tracks: mpsc::Sender<Arc<dyn TrackRemote>>,
 }
 
 #[async_trait::async_trait]
@@ -60,7 +62,7 @@ impl PeerConnectionEventHandler for Handler {
         let _ = self.connected.send(state == RTCPeerConnectionState::Connected);
     }
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        let _ = self.tracks.send(track);
+        let _ = self.tracks.try_send(track);
     }
 }
 
@@ -96,7 +98,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    async fn build() -> Result<(Self, mpsc::UnboundedReceiver<Arc<dyn TrackRemote>>), ParticipantError> {
+    async fn build() -> Result<(Self, mpsc::Receiver<Arc<dyn TrackRemote>>), ParticipantError> {
         let mut engine = MediaEngine::default();
         for codec in [Codec::Opus, Codec::Vp8] {
             engine.register_codec(codec_parameters(codec), kind(codec)).map_err(environment("register a codec"))?;
@@ -114,7 +116,7 @@ impl Peer {
             .build();
         let (gathered, gathered_rx) = watch::channel(false);
         let (connected, connected_rx) = watch::channel(false);
-        let (tracks, tracks_rx) = mpsc::unbounded_channel();
+        let (tracks, tracks_rx) = mpsc::channel(MAX_NEW_TRACKS);
         let connection = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::new().build())
             .with_media_engine(engine)

@@ -7,6 +7,7 @@
 //! | recorder <-> SFU | [`record_link`] | mutual TLS, length-framed CBOR |
 //! | front, recorder <-> custody | [`custody`] | Unix socket, length-framed CBOR |
 //! | page <-> its firm's front | [`front`] | HTTP, JSON |
+//! | member <-> member | [`member`] | MLS application message, CBOR |
 //! | front -> export | [`export`] | pipe, length-framed CBOR |
 
 pub mod client;
@@ -14,6 +15,7 @@ pub mod control;
 pub mod custody;
 pub mod export;
 pub mod front;
+pub mod member;
 pub mod record_link;
 
 /// Version of the participant's protocol; signaling refuses another with `upgrade`.
