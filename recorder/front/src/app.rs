@@ -95,7 +95,7 @@ impl App {
             meetings: Meetings::new(&config.archive, config.firm.clone(), record_key),
             requests,
             grants: Grants::default(),
-            exports: Exports::default(),
+            exports: Exports::new(&config.exports),
             logins: Semaphore::new(LOGINS_AT_ONCE),
             openings: Semaphore::new(OPENINGS_AT_ONCE),
             config,

@@ -2,6 +2,7 @@
 //! wait; a result is kept in memory until the grant ends or it is cancelled.
 
 mod feed;
+mod folder;
 pub mod sandbox;
 
 use crate::app::App;
@@ -80,8 +81,10 @@ pub struct Exports {
     running: Arc<Semaphore>,
 }
 
-impl Default for Exports {
-    fn default() -> Self {
+impl Exports {
+    /// None yet; removes what a killed front left under `exports`.
+    pub fn new(exports: &std::path::Path) -> Self {
+        folder::sweep(exports);
         Self { jobs: DashMap::new(), running: Arc::new(Semaphore::new(1)) }
     }
 }

@@ -1,6 +1,7 @@
 //! The exporter's sandbox: bubblewrap with no network, no home, no socket of the host, one writable folder. A front
 //! without bubblewrap refuses to export.
 
+use crate::export::folder::Folder;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -49,16 +50,6 @@ pub struct Sandbox {
     folder: Folder,
 }
 
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(e) = std::fs::remove_dir_all(&self.0) {
-            tracing::error!("the export folder {} could not be removed: {e}", self.0.display());
-        }
-    }
-}
-
 /// The sandbox's arguments before the program; everything that is not named here does not exist inside.
 fn arguments(program: &Path, folder: &Path) -> Vec<std::ffi::OsString> {
     let mut out: Vec<std::ffi::OsString> = Vec::new();
@@ -103,25 +94,15 @@ fn arguments(program: &Path, folder: &Path) -> Vec<std::ffi::OsString> {
 /// # Errors
 /// A text that says what failed.
 pub fn start(program: &Program, exports: &Path) -> Result<Sandbox, String> {
-    let folder = fresh(exports)?;
+    let folder = Folder::fresh(exports)?;
     let mut command = Command::new(&program.bwrap);
-    command.args(arguments(&program.exporter, &folder.0)).arg("--").arg("/strongroom-export").arg("run");
+    command.args(arguments(&program.exporter, &folder.out())).arg("--").arg("/strongroom-export").arg("run");
     command.arg("--out").arg(Path::new(INSIDE).join(RESULT));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
     // nothing of the front's environment, and no open file but the three, reaches the sandbox
     command.env_clear();
     let child = command.spawn().map_err(|e| format!("bubblewrap did not start: {e}"))?;
     Ok(Sandbox { child, folder })
-}
-
-fn fresh(exports: &Path) -> Result<Folder, String> {
-    use std::os::unix::fs::DirBuilderExt;
-    let path = exports.join(format!("strongroom-export-{}", hex::encode(rand::random::<[u8; 8]>())));
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&path)
-        .map_err(|e| format!("`exports` names {}, where no folder can be made: {e}", exports.display()))?;
-    Ok(Folder(path))
 }
 
 impl Sandbox {
@@ -142,7 +123,7 @@ impl Sandbox {
         if !status.success() {
             return Err(format!("the exporter ended with {status}"));
         }
-        let path = self.folder.0.join(RESULT);
+        let path = self.folder.out().join(RESULT);
         let meta = tokio::fs::symlink_metadata(&path).await.map_err(|e| format!("the exporter wrote nothing: {e}"))?;
         // what comes out of a sandbox is not trusted: no link, no device, no flood
         if !meta.is_file() || meta.len() > MAX_RESULT {
