@@ -186,6 +186,16 @@ mod tests {
     }
 
     #[test]
+    fn port_zero_inside_a_bundle_is_no_refusal() {
+        let bundled =
+            CHROMIUM.replacen("m=video 9 ", "m=video 0 ", 1).replacen("a=mid:1", "a=bundle-only\r\na=mid:1", 1);
+        let offer = read::read(&bundled).expect("Firefox's way to say it");
+        assert!(!offer.media[1].rejected);
+        let refused = read::read(&CHROMIUM.replacen("m=video 9 ", "m=video 0 ", 1)).expect("well formed");
+        assert!(refused.media[1].rejected);
+    }
+
+    #[test]
     fn an_offer_names_each_track_and_keeps_the_place_of_one_that_ended() {
         let section = |n: u32, codec, stream: Option<&str>| offer::OfferSection {
             mid: format!("s{n}"),

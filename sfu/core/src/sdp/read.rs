@@ -157,6 +157,8 @@ fn media_attribute(media: &mut Media, name: &str, value: &str) -> Option<()> {
         "sendonly" => media.direction = Direction::SendOnly,
         "recvonly" => media.direction = Direction::ReceiveOnly,
         "inactive" => media.direction = Direction::Inactive,
+        // RFC 8843 section 6: port 0 here means "only inside the bundle", not "rejected" (Firefox offers so)
+        "bundle-only" => media.rejected = false,
         "rtpmap" => {
             let (payload_type, name) = value.split_once(' ')?;
             let payload_type = payload_type.parse().ok().filter(|pt| *pt < 128)?;
