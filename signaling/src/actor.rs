@@ -2,15 +2,25 @@
 
 use crate::hub::{Hub, Outbound, SfuHandle};
 use domain::message::control::ToSfu;
-use signaling_core::{ConnId, Input, Output, Ports, Room};
+use domain::{FirmId, RoomId, UserId};
+use signaling_core::{ConnId, Input, Output, Ports, Room, RoomRecord};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+/// While a meeting runs its members are read again so often: a change takes effect within 2 s.
+const LOOK: Duration = Duration::from_secs(1);
+
+type Members = BTreeSet<(FirmId, UserId)>;
 
 /// The task of one room.
 pub struct RoomActor {
     hub: Arc<Hub>,
     room: Room,
+    name: RoomId,
+    members: Members,
     own: mpsc::Sender<Input>,
     sfu: watch::Receiver<Option<SfuHandle>>,
     link: Option<mpsc::Sender<ToSfu>>,
@@ -18,14 +28,16 @@ pub struct RoomActor {
 
 impl RoomActor {
     /// An empty room.
-    pub fn new(hub: Arc<Hub>, ports: Ports, own: mpsc::Sender<Input>) -> Self {
+    pub fn new(hub: Arc<Hub>, name: RoomId, ports: Ports, own: mpsc::Sender<Input>) -> Self {
         let mut sfu = hub.sfu.subscribe();
         sfu.mark_changed();
-        Self { hub, room: Room::new(ports), own, sfu, link: None }
+        Self { hub, room: Room::new(ports), name, members: Members::new(), own, sfu, link: None }
     }
 
     /// Runs for as long as the process.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.room.poll_timeout().map(|at| Instant::from_std(self.hub.clock.instant(at)));
             tokio::select! {
@@ -38,13 +50,30 @@ impl RoomActor {
                 }
                 input = inputs.recv() => {
                     let Some(input) = input else { return };
+                    if let Input::Join { room, .. } = &input {
+                        self.members = members(room);
+                    }
                     self.room.handle(self.hub.clock.now(), input);
                 }
+                _ = looks.tick(), if self.room.meeting().is_some() => self.look().await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.room.timeout(self.hub.clock.now());
                 }
             }
             self.act();
+        }
+    }
+
+    /// Who is no longer a member is told to the core. A directory that does not answer changes nothing: running meetings
+    /// go on.
+    async fn look(&mut self) {
+        let (hub, name) = (self.hub.clone(), self.name.clone());
+        let Ok(Some(record)) = tokio::task::spawn_blocking(move || hub.directory_members(&name)).await else { return };
+        let now = members(&record);
+        let gone: Vec<_> = self.members.difference(&now).cloned().collect();
+        self.members = now;
+        for (firm, user) in gone {
+            self.room.handle(self.hub.clock.now(), Input::MembershipEnded { firm, user });
         }
     }
 
@@ -75,11 +104,8 @@ impl RoomActor {
                 },
                 Output::Close { conn } => self.send(conn, Outbound::Close),
                 Output::Sfu(message) => self.tell_sfu(*message),
-                Output::Note { firm, fact } => {
-                    let meeting = self.room.meeting().map(ToString::to_string).unwrap_or_default();
-                    let firm = firm.map(String::from).unwrap_or_default();
-                    tracing::info!(meeting, firm, "{fact}");
-                }
+                Output::Note { meeting, firm: Some(firm), fact } => tracing::info!(%meeting, %firm, "{fact}"),
+                Output::Note { meeting, firm: None, fact } => tracing::info!(%meeting, "{fact}"),
             }
         }
     }
@@ -109,4 +135,8 @@ impl RoomActor {
             self.hub.sfu.send_if_modified(|sfu| sfu.take().is_some());
         }
     }
+}
+
+fn members(room: &RoomRecord) -> Members {
+    room.members.iter().map(|member| (member.firm.clone(), member.user.clone())).collect()
 }

@@ -84,9 +84,8 @@ fn read_with(path: &Path, environment: impl Iterator<Item = (String, String)>) -
         }
     }
     let parsed = Config::deserialize(Value::Table(table));
-    let mut parsed = parsed.map_err(|error| {
-        config(format!("{shown}: {}; correct or remove that key (docs/operations.md lists all)", one_line(&error)))
-    })?;
+    let mut parsed =
+        parsed.map_err(|error| config(format!("{shown}: {}; correct or remove that key", one_line(&error))))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     parsed.rebase(folder);
     parsed.check(path)?;

@@ -103,20 +103,24 @@ impl Hub {
         rand::random()
     }
 
+    /// The room as the directory has it now, without statements; `None` when there is none, or no answer. Blocks. A room
+    /// that was deleted has no members.
+    pub fn directory_members(&self, room: &RoomId) -> Option<RoomRecord> {
+        let found = self.directory.room(room).inspect_err(|error| {
+            tracing::error!("the room directory does not answer: {}", error.0);
+        });
+        let (title, members) = found.ok()?.map(|found| (found.title, found.members)).unwrap_or_default();
+        Some(RoomRecord { room: room.clone(), title, members, statements: Vec::new() })
+    }
+
     /// The room as the directory and the statements have it now; `None` when there is none. Blocks.
     pub fn record(&self, room: &RoomId) -> Option<RoomRecord> {
-        let found = match self.directory.room(room) {
-            Ok(found) => found?,
-            Err(error) => {
-                tracing::error!("the room directory does not answer: {}", error.0);
-                return None;
-            }
-        };
+        let found = self.directory_members(room).filter(|found| !found.members.is_empty())?;
         let statements = statements::about(&self.statements, &self.trust, room).unwrap_or_else(|error| {
             tracing::error!("cannot read the statements: {error}");
             Vec::new()
         });
-        Some(RoomRecord { room: room.clone(), title: found.title, members: found.members, statements })
+        Some(RoomRecord { statements, ..found })
     }
 
     /// The room's actor; started at its first use. Rooms are as many as the directory has.
@@ -125,7 +129,7 @@ impl Hub {
             Entry::Occupied(there) => there.get().clone(),
             Entry::Vacant(free) => {
                 let (sender, inputs) = mpsc::channel(ROOM_QUEUE);
-                let actor = RoomActor::new(self.clone(), self.ports.clone(), sender.clone());
+                let actor = RoomActor::new(self.clone(), room.clone(), self.ports.clone(), sender.clone());
                 tokio::spawn(actor.run(inputs));
                 free.insert(sender.clone());
                 sender

@@ -5,7 +5,7 @@ use crate::admission::Proven;
 use crate::room::RoomRecord;
 use domain::message::client::{ToClient, ToServer};
 use domain::message::control::{FromSfu, ToSfu};
-use domain::{FirmId, UserId};
+use domain::{FirmId, MeetingId, UserId};
 use evidence::identity::TrustMap;
 use std::sync::Arc;
 
@@ -103,6 +103,8 @@ pub enum Output {
     Sfu(Box<ToSfu>),
     /// For the log: a firm, the meeting and a fact; never a name.
     Note {
+        /// In which meeting.
+        meeting: MeetingId,
         /// Whose, when a firm's.
         firm: Option<FirmId>,
         /// What.

@@ -264,3 +264,29 @@ async fn a_person_is_admitted_and_the_sfu_learns_of_it_and_answers_reach_the_per
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_taken_out_of_the_room_is_out_of_the_meeting() {
+    let site = Site::new();
+    let running = site.start();
+    let anna = site.firm.member("bank-a/anna/d1");
+    let mut sfu = link(&site, &running, Some(&site.operator)).await.unwrap();
+    say(&mut sfu, &hello()).await;
+    let mut page = loop {
+        let mut page = meet(&running).await;
+        if let Some(ToClient::Admitted { .. }) = greet(&mut page, &site, &anna, "deal-room").await {
+            break page;
+        }
+    };
+    let directory = rusqlite::Connection::open(site.path("rooms.db")).unwrap();
+    directory.execute("DELETE FROM members WHERE user = 'anna'", []).unwrap();
+    let removed = std::time::Instant::now();
+    loop {
+        match next(&mut page).await {
+            Some(ToClient::Refusal(problem)) => break assert_eq!(problem.code, ProblemCode::Removed),
+            Some(_) => {}
+            None => panic!("closed without a word"),
+        }
+    }
+    println!("out after {} ms", removed.elapsed().as_millis());
+}

@@ -259,7 +259,8 @@ impl Meeting {
     }
 
     fn note(&mut self, firm: Option<&FirmId>, fact: impl Into<String>) {
-        self.out.push_back(Output::Note { firm: firm.cloned(), fact: fact.into() });
+        let meeting = self.terms.meeting.clone();
+        self.out.push_back(Output::Note { meeting, firm: firm.cloned(), fact: fact.into() });
     }
 
     fn roster(&self) -> Vec<RosterEntry> {
