@@ -7,8 +7,10 @@ use domain::message::client::{Joiner, Problem, ProblemCode, ToServer};
 use domain::{B64, Epoch, LeafIndex, UnixMillis};
 use std::collections::BTreeSet;
 
-/// After `Refused` the service decides; without a word for so long we ask for a resync ourselves, ms.
-pub(super) const STUCK_MS: u64 = 1_000;
+/// A commit that is missing while a later one is here: it is not coming, ms.
+const GAP_MS: u64 = 1_000;
+/// After `Refused` the service decides within 2 s; without a word for so long we ask for a resync ourselves, ms.
+pub(super) const STUCK_MS: u64 = 2_500;
 /// Longest reason told, characters.
 const MAX_REASON: usize = 120;
 
@@ -104,7 +106,7 @@ impl Session {
         self.ahead_commits.insert(epoch, commit);
         if matches!(self.phase, Phase::Member) && self.stuck_until.is_none() {
             // cleared as soon as the one before it has come
-            self.stuck_until = Some(now.plus(STUCK_MS));
+            self.stuck_until = Some(now.plus(GAP_MS));
         }
     }
 
