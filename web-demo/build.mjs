@@ -29,14 +29,18 @@ async function files(folder) {
   return found.sort();
 }
 
-/** Copies the WebAssembly package into a folder named by its content; answers the folder's name. */
-async function copyE2ee(pkg, out) {
+/** Says plainly what to do when the WebAssembly package is not there; what was built before stays. */
+function wantE2ee(pkg) {
   const missing = E2EE.filter((name) => !existsSync(path.join(pkg, name)));
   if (missing.length > 0) {
     console.error(`build: ${missing.join(" and ")} not found in ${path.relative(process.cwd(), pkg) || "."}.`);
     console.error("build: run `cargo xtask wasm` first: it compiles the end-to-end encryption and puts it there.");
     process.exit(1);
   }
+}
+
+/** Copies the WebAssembly package into a folder named by its content; answers the folder's name. */
+async function copyE2ee(pkg, out) {
   const parts = E2EE.map((name) => path.join(pkg, name));
   if (existsSync(path.join(pkg, "snippets"))) parts.push(...(await files(path.join(pkg, "snippets"))));
   const hash = createHash("sha256");
@@ -67,6 +71,7 @@ function outputOf(result, suffix) {
 
 async function main() {
   const { out, pkg } = options(process.argv.slice(2));
+  wantE2ee(pkg);
   await rm(out, { recursive: true, force: true });
   await mkdir(out, { recursive: true });
   const e2ee = await copyE2ee(pkg, out);

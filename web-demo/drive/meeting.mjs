@@ -48,7 +48,7 @@ async function report({ person, kind }, other) {
 }
 
 function good(participant) {
-  const toneRight = participant.tone_wanted_hz === null ? participant.tone_hz !== null
+  const toneRight = participant.tone_skipped !== null || participant.tone_wanted_hz === null ? participant.tone_hz !== null
     : participant.tone_hz !== null && Math.abs(participant.tone_hz - participant.tone_wanted_hz) <= TONE_TOLERANCE_HZ;
   return participant.picture_ok && toneRight && participant.frames_decoded > 0 && participant.frames_rejected === 0;
 }
@@ -70,9 +70,12 @@ async function main() {
     const from = Date.now();
     const offsets = await Promise.all(sides.map(({ person }) => person.avOffset({ seconds: Math.min(12, options.seconds) })));
     await new Promise((done) => setTimeout(done, Math.max(0, options.seconds * 1000 - (Date.now() - from))));
+    const sound = await Promise.all(sides.map(({ person }) => person.hasSound()));
+    const silent = sides.filter((_, at) => !sound[at]).map(({ kind }) => kind)[0];
+    const tone_skipped = silent === undefined ? null : `${silent} has no sound clock: this machine has no audio device`;
     const users = [options["user-a"], options["user-b"]];
     const participants = [];
-    for (const [at, side] of sides.entries()) participants.push({ ...(await report(side, users[1 - at])), av_offset_ms: offsets[at] });
+    for (const [at, side] of sides.entries()) participants.push({ ...(await report(side, users[1 - at])), av_offset_ms: offsets[at], tone_skipped });
     const codes = await Promise.all(sides.map(({ person }) => person.code().catch(() => null)));
     if (options.shots !== "") {
       for (const { person } of sides) await person.screenshot(`${options.shots}/meeting-${person.who.user}.png`);

@@ -1,6 +1,6 @@
 // One person at one page: signs in, joins, acts and reads counters, only through what the page offers to everybody.
 
-import { readOffset, readPicture, readTone } from "./recognise.mjs";
+import { hasSoundClock, readOffset, readPicture, readTone } from "./recognise.mjs";
 
 /** Enough for a cold start of browser, WebAssembly and services on a busy machine with two cores, ms. */
 export const PATIENCE_MS = 60_000;
@@ -113,6 +113,9 @@ export class Person {
   }
   tone(options) {
     return readTone(this.page, options);
+  }
+  hasSound() {
+    return hasSoundClock(this.page);
   }
   avOffset(options) {
     return readOffset(this.page, options);

@@ -79,7 +79,9 @@ async function listen(selector, listenMs) {
   const audio = [...document.querySelectorAll(selector)].find((element) => element.srcObject !== null);
   if (audio === undefined) return null;
   const context = new AudioContext({ sampleRate: 48000 });
-  await context.resume();
+  // Firefox's sound clock stands still on a machine without any audio device: then nothing can be heard
+  const runs = await Promise.race([context.resume().then(() => true), new Promise((done) => setTimeout(() => done(false), 3000))]);
+  if (!runs) return null;
   const source = new MediaStreamAudioSourceNode(context, { mediaStream: audio.srcObject });
   const analyser = new AnalyserNode(context, { fftSize: 32768, smoothingTimeConstant: 0 });
   source.connect(analyser);
@@ -93,6 +95,17 @@ async function listen(selector, listenMs) {
   });
   const sorted = [...spectrum].sort((one, two) => one - two);
   return { hz: (peak * 48000) / 32768, level_db: spectrum[peak], floor_db: sorted[Math.floor(sorted.length / 2)] };
+}
+
+/** Runs in the page: does this browser's sound clock run at all? */
+async function ticks() {
+  const context = new AudioContext();
+  const runs = await Promise.race([context.resume().then(() => true), new Promise((done) => setTimeout(() => done(false), 3000))]);
+  await context.close().catch(() => undefined);
+  return runs;
+}
+export function hasSoundClock(page) {
+  return page.evaluate(ticks);
 }
 
 /** Frequency of the other's tone in Hz, or null if there is only noise or silence. */
@@ -112,7 +125,8 @@ async function edges(pattern, videoSelector, audioSelector, seconds) {
   [canvas.width, canvas.height] = [16, 16];
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   const context = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
-  await context.resume();
+  const runs = await Promise.race([context.resume().then(() => true), new Promise((done) => setTimeout(() => done(false), 3000))]);
+  if (!runs) return null;
   const analyser = new AnalyserNode(context, { fftSize: 512, smoothingTimeConstant: 0 });
   new MediaStreamAudioSourceNode(context, { mediaStream: audio.srcObject }).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);

@@ -19,7 +19,8 @@ function supported(): boolean {
 }
 
 function App() {
-  const now = useStore(language);
+  // everything below is drawn again in another language; nothing is made again
+  useStore(language);
   const [config, setConfig] = useState<PageConfig | null>(null);
   const [failed, setFailed] = useState(false);
   const load = (): void => {
@@ -40,8 +41,7 @@ function App() {
     );
   }
   if (config === null) return <p class="full" aria-busy="true">{t("loading")}</p>;
-  // drawn anew in another language, but never while a call runs: the call redraws by itself
-  return officer ? <OfficerApp key={now} config={config} /> : <CallApp config={config} />;
+  return officer ? <OfficerApp config={config} /> : <CallApp config={config} />;
 }
 
 chooseLanguage(language.get());

@@ -130,7 +130,7 @@ export function CallScreen({ config, call }: Props) {
       <Sound call={call} state={state} />
       <Overlay state={state} call={call} />
       {open === "help" && <Help onClose={close} />}
-      {open === "code" && <CodeDialog state={state} onClose={close} />}
+      {open === "code" && <CodeDialog config={config} state={state} onClose={close} />}
       {open === "devices" && <DeviceDialog call={call} state={state} onClose={close} />}
       {open === "details" && <Details config={config} call={call} first={first.current} onClose={close} />}
       {open === "leave" && (

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { listDevices, whenDevicesChange, type Devices } from "../media/devices";
 import { Dialog } from "../ui/dialog";
+import type { PageConfig } from "../wire/front";
 import type { CallController } from "./controller";
 import { HumanCode } from "./people";
 import { DevicePicker } from "./prejoin";
@@ -23,10 +24,10 @@ export function Help({ onClose }: { onClose: () => void }) {
   );
 }
 
-export function CodeDialog({ state, onClose }: { state: CallState; onClose: () => void }) {
+export function CodeDialog({ config, state, onClose }: { config: PageConfig; state: CallState; onClose: () => void }) {
   return (
     <Dialog title={t("codeTitle")} onClose={onClose} testid="code-dialog">
-      <HumanCode state={state} large="large" />
+      <HumanCode config={config} state={state} large="large" />
       <p>{t("codeWhy")}</p>
     </Dialog>
   );

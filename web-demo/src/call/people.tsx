@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { clockTime, listOf, t, type Key } from "../i18n";
 import { Ask } from "../ui/dialog";
 import { Icon } from "../ui/icons";
+import { firmOf } from "../wire/client";
 import type { PageConfig } from "../wire/front";
 import type { RecorderState } from "../wire/worker";
 import type { CallController } from "./controller";
@@ -18,11 +19,17 @@ export function codeGroups(code: string): string[] {
   return code.match(/\d{5}/g) ?? [];
 }
 
+/** A person's name, or whose recorder it is. */
+function labelOf(config: PageConfig, state: CallState, id: string): string {
+  const recorder = state.seen[id]?.recorder ?? state.members.find((member) => member.participant === id)?.role === "recorder";
+  return recorder ? t("recorderOf", { firm: firmName(config, firmOf(id)) }) : nameOf(state, id);
+}
+
 /** 6 x 5 digits with what changed since. */
-export function HumanCode({ state, large }: { state: CallState; large?: "large" }) {
+export function HumanCode({ config, state, large }: { config: PageConfig; state: CallState; large?: "large" }) {
   const { code } = state;
   if (code === null) return <p class="small">{t("codeNone")}</p>;
-  const names = (ids: string[]): string => listOf(ids.map((id) => nameOf(state, id)));
+  const names = (ids: string[]): string => listOf(ids.map((id) => labelOf(config, state, id)));
   const time = clockTime(code.since);
   const { added = [], removed = [] } = code.changedBy ?? {};
   const others = added.filter((id) => id !== state.me);
@@ -94,7 +101,7 @@ export function PeoplePanel({ config, state, call, onCode }: Props) {
         ))}
       </ul>
       <h2>{t("codeTitle")}</h2>
-      <HumanCode state={state} />
+      <HumanCode config={config} state={state} />
       <button type="button" class="button quiet" onClick={onCode} data-testid="open-code">{t("codeTitle")}…</button>
       {asking !== null && (
         <Ask title={t("removeAsk", { name: nameOf(state, asking) })} why={t("removeWhy")} go={t("remove")} danger="danger"

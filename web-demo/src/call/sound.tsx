@@ -40,6 +40,17 @@ export function hearAll(call: CallController): void {
   }
 }
 
+/** Loudness as received: from the packets where they say it, else from what was decoded. */
+async function levelOf(receiver: RTCRtpReceiver): Promise<number> {
+  const said = receiver.getSynchronizationSources()[0]?.audioLevel;
+  if (said !== undefined) return said;
+  let level = 0;
+  (await receiver.getStats()).forEach((report: { type: string; audioLevel?: number }) => {
+    if (report.type === "inbound-rtp") level = report.audioLevel ?? level;
+  });
+  return level;
+}
+
 function useSpeaking(call: CallController, state: CallState): void {
   const latest = useRef(state);
   latest.current = state;
@@ -57,8 +68,9 @@ function useSpeaking(call: CallController, state: CallState): void {
     const timer = setInterval(() => {
       const now = performance.now();
       for (const { track: { participant }, receiver } of soundTracks(latest.current)) {
-        const level = receiver.getSynchronizationSources()[0]?.audioLevel ?? 0;
-        if (level > LOUD) loudAt.current.set(participant, now);
+        void levelOf(receiver).then((level) => {
+          if (level > LOUD) loudAt.current.set(participant, now);
+        });
       }
       const speaking: Record<string, boolean> = {};
       for (const [participant, at] of loudAt.current) if (now - at < LINGER_MS) speaking[participant] = true;

@@ -35,7 +35,7 @@ export class Publisher {
   private closed = false;
 
   constructor(worker: Worker, private readonly events: PublisherEvents) {
-    this.connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.connection = new RTCPeerConnection();
     this.add(worker, "audio", SLOT.microphone, "opus");
     this.add(worker, "video", SLOT.camera, "vp8");
     this.connection.onicecandidate = ({ candidate }) => {

@@ -49,14 +49,17 @@ export function startPicture(label: string, user: string, onFlash: (lit: boolean
   let last = -1;
   let lit = false;
   // frames leave when they are drawn: a capture at a rate of its own would shift them against the beep
-  const track = canvas.captureStream(0).getVideoTracks()[0] as CanvasCaptureMediaStreamTrack | undefined;
+  const stream = canvas.captureStream(0) as MediaStream & { requestFrame?: () => void };
+  const track = stream.getVideoTracks()[0] as (MediaStreamTrack & { requestFrame?: () => void }) | undefined;
   if (track === undefined) throw new Error("the canvas gives no track");
+  // the specification has it on the track, Firefox on the stream
+  const emit = (): void => (track.requestFrame === undefined ? stream.requestFrame?.() : track.requestFrame());
   const draw = (): void => {
     const counter = Math.floor(((performance.now() - begin) / 1000) * RATE) & 0xffff;
     if (counter === last) return;
     last = counter;
     drawPattern(pen, counter, label, hue);
-    track.requestFrame();
+    emit();
     if (flashes(counter) !== lit) {
       lit = !lit;
       onFlash(lit);

@@ -4,9 +4,13 @@
 import { useState } from "preact/hooks";
 import { span, t, type Key } from "../i18n";
 import type { LaneEvent, Opened } from "../wire/front";
-import { hueOf } from "../media/pattern";
 
 const KINDS: Record<string, Key> = { join: "offKindJoin", leave: "offKindLeave", epoch: "offKindEpoch", gap: "offKindGap" };
+
+/** Golden angle from a calm start: neighbours differ, and none is the red of a gap. */
+function laneHue(at: number): number {
+  return 170 + ((at * 137.5) % 150);
+}
 
 export function markText(event: LaneEvent): string {
   return t("offMark", { kind: t(KINDS[event.kind] ?? "offKindGap"), time: span(event.at_ms), text: event.text });
@@ -23,11 +27,11 @@ export function Timeline({ opened, positionMs, onSeek }: Props) {
   return (
     <div class="timeline" role="group" aria-label={t("offLanes")}>
       <div class="lanes">
-        {opened.lanes.map((lane) => (
+        {opened.lanes.map((lane, at) => (
           <div key={lane.participant} class="lane-row">
             <span class="lane-name">{lane.name}</span>
             <span class="lane-track">
-              <span class="lane-here" style={{ left: part(lane.from_ms), width: width(lane.from_ms, lane.to_ms), "--hue": String(hueOf(lane.name)) }} />
+              <span class="lane-here" style={{ left: part(lane.from_ms), width: width(lane.from_ms, lane.to_ms), "--hue": String(laneHue(at)) }} />
               {lane.gaps.map(([from, to]) => (
                 <span key={from} class="lane-gap" data-testid="gap" style={{ left: part(from), width: width(from, to) }}
                   title={t("offGapAt", { from: span(from), to: span(to) })} />

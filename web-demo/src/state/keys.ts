@@ -9,10 +9,12 @@ declare const WORKER_PATH: string;
 interface Policy { createScriptURL(path: string): string }
 interface PolicyFactory { createPolicy(name: string, rules: { createScriptURL(path: string): string }): Policy }
 
+let policy: Policy | null = null;
+
 function workerAddress(): string {
   const factory = (globalThis as { trustedTypes?: PolicyFactory }).trustedTypes;
   if (factory === undefined) return WORKER_PATH;
-  const policy = factory.createPolicy("strongroom", {
+  policy ??= factory.createPolicy("strongroom", {
     createScriptURL: (path) => {
       if (path !== WORKER_PATH) throw new TypeError("not the worker");
       return path;
