@@ -135,7 +135,7 @@ mod tests {
         let folder = Folder::new(root.path(), &firm, &meeting, UnixMillis(1_795_305_600_000));
         assert!(folder.path.ends_with("bank-a/2026/11/00112233445566778899aabbccddeeff"));
         std::fs::create_dir_all(&folder.path).expect("made");
-        assert_eq!(unfinished(root.path(), &firm), [folder.clone()]);
+        assert_eq!(unfinished(root.path(), &firm), std::slice::from_ref(&folder));
         std::fs::write(folder.path.join(names::MEETING), b"x").expect("written");
         assert_eq!(unfinished(root.path(), &firm), []);
     }

@@ -4,6 +4,7 @@
 //! clear frame and acknowledges nothing that is not durable.
 
 mod archive;
+mod checkpoint;
 mod clock;
 mod config;
 mod enrol;

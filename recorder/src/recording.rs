@@ -1,7 +1,9 @@
 //! One meeting being archived: the core, its files, its meeting key and what custody signs of it.
 
 use crate::archive::Folder;
+use crate::checkpoint::{self, StateKey};
 use crate::clock;
+use crate::enrol::Enrolment;
 use crate::journal::Writer;
 use crate::room::Shared;
 use crate::seal::{self, Sealer};
@@ -10,6 +12,7 @@ use domain::message::client::MeetingTerms;
 use domain::policy::Statement;
 use domain::{B64, MeetingId, ParticipantId, RoomId};
 use e2ee::escrow::MeetingKey;
+use e2ee::session::Session;
 use evidence::archive::manifest::{Closed, read_sealed_keys, write_sealed_keys};
 use evidence::archive::{ArchiveEvent, Digest, SealedKey, SealedKeys, names};
 use recorder_core::{Config, Input, Meeting, Opener, Output, Parts, Recovered, Verdict};
@@ -45,7 +48,7 @@ pub enum FromDisk {
     /// A group commit ended.
     Commit(u64, io::Result<()>),
     /// An attempt to use the archive again ended.
-    Reopened(io::Result<Option<Recovered>>),
+    Reopened(Box<io::Result<Option<Recovered>>>),
 }
 
 /// A meeting being archived.
@@ -58,6 +61,8 @@ pub struct Recording {
     pub incarnation: u64,
     /// Seals base keys.
     pub key: MeetingKey,
+    /// Seals checkpoints; none while custody was away.
+    state_key: Option<StateKey>,
     folder: Folder,
     files: Writer,
     sealer: Option<Sealer>,
@@ -170,12 +175,17 @@ impl Recording {
         }
         core.clock(now, clock::state());
         let sealer = Some(Sealer::start(shared.custody.clone(), files.clone(), before));
+        let state_key = StateKey::ask(shared, &terms.meeting)
+            .await
+            .inspect_err(|e| tracing::warn!("no checkpoints of the group state in this meeting: {e}"))
+            .ok();
         tracing::info!(meeting = %terms.meeting, incarnation, "recording is armed: the meeting key is sealed");
         Ok(Self {
             meeting_id: terms.meeting.clone(),
             core,
             incarnation,
             key,
+            state_key,
             folder,
             files,
             sealer,
@@ -194,6 +204,14 @@ impl Recording {
         (self.key, self.incarnation) = (key, incarnation);
         self.core.begin_incarnation(clock::now(), incarnation);
         Ok(())
+    }
+
+    /// Puts the group state on disk, sealed, for a restart inside this meeting.
+    pub fn checkpoint(&self, room: &RoomId, session: &mut Session, leaf: &[u8; 32], certificate: &[u8]) {
+        let Some(state_key) = &self.state_key else { return };
+        let sealed = state_key.seal(room, session, leaf, certificate);
+        // an older one is good enough if this one cannot be written
+        drop(self.files.ask(move |journal| journal.store().put(checkpoint::FILE, &sealed)));
     }
 
     /// Does what concerns disk and custody; returns the rest.
@@ -226,7 +244,7 @@ impl Recording {
         if let Some(reopen) = &mut self.reopen {
             let done = reopen.await.unwrap_or_else(|_| Err(gone()));
             self.reopen = None;
-            return FromDisk::Reopened(done);
+            return FromDisk::Reopened(Box::new(done));
         }
         std::future::pending().await
     }
@@ -315,6 +333,10 @@ impl Recording {
             epoch_keys: &epoch_keys,
         };
         let manifest = self.core.summary().manifest(&parts).map_err(|e| e.to_string())?;
+        // its keys are in the group's past: nothing of it may stay
+        let removed = self.files.ask(|journal| journal.store().cut(checkpoint::FILE, 0)).await.map_err(|e| e.to_string())?;
+        removed.map_err(|e| format!("the checkpoint cannot be removed: {e}"))?;
+        checkpoint::forget(shared, &self.meeting_id).await;
         seal::finish(&shared.custody, &shared.log, &self.files, manifest.to_cbor()).await;
         Ok(manifest.frames)
     }
@@ -325,6 +347,13 @@ pub fn room_of(folder: &Folder) -> Option<RoomId> {
     let bytes = std::fs::read(folder.path.join(names::EVENTS)).ok()?;
     let recovered = Recovered::new(&bytes, &[]).ok()?;
     recovered.summary().terms.as_ref().map(|terms| terms.room.clone())
+}
+
+/// The session and leaf of a stopped process, if its meeting may still go on and custody still holds the state key.
+pub async fn restore(shared: &Shared, room: &RoomId, folder: &Folder) -> Option<(Session, Enrolment)> {
+    let bytes = std::fs::read(folder.path.join(checkpoint::FILE)).ok()?;
+    let key = StateKey::ask(shared, &folder.meeting).await.ok()?;
+    key.open(shared, room, &bytes, clock::wall())
 }
 
 /// Closes a meeting that a stopped process left and that is over.
@@ -350,6 +379,7 @@ async fn close(shared: Arc<Shared>, folder: Folder) -> Result<(), String> {
         core,
         incarnation,
         key: MeetingKey::generate(),
+        state_key: None,
         folder,
         files,
         sealer,

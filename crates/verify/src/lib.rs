@@ -46,6 +46,8 @@ pub struct Report {
     pub gaps: u64,
     /// Frames missing in them.
     pub missing_frames: u64,
+    /// Each gap in words: whose frames, which, why.
+    pub gap_list: Vec<String>,
     /// Position in the firm's log.
     pub log_index: Option<u64>,
     /// Everything that does not hold; empty: the archive is as it was signed.
@@ -110,7 +112,20 @@ fn describe(manifest: &MeetingManifest, report: &mut Report) {
     report.epochs = manifest.epochs.len() as u64;
     report.gaps = manifest.gaps.len() as u64;
     report.missing_frames = manifest.gaps.iter().map(|gap| gap.count).sum();
+    report.gap_list = manifest.gaps.iter().map(words).collect();
     if manifest.closed == evidence::archive::manifest::Closed::Recovered {
         report.notes.push("the recorder was stopped in this meeting; a later start closed it".to_owned());
     }
+}
+
+/// A gap as an examiner reads it.
+fn words(gap: &evidence::archive::Gap) -> String {
+    let whose = gap.participant.as_ref().map_or_else(|| "everybody".to_owned(), ToString::to_string);
+    let slot = gap.slot.map_or_else(String::new, |slot| format!(" slot {}", slot.0));
+    let last = (gap.first_ctr + gap.count).saturating_sub(1);
+    let cause = serde_json::to_value(gap.cause).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    format!(
+        "{whose}{slot} epoch {}: frames {}..{last} missing ({cause}), between {} and {} ms since 1970",
+        gap.epoch.0, gap.first_ctr, gap.from.0, gap.to.0
+    )
 }

@@ -57,6 +57,9 @@ fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     if let Some(index) = report.log_index {
         writeln!(out, "entry {index} of the firm's log")?;
     }
+    for gap in &report.gap_list {
+        writeln!(out, "gap: {gap}")?;
+    }
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
     }

@@ -167,7 +167,11 @@ fn build(folder: &Path, gaps: Vec<Gap>) {
         builder.segment(header(Some(1), index, first_seq), &format!("tracks/0001/{index:05}.seg"), &records);
         first_seq += records.len() as u64;
     }
+    close(&builder, gaps);
+}
 
+/// Keys, meeting manifest, log.
+fn close(builder: &Builder<'_>, gaps: Vec<Gap>) {
     let key = EpochKey { incarnation: 1, epoch: Epoch(5), sealed: vec![3; 60].into(), transcript_hash: Digest([4; 32]) };
     builder.put("keys/epochs.cbor", &key.to_cbor());
     let sealed = vec![SealedKeys {

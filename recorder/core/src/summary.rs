@@ -64,6 +64,8 @@ pub struct Summary {
     /// Account of frames.
     pub accounts: Accounts,
     epoch_times: BTreeMap<Epoch, UnixMillis>,
+    /// A restart whose frames the SFU may or may not have kept: since when nobody recorded.
+    away_since: Option<UnixMillis>,
 }
 
 /// The archive cannot be closed: it never got its terms.
@@ -114,7 +116,7 @@ impl Summary {
         match event {
             ArchiveEvent::RecorderStarted { incarnation, .. } => {
                 if self.incarnation > 0 {
-                    self.accounts.absent(before.min(at), at);
+                    self.away_since = Some(before.min(at));
                 }
                 self.incarnation = *incarnation;
                 self.ended = false;
@@ -131,7 +133,11 @@ impl Summary {
             }
             ArchiveEvent::Epoch { epoch, members, .. } => self.enter(at, *epoch, members),
             ArchiveEvent::Track { track, link, participant, slot, codec } => {
-                self.link_tracks.insert(*link, *track);
+                // a source announced again: the SFU began anew and kept nothing of the time before
+                let known = self.link_tracks.insert(*link, *track).is_some() || (*track as usize) <= self.tracks.len();
+                if let Some(since) = self.away_since.take_if(|_| known) {
+                    self.accounts.absent(since, at);
+                }
                 if *track as usize == self.tracks.len() + 1 {
                     self.tracks.push(TrackEntry {
                         track: *track,
@@ -146,7 +152,10 @@ impl Summary {
             }
             ArchiveEvent::SenderManifest { participant, manifest } => self.listed(at, participant, manifest),
             ArchiveEvent::Durable { seq } => self.durable = *seq,
-            ArchiveEvent::LinkUp { lost } if *lost > 0 => self.accounts.link_lost(at),
+            ArchiveEvent::LinkUp { lost } if *lost > 0 => match self.away_since.take() {
+                Some(since) => self.accounts.absent(since, at),
+                None => self.accounts.link_lost(at),
+            },
             ArchiveEvent::Rejected { frames, .. } => self.rejected += frames,
             ArchiveEvent::Clock { clock } => self.clock = Some(*clock),
             ArchiveEvent::Ended {} => self.ended = true,

@@ -102,7 +102,8 @@ impl Log {
     pub fn from_tiles<'a>(tiles: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
         let mut leaves = Vec::new();
         for tile in tiles {
-            if tile.len() % 32 != 0 || tile.len() as u64 > TILE * 32 || leaves.len() as u64 % TILE != 0 {
+            let follows_whole_tiles = (leaves.len() as u64).is_multiple_of(TILE);
+            if !tile.len().is_multiple_of(32) || tile.len() as u64 > TILE * 32 || !follows_whole_tiles {
                 return None;
             }
             leaves.extend(tile.chunks_exact(32).filter_map(Digest::from_slice));

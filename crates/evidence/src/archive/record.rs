@@ -308,7 +308,7 @@ impl<'a> SegmentReader<'a> {
             3 => Record::Gap(ciborium::from_reader(body).ok()?),
             4 => Record::Event(Box::new(ciborium::from_reader(body).ok()?)),
             5 => Record::Checkpoint(ciborium::from_reader(body).ok()?),
-            6 if body.len() % 24 == 0 => Record::KeyFrameIndex(
+            6 if body.len().is_multiple_of(24) => Record::KeyFrameIndex(
                 body.chunks_exact(24)
                     .map(|part| KeyFramePlace {
                         seq: u64_at(part, 0).expect("24 bytes"),

@@ -1,0 +1,79 @@
+//! The connection to signaling: enrolment, dialling, what arrives and what its end means.
+
+use super::{Dialed, Live, REDIAL_MS, RENEW_S};
+use crate::clock::now;
+use crate::enrol;
+use crate::net::Socket;
+use domain::UnixMillis;
+use domain::message::client::ToClient;
+use e2ee::session::{Session, SessionConfig};
+
+impl Live {
+    pub(super) fn dial(&mut self, wall: UnixMillis) {
+        let fresh = self.session.as_ref().is_some_and(|s| s.own().not_after_s > wall.seconds() + RENEW_S);
+        let shared = self.shared.clone();
+        self.dialing = Some(tokio::spawn(async move {
+            let enrolment = if fresh { None } else { Some(enrol::enrol(&shared.config, &shared.custody).await?) };
+            let socket = Socket::dial(&shared.config).await?;
+            Ok(Dialed { socket, enrolment })
+        }));
+    }
+
+    pub(super) fn dialed(&mut self, done: Result<Dialed, String>) {
+        let now = now();
+        let Dialed { socket, enrolment } = match done {
+            Ok(dialed) => dialed,
+            Err(e) => {
+                tracing::warn!(room = %self.room, "not connected: {e}");
+                return self.redial(now.mono_ms);
+            }
+        };
+        match enrolment {
+            None => {
+                if let Some(session) = &mut self.session {
+                    session.reconnect(now.wall);
+                }
+            }
+            Some(enrolment) => {
+                let key = self.take_leaf(enrolment);
+                let (chain, trust) = (self.chain.clone(), self.shared.trust.clone());
+                match Session::new(SessionConfig { key, chain, trust, room: self.room.clone() }, now.wall) {
+                    Ok(session) => self.session = Some(session),
+                    Err(e) => {
+                        tracing::error!(room = %self.room, "the certificate from our front is not usable: {e}");
+                        return self.redial(now.mono_ms);
+                    }
+                }
+            }
+        }
+        self.socket = Some(socket);
+        self.heard_ms = now.mono_ms;
+        self.said_hello_ms = Some(now.mono_ms);
+        self.admitted = false;
+        self.outbox.clear();
+    }
+
+    pub(super) fn redial(&mut self, now_ms: u64) {
+        self.dial_at_ms = now_ms + self.redial_ms;
+        self.redial_ms = (self.redial_ms * 2).min(REDIAL_MS.1);
+    }
+
+    pub(super) fn disconnected(&mut self, why: &str) {
+        tracing::info!(room = %self.room, "{why}");
+        self.socket = None;
+        self.said_hello_ms = None;
+        self.admitted = false;
+        self.outbox.clear();
+        self.redial(now().mono_ms);
+    }
+
+    pub(super) fn heard(&mut self, text: &str) {
+        let now = now();
+        self.heard_ms = now.mono_ms;
+        let Some(session) = &mut self.session else { return };
+        match serde_json::from_str::<ToClient>(text) {
+            Ok(message) => session.handle(now.wall, message),
+            Err(_) => session.handle_unreadable(),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What session, SFU and disk say while a meeting runs, and what the recording asks for.
+
+use super::{LINK_RETRY_MS, Live, REDIAL_MS};
+use crate::clock::now;
+use crate::link::{Link, Target};
+use crate::recording::{FromDisk, Recording};
+use crate::tls;
+use domain::Epoch;
+use domain::message::client::{Problem, ProblemCode, ToClient, ToServer};
+use domain::message::record_link::ToSfuRecord;
+use domain::policy::Rule;
+use e2ee::session::{Event, Session};
+use evidence::archive::manifest::Closed;
+use evidence::archive::{ArchiveEvent, Digest, EpochKey, event};
+use evidence::receipt::{Beacon, Receipt};
+use recorder_core::{Input, Output};
+
+impl Live {
+    pub(super) async fn session_event(&mut self, event: Event) {
+        match event {
+            Event::Admitted { roster, .. } => {
+                let people = roster.into_iter().filter(|entry| !entry.recorder);
+                self.people = people.map(|entry| entry.participant).collect();
+                self.on_admitted().await;
+            }
+            Event::Epoch { epoch, members, .. } => self.on_epoch(epoch, members),
+            Event::Manifest { from, manifest } => self.core(Input::SenderManifest { from, signed: manifest }),
+            Event::Incident { kind, participant } => {
+                tracing::warn!(room = %self.room, ?kind, "incident");
+                let firm = participant.map(|participant| participant.firm);
+                self.note(ArchiveEvent::Incident { firm, text: format!("{kind:?}") });
+            }
+            Event::Removed { problem } => self.on_removed(&problem),
+            Event::Passed(message) => self.on_passed(message),
+            _ => {}
+        }
+    }
+
+    pub(super) async fn on_admitted(&mut self) {
+        let Some(session) = &self.session else { return };
+        let Some(terms) = session.terms().cloned() else { return };
+        let own = session.rules().and_then(|rules| rules.firm_rule(&self.shared.config.firm)).cloned();
+        let keeps = |rule: Rule| matches!(rule, Rule::Must | Rule::Should);
+        let Some(statement) = own.filter(|own| [own.audio_video, own.chat, own.files].into_iter().any(keeps)) else {
+            tracing::warn!(room = %self.room, "our firm states that nothing is kept in this room: not recording");
+            return self.step_back();
+        };
+        self.admitted = true;
+        self.redial_ms = REDIAL_MS.0;
+        self.close_unfinished(Some(&terms.meeting));
+        if self.recording.as_ref().is_some_and(|recording| recording.meeting_id != terms.meeting) {
+            self.meeting_over();
+        }
+        let armed = match &mut self.recording {
+            Some(_) if self.recorded_leaf == self.leaf => Ok(()),
+            Some(recording) => recording.renew(&self.shared, &statement).await,
+            None => match Recording::open(&self.shared, &terms, &statement).await {
+                Ok(recording) => {
+                    self.recording = Some(recording);
+                    self.clock_ms = now().mono_ms;
+                    Ok(())
+                }
+                Err(e) => Err(e),
+            },
+        };
+        if let Err(e) = armed {
+            tracing::error!(room = %self.room, "recording cannot start: {e}");
+            return self.step_back();
+        }
+        let same = self.recorded_leaf == self.leaf && self.statement.is_some();
+        self.recorded_leaf = self.leaf;
+        self.statement = Some(statement);
+        // a restored session is in its epoch already: the new meeting key needs it too
+        if let (false, Some(session)) = (same, &self.session)
+            && let Some(epoch) = session.epoch()
+        {
+            let members = session.members();
+            self.on_epoch(epoch, members);
+        }
+        if self.link.is_none() {
+            self.ask_link_ms = Some(now().mono_ms);
+        }
+    }
+
+    /// Leaves a meeting that cannot or must not be recorded, and tries again later.
+    pub(super) fn step_back(&mut self) {
+        self.session = None;
+        self.redial_ms = REDIAL_MS.1;
+        self.disconnected("leaving the room");
+    }
+
+    pub(super) fn on_epoch(&mut self, epoch: Epoch, members: Vec<e2ee::session::Member>) {
+        tracing::info!(room = %self.room, epoch = epoch.0, members = members.len(), "epoch");
+        let Some(transcript) = self.session.as_ref().and_then(|session| session.transcript_hash(epoch)) else { return };
+        let members = members
+            .into_iter()
+            .map(|one| event::Member { leaf: one.leaf, participant: one.participant, name: one.name, role: one.role })
+            .collect();
+        self.core(Input::Epoch { epoch, transcript_hash: Digest(transcript), members });
+        self.seal_epoch(epoch);
+    }
+
+    pub(super) fn seal_epoch(&mut self, epoch: Epoch) {
+        let (Some(session), Some(recording)) = (&self.session, &self.recording) else { return };
+        let sealed = session.seal_base_key(epoch, recording.incarnation, &recording.key);
+        let (Some(sealed), Some(commitment), Some(transcript)) =
+            (sealed, session.epoch_commitment(epoch), session.transcript_hash(epoch))
+        else {
+            return tracing::warn!(room = %self.room, epoch = epoch.0, "the epoch's key is gone before it was sealed");
+        };
+        let key = EpochKey {
+            incarnation: recording.incarnation,
+            epoch,
+            sealed: sealed.bytes.into(),
+            transcript_hash: Digest(transcript),
+        };
+        self.core(Input::EpochKey { key, commitment });
+        if let (Some(session), Some(recording), Some(leaf)) = (&mut self.session, &self.recording, self.chain.first()) {
+            recording.checkpoint(&self.room, session, &self.secret, leaf);
+        }
+    }
+
+    pub(super) fn on_removed(&mut self, problem: &Problem) {
+        // with people still there it was this recorder that was taken for gone: it comes back
+        let over = problem.code == ProblemCode::Removed && self.people.is_empty();
+        if over {
+            self.meeting_over();
+        }
+        self.session = None;
+        if problem.code != ProblemCode::Removed {
+            tracing::error!(room = %self.room, code = ?problem.code, "signaling refuses this recorder: {}", problem.detail);
+            self.redial_ms = self.redial_ms.max(REDIAL_MS.1 / 4);
+        }
+        self.disconnected(if over { "the meeting is over" } else { "refused" });
+    }
+
+    pub(super) fn on_passed(&mut self, message: ToClient) {
+        match message {
+            ToClient::RecordLink { address, server_name, certificate, token } => {
+                self.dial_link(address, server_name, &certificate, token);
+            }
+            ToClient::RosterChanged { entry }
+                if !entry.recorder && self.people.insert(entry.participant.clone()) =>
+            {
+                self.note(ArchiveEvent::Joined { participant: entry.participant });
+            }
+            ToClient::RosterLeft { participant } => {
+                self.people.remove(&participant);
+                self.note(ArchiveEvent::Left { participant });
+            }
+            ToClient::Problem(problem) => {
+                tracing::warn!(room = %self.room, code = ?problem.code, "{}", problem.detail);
+                if problem.code == ProblemCode::MediaUnavailable {
+                    self.ask_link_ms = Some(now().mono_ms + LINK_RETRY_MS);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn dial_link(&mut self, address: String, server_name: String, certificate: &[u8], token: domain::B64) {
+        let Some(recording) = &self.recording else { return };
+        let Ok(pinned) = <[u8; 32]>::try_from(certificate) else {
+            return tracing::error!(room = %self.room, "signaling named no certificate of the SFU");
+        };
+        match tls::record_link(&self.chain, &self.pkcs8, pinned) {
+            Ok(tls) => {
+                let (meeting, durable) = (recording.meeting_id.clone(), recording.core.durable());
+                tracing::info!(room = %self.room, durable, "dialling the record link");
+                self.link = Some(Link::start(Target { address, server_name, token, meeting, durable }, tls));
+                self.ask_link_ms = None;
+            }
+            Err(e) => tracing::error!(room = %self.room, "no record link: {e}"),
+        }
+    }
+
+    pub(super) fn link_down(&mut self, why: &str) {
+        tracing::warn!(room = %self.room, "the record link is down: {why}");
+        self.link = None;
+        self.core(Input::LinkDown);
+        self.ask_link_ms = Some(now().mono_ms + LINK_RETRY_MS);
+    }
+
+    pub(super) fn disk(&mut self, done: FromDisk) {
+        match done {
+            FromDisk::Commit(ticket, Ok(())) => self.core(Input::Committed { ticket }),
+            FromDisk::Commit(_, Err(e)) => {
+                if let Some(recording) = &mut self.recording {
+                    recording.failed(&e);
+                }
+                self.link = None;
+            }
+            FromDisk::Reopened(found) => {
+                let terms = self.session.as_ref().and_then(Session::terms).zip(self.statement.as_ref());
+                let (Some((terms, statement)), Some(recording)) = (terms, &mut self.recording) else { return };
+                let event = Recording::terms(terms, statement);
+                if recording.reopened(&self.shared, *found, &event) {
+                    let epoch = self.session.as_ref().and_then(Session::epoch);
+                    let members = self.session.as_ref().map(Session::members).unwrap_or_default();
+                    if let Some(epoch) = epoch {
+                        self.on_epoch(epoch, members);
+                    }
+                    self.ask_link_ms = Some(now().mono_ms);
+                }
+            }
+        }
+    }
+
+    pub(super) fn core_output(&mut self, output: Output) {
+        match output {
+            Output::Ack { seq } => self.to_sfu(ToSfuRecord::Ack { seq }),
+            Output::NeedKeyFrame { track } => self.to_sfu(ToSfuRecord::NeedKeyFrame { track }),
+            Output::Receipt { epoch, transcript_hash, sealed_hash, commitment } => {
+                let (Some(session), Some(recording)) = (&self.session, &self.recording) else { return };
+                let receipt = Receipt {
+                    meeting: recording.meeting_id.clone(),
+                    firm: self.shared.config.firm.clone(),
+                    recorder: self.shared.participant.clone(),
+                    incarnation: recording.incarnation,
+                    epoch,
+                    transcript_hash: transcript_hash.0,
+                    sealed_hash: sealed_hash.0,
+                    commitment,
+                };
+                let signed = session.sign_receipt(&receipt);
+                self.note(ArchiveEvent::Receipt { receipt: signed.clone().into() });
+                self.outbox.push_back(ToServer::Receipt { receipt: signed.into() });
+            }
+            Output::Beacon { epoch, sequence, fsynced_frames, state } => {
+                let (Some(session), Some(recording)) = (&self.session, &self.recording) else { return };
+                let beacon = Beacon {
+                    meeting: recording.meeting_id.clone(),
+                    firm: self.shared.config.firm.clone(),
+                    recorder: self.shared.participant.clone(),
+                    epoch,
+                    sequence,
+                    fsynced_frames,
+                    state,
+                };
+                if self.admitted {
+                    let beacon = session.sign_beacon(&beacon).into();
+                    self.outbox.push_back(ToServer::Beacon { beacon });
+                }
+            }
+            Output::Finished => {
+                if let Some(recording) = self.recording.take() {
+                    tokio::spawn(recording.conclude(self.shared.clone(), Closed::Ended));
+                }
+            }
+            Output::Commit(_) | Output::Seal(_) => {}
+        }
+    }
+
+    pub(super) fn to_sfu(&self, message: ToSfuRecord) {
+        if let Some(link) = &self.link {
+            link.send(message);
+        }
+    }
+}
