@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 /// Messages to signaling that wait for the link: those of some minutes of joins while it is away.
@@ -46,6 +46,9 @@ pub enum NodeError {
     /// DTLS.
     #[error(transparent)]
     Dtls(#[from] FactoryError),
+    /// Our bug: the shard's thread ended by itself.
+    #[error("the shard ended by itself; its last words are above")]
+    ShardEnded,
 }
 
 /// What is judged before the node runs, and by `check-config`.
@@ -85,7 +88,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
     let (control, outgoing) = mpsc::channel(CONTROL_QUEUE);
     let factory = IceDtlsFactory::new(locals.clone())?;
     let parts = Parts { sockets, factory, commands: receiver, wake, control, seed: rand::random() };
-    let shard = start(parts, config.core)?;
+    let (shard, ended) = start(parts, config.core)?;
     let tokens = Arc::new(Tokens::default());
     let connected = Arc::new(AtomicBool::new(false));
     tokio::spawn(control::run(opened.dial, commands.clone(), tokens.clone(), outgoing, connected.clone()));
@@ -96,7 +99,11 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
     }
     let media: Vec<String> = locals.iter().map(SocketAddr::to_string).collect();
     tracing::info!(node = config.node, udp = media.join(" "), record = %config.record.listen, "ready");
-    stop.await;
+    tokio::select! {
+        () = stop => {}
+        // a node that forwards nothing must not look alive
+        _ = ended => return Err(NodeError::ShardEnded),
+    }
     tracing::info!("closing");
     close(&commands, shard).await;
     Ok(())
@@ -106,15 +113,21 @@ async fn listen(at: SocketAddr) -> Result<TcpListener, NodeError> {
     TcpListener::bind(at).await.map_err(|source| NodeError::Listen { what: format!("TCP {at}"), source })
 }
 
-/// Starts the shard's thread, pinned: a shard that moves loses its caches.
-fn start(parts: Parts<IceDtlsFactory>, core: Option<usize>) -> Result<JoinHandle<()>, NodeError> {
+/// Starts the shard's thread, pinned: a shard that moves loses its caches. The receiver ends when the thread does.
+fn start(
+    parts: Parts<IceDtlsFactory>,
+    core: Option<usize>,
+) -> Result<(JoinHandle<()>, oneshot::Receiver<()>), NodeError> {
+    // dropped with the thread, whatever ends it
+    let (alive, ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name("shard-0".into()).spawn(move || {
         if let Err(error) = pin(core) {
             tracing::warn!(%error, "the shard is not pinned");
         }
         Shard::new(parts).run();
+        drop(alive);
     });
-    Ok(thread?)
+    Ok((thread?, ended))
 }
 
 fn pin(core: Option<usize>) -> std::io::Result<()> {

@@ -54,7 +54,7 @@ impl Load {
                 let packet = |n: u64| Packet {
                     at_us: n / BURST * BURST * 1_000_000 / RATE,
                     size: PAYLOAD,
-                    start: n % BURST == 0,
+                    start: n.is_multiple_of(BURST),
                     marker: n % BURST == BURST - 1,
                     frame: (n / BURST) as u32,
                 };

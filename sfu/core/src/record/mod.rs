@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 pub const KEEP_BEYOND_GRACE_MS: u64 = 30_000;
 /// Most bytes kept for one recorder: 30 s of nine 2.5 Mbit/s streams are 85 MB; a bound for the worst meeting.
 pub const MAX_BYTES: usize = 1 << 30;
+/// Highest sequence number a recorder may claim: 10,000 messages a second reach it after 28,000 years.
+const MAX_SEQ: u64 = 1 << 53;
 /// Accounting cost of a message beyond its packet.
 const HEAD: usize = 96;
 /// Say `Idle` after so long without anything else.
@@ -154,13 +156,16 @@ impl RecordLog {
     /// A number for a new track, never used before on this log.
     pub fn number_track(&mut self) -> u32 {
         let number = self.next_track;
-        self.next_track += 1;
+        self.next_track = number.saturating_add(1);
         number
     }
 
     /// A recorder connected that has everything up to `durable`. An older connection is replaced.
     pub fn connect(&mut self, now: Micros, number: u64, durable: u64) -> Resumed {
-        let resumed = if !self.begun || durable < self.acknowledged || durable >= self.next() {
+        let durable = durable.min(MAX_SEQ);
+        // one that has something is believed to know its tracks, even if it is behind what it acknowledged
+        let without_past = durable == 0 && self.acknowledged > 0;
+        let resumed = if !self.begun || without_past || durable >= self.next() {
             self.restart(durable);
             Resumed::Fresh
         } else {
@@ -175,7 +180,9 @@ impl RecordLog {
 
     /// Numbers go on above both what was given out here and what the recorder has from elsewhere.
     fn restart(&mut self, durable: u64) {
-        let next = self.next().max(durable + 1);
+        let next = self.next().max(durable.saturating_add(1));
+        // every track was announced by a message: the recorder holds no track number above its last message's
+        self.next_track = self.next_track.max(u32::try_from(next).unwrap_or(u32::MAX));
         self.lost += self.kept.len() as u64;
         self.kept.clear();
         (self.first, self.sent, self.bytes) = (next, next, 0);
@@ -338,6 +345,30 @@ mod tests {
         assert_eq!(log.connect(Micros(2), 3, 100), Resumed::Fresh);
         log.push(Micros(2), packet(9));
         assert_eq!(drain(&mut log, 3), [(0, Record::Welcome { oldest: 101 }), (101, packet(9))]);
+    }
+
+    #[test]
+    fn a_recorder_behind_its_own_word_gets_all_that_is_left() {
+        let mut log = RecordLog::new(2000);
+        log.connect(Micros(0), 1, 0);
+        for n in 1..=4 {
+            log.push(Micros(0), packet(n));
+        }
+        log.acknowledge(3);
+        assert_eq!(log.connect(Micros(1), 2, 1), Resumed::Continued);
+        assert_eq!(drain(&mut log, 2), [(0, Record::Welcome { oldest: 4 }), (4, packet(4))]);
+    }
+
+    #[test]
+    fn track_numbers_of_another_node_are_not_used_again() {
+        let mut log = RecordLog::new(2000);
+        log.connect(Micros(0), 1, 100);
+        assert!(log.number_track() > 100);
+        // a claim beyond all reason is survived
+        log.connect(Micros(1), 2, u64::MAX);
+        log.push(Micros(1), packet(1));
+        assert_eq!(drain(&mut log, 2).len(), 2);
+        assert_eq!((log.number_track(), log.number_track()), (u32::MAX, u32::MAX));
     }
 
     #[test]
