@@ -8,9 +8,21 @@ const QUIET = 0.04;
 const BEEP = 0.2;
 
 let audio: AudioContext | null = null;
+
+/** After a reload browsers hold sound back until somebody does something: the first key or click wakes it. */
+function waking(context: AudioContext): AudioContext {
+  const wake = (): void => {
+    context.resume().then(() => {
+      for (const kind of ["pointerdown", "keydown"] as const) removeEventListener(kind, wake, true);
+    }, () => undefined);
+  };
+  for (const kind of ["pointerdown", "keydown"] as const) addEventListener(kind, wake, true);
+  return context;
+}
+
 /** The page's one audio context. */
 export function audioContext(): AudioContext {
-  audio ??= new AudioContext({ sampleRate: 48_000 });
+  audio ??= waking(new AudioContext({ sampleRate: 48_000 }));
   if (audio.state === "suspended") void audio.resume().catch(() => undefined);
   return audio;
 }
