@@ -1,1 +1,3 @@
-//! The documents' promises and the tests that keep them.
+//! The documents' promises and the tests that keep them: what a document names must be there.
+
+mod threats;

@@ -1,1 +1,63 @@
-//! Every parser that an outsider reaches, driven with damaged input from seeds.
+//! Every parser that an outsider reaches, driven with damaged input: nothing panics, what reads back reads back equal,
+//! nothing grows without bound.
+//!
+//! Bounded and repeatable: `STRONGROOM_FUZZ_SEED=<seed>` runs another seed, `STRONGROOM_FULL=1` a fresh one and twenty
+//! times as long. The same targets serve `cargo fuzz` in `tests/fuzz/cargo`.
+
+mod mutate;
+mod seeds;
+mod targets;
+
+use mutate::Mutator;
+use strongroom_tests::dice::{fresh_seed, full, seed_from};
+
+/// What CI runs when nobody asks for another.
+const SEED: u64 = 20_260_101;
+
+fn drive(name: &str, target: fn(&[u8]), seeds: &[Vec<u8>], iterations: u64) {
+    let seed = seed_from("STRONGROOM_FUZZ_SEED").unwrap_or_else(|| if full() { fresh_seed() } else { SEED });
+    let iterations = if full() { iterations * 20 } else { iterations };
+    println!("{name}: STRONGROOM_FUZZ_SEED={seed}, {iterations} inputs from {} seeds", seeds.len());
+    let mut mutator = Mutator::new(seed, seeds);
+    seeds.iter().for_each(|seed| target(seed));
+    for round in 0..iterations {
+        let input = mutator.next_input();
+        let fine = std::panic::catch_unwind(|| target(&input));
+        if let Err(panic) = fine {
+            println!("{name}: input {round}: {}", hex::encode(&input[..input.len().min(4096)]));
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+macro_rules! fuzz {
+    ($($test:ident: $module:ident::$target:ident, $iterations:expr;)*) => {
+        $(#[test]
+        fn $test() {
+            drive(stringify!($target), targets::$module::$target, &seeds::$module::$target(), $iterations);
+        })*
+    };
+}
+
+fuzz! {
+    stun_messages_are_survived: media::stun, 480_000;
+    t1_sframe_headers_are_survived_and_have_one_form: media::sframe_header, 1_600_000;
+    rtp_headers_and_extensions_are_survived: media::rtp, 800_000;
+    rtcp_compounds_are_survived: media::rtcp, 480_000;
+    session_descriptions_are_survived: media::sdp, 64_000;
+    the_engine_survives_what_a_publisher_sends: media::engine, 240_000;
+    recorders_survive_what_the_record_link_carries: media::recorder, 480_000;
+    t2_damaged_frames_never_open: media::sealed_frame, 160_000;
+    cose_objects_are_survived: evidence::cose, 240_000;
+    certificates_are_survived: evidence::certificate, 160_000;
+    signed_documents_are_survived: evidence::documents, 120_000;
+    segments_are_survived_and_cut_where_they_are_good: archive::segment, 48_000;
+    manifests_proofs_and_notes_are_survived: archive::manifests, 120_000;
+    client_json_is_survived_and_reads_back: wire::client_json, 320_000;
+    control_json_is_survived_and_reads_back: wire::control_json, 320_000;
+    record_link_frames_are_survived_and_read_back: wire::record_link, 320_000;
+    custody_frames_are_survived: wire::custody, 240_000;
+    export_frames_are_survived: wire::export, 240_000;
+    group_messages_are_survived_by_a_session: group::session, 9_600;
+    group_messages_are_survived_by_signaling: group::signaling, 12_000;
+}

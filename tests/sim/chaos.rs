@@ -9,15 +9,8 @@ use std::time::{Duration, Instant};
 use strongroom_tests::dice::{full, seed_from};
 use strongroom_tests::firms::id;
 
-const PEOPLE: [&str; 7] = [
-    "bank-a/anna/1",
-    "bank-a/amy/1",
-    "bank-b/ben/1",
-    "bank-b/bob/1",
-    "bank-a/abe/1",
-    "bank-b/bea/1",
-    "bank-b/zoe/1",
-];
+const PEOPLE: [&str; 7] =
+    ["bank-a/anna/1", "bank-a/amy/1", "bank-b/ben/1", "bank-b/bob/1", "bank-a/abe/1", "bank-b/bea/1", "bank-b/zoe/1"];
 const RECORDER: &str = "bank-a/recorder-1/1";
 /// How long the weather is bad, ms of virtual time.
 const STORM_MS: u64 = 15_000;

@@ -53,7 +53,9 @@ pub fn bend(dice: &mut Dice, habit: Habit, mut message: ToServer) -> Vec<ToServe
             other => vec![other],
         },
         Habit::Boasts => match message {
-            Applied { epoch } => vec![Applied { epoch: Epoch(epoch.0 + dice.below(3)) }, Applied { epoch: Epoch(u64::MAX) }],
+            Applied { epoch } => {
+                vec![Applied { epoch: Epoch(epoch.0 + dice.below(3)) }, Applied { epoch: Epoch(u64::MAX) }]
+            }
             other => vec![other],
         },
         Habit::Replays => vec![message.clone(), message.clone(), message],
@@ -94,7 +96,11 @@ fn meeting_with(habit: Habit, place: usize, seed: u64) {
     for (to, node) in world.present() {
         for (from, silence) in &node.silence {
             let still = world.present().any(|(who, _)| who == from);
-            assert!(!still || *silence <= STOP_MS, "{to} heard nothing of {from} for {silence} ms\n{}", world.history());
+            assert!(
+                !still || *silence <= STOP_MS,
+                "{to} heard nothing of {from} for {silence} ms\n{}",
+                world.history()
+            );
         }
     }
     let since = domain::UnixMillis(world.now.0 - STOP_MS);

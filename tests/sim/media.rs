@@ -24,7 +24,8 @@ impl World {
     pub fn speak(&mut self) {
         let now = self.now;
         self.network.at(now.plus(SPEAK_MS), Event::Speak);
-        let speakers: Vec<_> = self.present().filter(|(_, node)| !node.is_recorder()).map(|(id, _)| id.clone()).collect();
+        let speakers: Vec<_> =
+            self.present().filter(|(_, node)| !node.is_recorder()).map(|(id, _)| id.clone()).collect();
         for from in speakers {
             let bound = self.rule(&from) == Rule::Must;
             let Some(node) = self.nodes.get_mut(&from) else { continue };
