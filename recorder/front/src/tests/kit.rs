@@ -429,15 +429,6 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
             tracks.push(tracked);
         }
     }
-    let row = |participant: ParticipantId, name: &str, role| Attendance {
-        participant,
-        name: name.to_owned(),
-        role,
-        joined_epoch: Epoch(1),
-        joined_at: BEGAN,
-        left_epoch: None,
-        left_at: BEGAN.plus(DURATION_MS),
-    };
     let manifest = MeetingManifest {
         record: "meeting".to_owned(),
         version: 1,
@@ -449,7 +440,10 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
         ended_at: BEGAN.plus(DURATION_MS),
         closed: Closed::Ended,
         software: "test".to_owned(),
-        roster: vec![row(person("anna"), "Anna Berg", LeafRole::Member), row(ben, "Ben Cole", LeafRole::Member)],
+        roster: vec![
+            present(person("anna"), "Anna Berg", LeafRole::Member),
+            present(ben, "Ben Cole", LeafRole::Member),
+        ],
         statements: Vec::new(),
         trust: Digest([0; 32]),
         retention_years: 7,
@@ -475,6 +469,19 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
     std::fs::write(folder.join(names::MEETING), &signed).expect("written");
     let keys = vec![IncarnationKey { incarnation: 1, key: vec![9; 32].into() }];
     (folder, evidence::sha256(&signed), keys)
+}
+
+/// Somebody who was there from begin to end.
+fn present(participant: ParticipantId, name: &str, role: LeafRole) -> Attendance {
+    Attendance {
+        participant,
+        name: name.to_owned(),
+        role,
+        joined_epoch: Epoch(1),
+        joined_at: BEGAN,
+        left_epoch: None,
+        left_at: BEGAN.plus(DURATION_MS),
+    }
 }
 
 fn header(meeting: &MeetingId, track: Option<TrackInfo>) -> SegmentHeader {
