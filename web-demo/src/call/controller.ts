@@ -11,9 +11,7 @@ import type { FromWorker, SessionEvent } from "../wire/worker";
 import { arrivals, withRoster, type Notice, type Roster } from "./notice";
 import { initialState, type CallState } from "./state";
 import { Transports } from "./transports";
-
-/** Codes that end a call although we had been in it. */
-const REMOVED = new Set(["removed", "replaced", "not-a-member"]);
+import { AGAIN_MS, verdictOf } from "./verdict";
 
 export class CallController {
   readonly state: Store<CallState>;
@@ -23,6 +21,7 @@ export class CallController {
   private keyed = false;
   private muteDecided = false;
   private ended = false;
+  private tries = 0;
 
   constructor(private readonly config: PageConfig, private readonly login: LoginSession, readonly keys: Keys,
     readonly media: LocalMedia, room: string, private readonly choice: JoinChoice,
@@ -51,9 +50,7 @@ export class CallController {
       ]);
     } catch (error) {
       const problem = error instanceof WorkerProblem ? error.problem : { code: "internal", detail: String(error), firm: null };
-      if (problem.code === "worker-dead") this.over({ why: "dead", reason: problem.detail });
-      else this.over({ why: "refused", problem });
-      return;
+      return this.over(problem.code === "worker-dead" ? { why: "dead", reason: problem.detail } : { why: "refused", problem });
     }
     if (!this.ended) this.keys.tell({ type: "join", room: this.state.get().room });
   }
@@ -196,14 +193,26 @@ export class CallController {
         this.state.patch({ recorders: event.recorders });
         return;
       case "removed": {
-        const was = this.state.get().phase === "in" && REMOVED.has(event.problem.code);
-        this.over({ why: was ? "removed" : "refused", problem: event.problem });
+        const verdict = verdictOf(event.problem, this.state.get().phase === "in", this.tries);
+        if (verdict === "again") return this.again();
+        this.over({ why: verdict, problem: event.problem });
         return;
       }
       case "incident":
         this.notice({ kind: "incident", text: event.kind });
         return;
     }
+  }
+
+  /** The service lost us, not the other way round: join anew with the same key, over new transports. */
+  private again(): void {
+    this.tries += 1;
+    this.keyed = false;
+    this.transports.reset();
+    this.state.patch({ tracks: [], link: "lost" });
+    setTimeout(() => {
+      if (!this.ended) this.keys.tell({ type: "join", room: this.state.get().room });
+    }, AGAIN_MS);
   }
 
   private admitted(event: SessionEvent & { type: "admitted" }): void {
@@ -250,6 +259,7 @@ export class CallController {
       : { code, since: Date.now(), changedBy: state.code === null ? null : { added, removed } };
     this.state.patch({ members, epoch, code: next, seen });
     for (const notice of arrivals(state, members, added, removed)) this.notice(notice);
+    this.tries = 0;
     if (!this.keyed) {
       this.keyed = true;
       void this.attach();

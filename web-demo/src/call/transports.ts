@@ -48,12 +48,19 @@ export class Transports {
     this.publisher?.answer(sdp).catch((error: unknown) => console.warn("publish:", error));
   }
 
-  close(): void {
-    this.closed = true;
+  /** Drops both: the next admission makes them anew. */
+  reset(): void {
     clearTimeout(this.publishTimer);
     clearTimeout(this.subscribeTimer);
     this.publisher?.close();
+    this.publisher = null;
+    this.publishState = "new";
     this.subscriber.close();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.reset();
   }
 
   private publish(): void {

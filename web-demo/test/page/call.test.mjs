@@ -93,6 +93,15 @@ test("a lost connection is said, retried and healed without a question", async (
   await eventually("anna decodes on", async () => (await anna.stats()).frames_decoded > before + 20);
 });
 
+test("a service that refuses for a moment is waited for", async () => {
+  const member = [...all.services.meeting.members.values()].find((one) => one.id.startsWith("bank-a/"));
+  all.services.meeting.send(member, { type: "refusal", code: "media-unavailable", detail: "", firm: null });
+  member.socket.close();
+  await anna.wait(id("reconnecting"));
+  await eventually("anna is back", async () => (await anna.page.$(id("reconnecting"))) === null);
+  await eventually("ben sees her again", async () => (await ben.picture({ times: 6 })).ok, 30_000);
+});
+
 test("a reload comes back into the meeting by itself", async (context) => {
   const took = await ben.reload();
   context.diagnostic(`back in the meeting after ${took} ms`);

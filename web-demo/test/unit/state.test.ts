@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bannersOf } from "../../src/call/banners";
+import { verdictOf } from "../../src/call/verdict";
 import { columnsFor } from "../../src/call/grid";
 import { arrivals, withRoster } from "../../src/call/notice";
 import { noticeOf } from "../../src/call/notices";
@@ -76,6 +77,15 @@ test("coming and going is noted, oneself and the first roster are not", () => {
   const third = withRoster(inCall(second.patch), { [recorder]: entry(recorder, true) }, 3);
   assert.deepEqual(third.notices.map((notice) => notice.kind), ["gone"]);
   assert.equal(third.patch.seen[ben]?.to, 3);
+});
+
+test("a passing refusal inside a call is waited for, but not for ever, and a removal is one", () => {
+  const problem = (code: string) => ({ code, detail: "", firm: null });
+  assert.equal(verdictOf(problem("media-unavailable"), true, 0), "again");
+  assert.equal(verdictOf(problem("media-unavailable"), true, 40), "refused");
+  assert.equal(verdictOf(problem("media-unavailable"), false, 0), "refused");
+  assert.equal(verdictOf(problem("removed"), true, 0), "removed");
+  assert.equal(verdictOf(problem("policy-clash"), true, 0), "refused");
 });
 
 test("tiles fill the room they have", () => {
