@@ -173,3 +173,27 @@ fn a_commit_the_service_itself_refuses_passes_the_task_on_at_once() {
     assert_eq!(world.asked_to_add("ben").first().map(|(at, _)| *at), Some(start.plus(200)));
     world.invariant_one_group(&["anna", "ben", "amy"]);
 }
+
+#[test]
+fn a_recorder_that_commits_garbage_is_closed_but_never_ordered_out() {
+    let mut world = World::must();
+    world.gather(&["anna", "rec-a"]);
+    world.gather(&["ben"]);
+    world.gather(&["bob"]);
+    world.members.get_mut("rec-a").unwrap().habits.commits = Commits::Garbage;
+    let before = world.now;
+    world.say("anna", domain::message::client::ToServer::Leave {});
+    while world.members["ben"].group.as_ref().unwrap().roster().members_iter().count() > 3 {
+        world.advance(10);
+        assert!(world.now.since(before) < 3_000, "the removal was stopped for too long");
+    }
+    assert_eq!(world.asked_to_remove("rec-a").len(), 1);
+    assert_eq!(world.refusals("rec-a"), [ProblemCode::BadCommit]);
+    let ordered =
+        world.got("ben", |m| if let ToClient::RemovalOrder { order } = m { Some(order.clone()) } else { None });
+    for (_, order) in ordered {
+        let order = evidence::order::judge(&world.trust, &order).unwrap();
+        assert_eq!(order.participant, World::participant("anna"));
+    }
+    world.invariant_one_group(&["ben", "bob"]);
+}
