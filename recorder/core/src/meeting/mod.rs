@@ -219,7 +219,9 @@ impl Meeting {
             out: VecDeque::new(),
             receipts: Vec::new(),
             receipt_epoch: None,
-            beacons: 0,
+            // a restart from a checkpoint signs with the same key: its beacons must count on above the old ones, and a
+            // clock in ms always runs ahead of one beacon every 500 ms
+            beacons: now.wall.0,
             next_beacon_ms: now.mono_ms,
             next_ack_ms: now.mono_ms,
         }

@@ -302,6 +302,25 @@ fn a_receipt_is_given_when_the_sealed_key_is_durable_and_the_beacon_only_then() 
 }
 
 #[test]
+fn beacons_of_a_restart_count_on_above_those_before_it() {
+    let last = |meeting: &mut Meeting, from: u64, to: u64| {
+        let mut newest = None;
+        for ms in (from..to).step_by(100) {
+            meeting.handle(at(ms), Input::StoreFailed, &mut Keys { known: 0, answers: BTreeMap::new(), seen: BTreeSet::new() });
+            while let Some(output) = meeting.poll_output() {
+                if let Output::Beacon { sequence, .. } = output {
+                    newest = newest.max(Some(sequence));
+                }
+            }
+        }
+        newest.expect("beacons")
+    };
+    let before = last(&mut Meeting::new(config(1), at(0)), 0, 3_600_000);
+    let after = last(&mut Meeting::new(config(2), at(3_600_500)), 3_600_500, 3_601_000);
+    assert!(after > before, "{after} {before}");
+}
+
+#[test]
 fn after_a_failed_write_nothing_is_acknowledged_and_the_beacon_says_so() {
     let mut rig = Rig::new(1);
     rig.commit();
