@@ -22,9 +22,11 @@ pub(crate) fn manifest(
     report: &mut Report,
 ) -> Result<Option<(MeetingManifest, Vec<u8>)>, VerifyError> {
     let unreadable = |why: String| VerifyError::Unreadable { file: names::MEETING.to_owned(), why };
-    let signed = std::fs::read(folder.join(names::MEETING)).map_err(|e| unreadable(format!(
-        "{e}; a bundle is the folder of one meeting, and a meeting that still runs has no manifest yet"
-    )))?;
+    let signed = std::fs::read(folder.join(names::MEETING)).map_err(|e| {
+        unreadable(format!(
+            "{e}; a bundle is the folder of one meeting, and a meeting that still runs has no manifest yet"
+        ))
+    })?;
     let claimed = cose::payload_unverified(&signed).and_then(|payload| MeetingManifest::from_cbor(&payload));
     let Some(claimed) = claimed else {
         report.finding(names::MEETING, Some(0), "not a signed meeting manifest");
@@ -96,7 +98,9 @@ pub(crate) fn statements(manifest: &MeetingManifest, trust: &TrustMap, report: &
 pub(crate) fn log(folder: &Path, manifest: &MeetingManifest, signed: &[u8], trust: &TrustMap, report: &mut Report) {
     let bytes = match std::fs::read(folder.join(names::PROOF)) {
         Ok(bytes) => bytes,
-        Err(e) => return report.finding(names::PROOF, None, format!("no proof that the firm's log has this meeting ({e})")),
+        Err(e) => {
+            return report.finding(names::PROOF, None, format!("no proof that the firm's log has this meeting ({e})"));
+        }
     };
     let Some(proof) = LogProof::from_cbor(&bytes) else {
         return report.finding(names::PROOF, Some(0), "not a log proof");
@@ -109,7 +113,11 @@ pub(crate) fn log(folder: &Path, manifest: &MeetingManifest, signed: &[u8], trus
     // one note has one form: name and key hash of the signature line too
     let is_exact = head.note(&signature, &key.to_spki()) == proof.checkpoint;
     if !holds || !is_exact || head.origin != log::origin(&manifest.firm) {
-        return report.finding(names::PROOF, Some(0), "the log's checkpoint in it is not signed by the firm's record key");
+        return report.finding(
+            names::PROOF,
+            Some(0),
+            "the log's checkpoint in it is not signed by the firm's record key",
+        );
     }
     if proof.leads(signed, &head) {
         report.log_index = Some(proof.index);

@@ -84,7 +84,9 @@ pub(crate) fn find(bytes: &[u8], manifest: &SegmentManifest) -> Option<Damage> {
         None if bytes.len() as u64 > manifest.size => {
             said(manifest.size, "bytes stand behind the end that was signed".to_owned())
         }
-        None => said(start, format!("within the next {CHUNK} bytes records were changed and their checksums made to fit")),
+        None => {
+            said(start, format!("within the next {CHUNK} bytes records were changed and their checksums made to fit"))
+        }
     }
 }
 

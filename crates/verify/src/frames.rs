@@ -91,11 +91,15 @@ impl Account {
         }
         for (stream, named) in self.named.iter().filter(|(stream, _)| stream.1.kind() == Some(MediaKind::Audio)) {
             let kept = self.kept.get(stream).unwrap_or(&empty);
-            let missing = named.keys().find(|ctr| !kept.contains(ctr) && !Self::is_declared(&manifest.gaps, stream, **ctr));
+            let missing =
+                named.keys().find(|ctr| !kept.contains(ctr) && !Self::is_declared(&manifest.gaps, stream, **ctr));
             // before the recorder's first epoch there is nothing it could have kept
             let held = manifest.epochs.iter().any(|entry| entry.epoch == stream.2);
             if let Some(ctr) = missing.filter(|_| held) {
-                let problem = format!("its sender signed for sound frame {ctr} of epoch {}; it is missing and no gap says so", stream.2.0);
+                let problem = format!(
+                    "its sender signed for sound frame {ctr} of epoch {}; it is missing and no gap says so",
+                    stream.2.0
+                );
                 report.finding(names::EVENTS, None, problem);
             }
         }

@@ -14,7 +14,8 @@ pub fn verify_ledger(file: &str, bytes: &[u8], firm: &FirmId, trust: &TrustMap, 
     };
     let (mut at, mut head) = (0usize, Head::EMPTY);
     while at < bytes.len() {
-        let length = bytes.get(at..at + 4).map(|part| u32::from_be_bytes(part.try_into().expect("four bytes")) as usize);
+        let length =
+            bytes.get(at..at + 4).map(|part| u32::from_be_bytes(part.try_into().expect("four bytes")) as usize);
         let entry = length.and_then(|length| bytes.get(at + 4..at + 4 + length));
         let Some(entry) = entry else {
             report.finding(file, Some(at as u64), "the ledger ends inside an entry");

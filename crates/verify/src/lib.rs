@@ -123,7 +123,8 @@ fn words(gap: &evidence::archive::Gap) -> String {
     let whose = gap.participant.as_ref().map_or_else(|| "everybody".to_owned(), ToString::to_string);
     let slot = gap.slot.map_or_else(String::new, |slot| format!(" slot {}", slot.0));
     let last = (gap.first_ctr + gap.count).saturating_sub(1);
-    let cause = serde_json::to_value(gap.cause).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    let cause =
+        serde_json::to_value(gap.cause).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
     format!(
         "{whose}{slot} epoch {}: frames {}..{last} missing ({cause}), between {} and {} ms since 1970",
         gap.epoch.0, gap.first_ctr, gap.from.0, gap.to.0

@@ -2,7 +2,9 @@
 
 use crate::frames::Account;
 use crate::{Report, bundle, damage};
-use evidence::archive::{MeetingManifest, Record, SEGMENT_LABEL, SegmentEntry, SegmentManifest, SegmentReader, merkle, sha256};
+use evidence::archive::{
+    MeetingManifest, Record, SEGMENT_LABEL, SegmentEntry, SegmentManifest, SegmentReader, merkle, sha256,
+};
 use evidence::cose;
 use evidence::identity::TrustMap;
 use std::path::{Component, Path};
@@ -85,7 +87,13 @@ fn other_segment(bytes: &[u8], signed: &SegmentManifest) -> Option<(u64, String)
     }
     let whose = if header.meeting == signed.meeting { "this meeting" } else { "another meeting" };
     let at = 8.min(reader.good());
-    Some((at, format!("here stands segment {} of track {track} of {whose}; segment {} of track {} belongs here", header.index, signed.index, signed.track)))
+    Some((
+        at,
+        format!(
+            "here stands segment {} of track {track} of {whose}; segment {} of track {} belongs here",
+            header.index, signed.index, signed.track
+        ),
+    ))
 }
 
 /// Reads every record, recomputes the root, hands frames and events to the account.

@@ -138,10 +138,8 @@ fn build(folder: &Path, gaps: Vec<Gap>) {
         hashes: (0..240).flat_map(|ctr| frame_hash(&sframe(ctr))).collect(),
     };
     let signed = sign(sender_manifest::LABEL, &sender_manifest::encode(&named));
-    let mut events = vec![Record::Event(Box::new(ArchiveEvent::SenderManifest {
-        participant: anna(),
-        manifest: signed.into(),
-    }))];
+    let mut events =
+        vec![Record::Event(Box::new(ArchiveEvent::SenderManifest { participant: anna(), manifest: signed.into() }))];
     events.extend(gaps.iter().cloned().map(Record::Gap));
     builder.segment(header(None, 1, 0), "events.seg", &events);
 
@@ -172,7 +170,8 @@ fn build(folder: &Path, gaps: Vec<Gap>) {
 
 /// Keys, meeting manifest, log.
 fn close(builder: &Builder<'_>, gaps: Vec<Gap>) {
-    let key = EpochKey { incarnation: 1, epoch: Epoch(5), sealed: vec![3; 60].into(), transcript_hash: Digest([4; 32]) };
+    let key =
+        EpochKey { incarnation: 1, epoch: Epoch(5), sealed: vec![3; 60].into(), transcript_hash: Digest([4; 32]) };
     builder.put("keys/epochs.cbor", &key.to_cbor());
     let sealed = vec![SealedKeys {
         incarnation: 1,
@@ -258,7 +257,8 @@ fn change(folder: &Path, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_strongroom-verify")).arg(folder).args(arguments).output().expect("runs");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_strongroom-verify")).arg(folder).args(arguments).output().expect("runs");
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -286,7 +286,10 @@ fn a_flipped_bit_anywhere_in_a_segment_is_named_by_file_and_byte() {
             assert_eq!(first.file, path);
             let named = first.offset.expect("a byte");
             let header = at < 250;
-            assert!(named == at as u64 || (header && named <= at as u64), "{path}: flipped {at}, named {named}: {first:?}");
+            assert!(
+                named == at as u64 || (header && named <= at as u64),
+                "{path}: flipped {at}, named {named}: {first:?}"
+            );
             change(folder.path(), path, |bytes| bytes[at] ^= 0x20);
         }
     }
@@ -335,7 +338,8 @@ fn a_deleted_middle_segment_is_missed_and_a_foreign_one_is_seen() {
     assert_eq!((found[0].file.as_str(), found[0].offset), ("tracks/0001/00002.seg", Some(0)));
 
     let folder = good();
-    std::fs::copy(folder.path().join("tracks/0001/00002.seg"), folder.path().join("tracks/0001/00004.seg")).expect("copied");
+    std::fs::copy(folder.path().join("tracks/0001/00002.seg"), folder.path().join("tracks/0001/00004.seg"))
+        .expect("copied");
     assert_eq!(report(folder.path()).findings[0].file, "tracks/0001/00004.seg");
 }
 

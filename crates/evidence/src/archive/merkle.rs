@@ -144,7 +144,13 @@ pub fn consistency(leaves: &[Digest], old: usize) -> Option<Vec<Digest>> {
 }
 
 /// Does the tree (`new_size`, `new_root`) begin with the tree (`old_size`, `old_root`)? (RFC 9162 section 2.1.4.2)
-pub fn verify_consistency(old_size: u64, old_root: &Digest, new_size: u64, new_root: &Digest, proof: &[Digest]) -> bool {
+pub fn verify_consistency(
+    old_size: u64,
+    old_root: &Digest,
+    new_size: u64,
+    new_root: &Digest,
+    proof: &[Digest],
+) -> bool {
     if old_size == new_size {
         return proof.is_empty() && old_root == new_root;
     }

@@ -155,7 +155,8 @@ impl SegmentWriter {
     fn note(&mut self, record: &Record<'_>, offset: u64, at_us: u64) {
         if let Record::Media(media) = record {
             self.frames += 1;
-            if media.flags & KEY_FRAME != 0 && self.header.track.as_ref().is_some_and(|t| t.codec != domain::Codec::Opus)
+            if media.flags & KEY_FRAME != 0
+                && self.header.track.as_ref().is_some_and(|t| t.codec != domain::Codec::Opus)
             {
                 self.key_frames.push(KeyFramePlace { seq: self.header.first_seq + self.records, offset, at_us });
             }
