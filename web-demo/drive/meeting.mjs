@@ -18,6 +18,8 @@ const USAGE = {
 };
 /** How far a recognised tone may be from the sent one, Hz: three bins of the analyser. */
 const TONE_TOLERANCE_HZ = 5;
+/** Sound against picture is measured for so long, s: four flashes and beeps. */
+const MEASURE_S = 9;
 const TONES = { anna: 440, ben: 659 };
 
 function pathFor(options, kind) {
@@ -67,9 +69,10 @@ async function main() {
     }
     for (const { person } of sides) await person.unmute();
     await Promise.all(sides.map(({ person }) => person.until((stats) => stats.frames_decoded > 0)));
-    const from = Date.now();
-    const offsets = await Promise.all(sides.map(({ person }) => person.avOffset({ seconds: Math.min(12, options.seconds) })));
-    await new Promise((done) => setTimeout(done, Math.max(0, options.seconds * 1000 - (Date.now() - from))));
+    // at the end: receivers bring sound and picture together over the first seconds
+    const measure = Math.min(MEASURE_S, options.seconds);
+    await new Promise((done) => setTimeout(done, (options.seconds - measure) * 1000));
+    const offsets = await Promise.all(sides.map(({ person }) => person.avOffset({ seconds: measure })));
     const sound = await Promise.all(sides.map(({ person }) => person.hasSound()));
     const silent = sides.filter((_, at) => !sound[at]).map(({ kind }) => kind)[0];
     const tone_skipped = silent === undefined ? null : `${silent} has no sound clock: this machine has no audio device`;
