@@ -147,3 +147,50 @@ impl Endpoint {
         now >= bound
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Factory;
+    use crate::transport::ice_dtls::IceDtlsFactory;
+    use crate::transport::srtp::{Profile, Role};
+    use domain::message::control::ToSfu;
+    use sfu_core::engine::Input;
+    use sfu_core::{Engine, Micros};
+
+    fn someone() -> PeerKey {
+        let mut engine = Engine::new(1);
+        let meeting: domain::MeetingId = "0123456789abcdef0123456789abcdef".parse().expect("an id");
+        let participant: domain::ParticipantId = "bank-a/anna/1".parse().expect("a participant");
+        engine.handle(Micros(0), Input::Control(ToSfu::Meeting { meeting: meeting.clone(), firms: vec![] }));
+        let admit = ToSfu::Participant {
+            meeting: meeting.clone(),
+            participant: participant.clone(),
+            recorder: false,
+            may_publish: true,
+        };
+        engine.handle(Micros(0), Input::Control(admit));
+        engine.peer(&meeting, &participant).expect("admitted")
+    }
+
+    #[test]
+    fn a_transport_ends_exactly_at_its_bound_and_leaves_no_address() {
+        let local: SocketAddr = "127.0.0.1:8445".parse().expect("an address");
+        let factory = IceDtlsFactory::new(vec![local]).expect("DTLS");
+        let (mut endpoints, now) = (Endpoints::default(), Instant::now());
+        let place = endpoints.add(now, someone(), TransportKind::Publish, factory.create(now));
+        for port in 1..=40 {
+            endpoints.prove(place, Path { local, remote: SocketAddr::from(([127, 0, 0, 1], port)) });
+        }
+        assert_eq!(endpoints.counts(), (1, MAX_ADDRESSES));
+        let endpoint = endpoints.get(place).expect("added");
+        let millisecond = Duration::from_millis(1);
+        assert!(!endpoint.is_dead(now + CONNECT - millisecond) && endpoint.is_dead(now + CONNECT));
+        endpoint.srtp = Some(Contexts::new(&[7; 88], Profile::Aes256Gcm, Role::Server).expect("keys"));
+        endpoint.heard = now + CONNECT;
+        let bound = now + CONNECT + LIVENESS;
+        assert!(!endpoint.is_dead(bound - millisecond) && endpoint.is_dead(bound));
+        assert!(endpoints.remove(place).is_some());
+        assert_eq!(endpoints.counts(), (0, 0));
+    }
+}

@@ -260,3 +260,89 @@ impl Transport for IceDtls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use is::stun::TransId;
+
+    const LOCAL: &str = "127.0.0.1:8445";
+
+    fn path(port: u16) -> Path {
+        Path { local: LOCAL.parse().expect("an address"), remote: SocketAddr::from(([127, 0, 0, 1], port)) }
+    }
+
+    fn transport() -> Box<dyn Transport> {
+        let factory = IceDtlsFactory::new(vec![path(0).local]).expect("DTLS");
+        let mut transport = factory.create(Instant::now());
+        let remote = IceParameters { ufrag: "page".into(), password: "p".repeat(24) };
+        transport.set_remote(remote, &[0; 32]);
+        transport
+    }
+
+    /// Role that a check claims.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Claim {
+        Controlling,
+        Controlled,
+    }
+
+    fn check(transport: &dyn Transport, claim: Claim, chosen: bool) -> Vec<u8> {
+        let IceParameters { ufrag, password } = transport.parameters();
+        let name = format!("{ufrag}:page");
+        let controlling = claim == Claim::Controlling;
+        let message = StunMessage::binding_request(&name, TransId::new(), controlling, 7, 1, chosen);
+        let mut out = vec![0; 512];
+        let hmac = |key: &[u8], parts: &[&[u8]]| {
+            let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+            let mut context = aws_lc_rs::hmac::Context::with_key(&key);
+            parts.iter().for_each(|part| context.update(part));
+            context.sign().as_ref().try_into().expect("20 bytes")
+        };
+        let len = message.to_bytes(Some(password.as_bytes()), &mut out, hmac).expect("it fits");
+        out.truncate(len);
+        out
+    }
+
+    fn events(transport: &mut dyn Transport) -> (Vec<Path>, Vec<Vec<u8>>) {
+        let (mut paths, mut sent) = (Vec::new(), Vec::new());
+        while let Some(event) = transport.poll() {
+            match event {
+                Event::Path(path) => paths.push(path),
+                Event::Send(_, datagram) => sent.push(datagram),
+                Event::Keys(_) | Event::Ended(_) => {}
+            }
+        }
+        (paths, sent)
+    }
+
+    #[test]
+    fn the_latest_authentic_choice_of_path_is_followed_at_once() {
+        let (mut transport, now) = (transport(), Instant::now());
+        let mut chosen = Vec::new();
+        for (port, chooses) in [(1000, false), (1000, true), (2000, false), (2000, true), (1000, false), (1000, true)] {
+            let packet = check(&*transport, Claim::Controlling, chooses);
+            assert!(transport.handle_stun(now, path(port), &packet));
+            chosen.extend(events(&mut *transport).0);
+        }
+        assert_eq!(chosen, [path(1000), path(2000), path(1000)]);
+        let mut forged = check(&*transport, Claim::Controlling, true);
+        let last = forged.len() - 9;
+        forged[last] ^= 1;
+        assert!(!transport.handle_stun(now, path(3000), &forged));
+        assert!(events(&mut *transport).0.is_empty());
+    }
+
+    #[test]
+    fn a_peer_that_claims_to_be_controlled_is_told_of_the_conflict_and_changes_nothing() {
+        let (mut transport, now) = (transport(), Instant::now());
+        let packet = check(&*transport, Claim::Controlled, false);
+        transport.handle_stun(now, path(1000), &packet);
+        let (_, sent) = events(&mut *transport);
+        let answer = sent.iter().find_map(|datagram| StunMessage::parse(datagram).ok()).expect("an answer");
+        assert_eq!(answer.error_code().map(|(code, _)| code), Some(487));
+        let packet = check(&*transport, Claim::Controlling, true);
+        assert!(transport.handle_stun(now, path(1000), &packet));
+        assert_eq!(events(&mut *transport).0, [path(1000)], "still the controlled side");
+    }
+}

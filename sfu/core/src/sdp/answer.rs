@@ -51,7 +51,7 @@ fn section(media: &Media, track: &PublishedTrack) -> Option<PublishSection> {
 /// Writes the answer.
 pub fn write(local: &LocalTransport, offer: &Description, sections: &[PublishSection]) -> String {
     let mut out = String::with_capacity(1024 * offer.media.len().max(1));
-    let bundled = offer.media.iter().filter(|m| m.media_kind().is_some());
+    let bundled = offer.media.iter().filter(|m| m.media_kind().is_some() && !m.mid.is_empty());
     write_session(&mut out, 1, bundled.map(|m| m.mid.as_str()));
     for media in &offer.media {
         match sections.iter().find(|s| s.mid == media.mid) {
@@ -85,10 +85,13 @@ fn write_receiving(out: &mut String, local: &LocalTransport, media: &Media, sect
 
 /// A section that carries nothing to us: inactive, or rejected if it is no RTP at all.
 fn write_idle(out: &mut String, local: &LocalTransport, media: &Media) {
-    let format = media.formats.first().filter(|_| media.media_kind().is_some());
+    let format = media.formats.first().filter(|_| media.media_kind().is_some() && !media.mid.is_empty());
     let Some(format) = format else {
         let _ = write!(out, "m={} 0 {}\r\nc=IN IP4 0.0.0.0\r\n", media.kind, media.protocol);
-        let _ = write!(out, "a=mid:{}\r\na=inactive\r\n", media.mid);
+        if !media.mid.is_empty() {
+            let _ = write!(out, "a=mid:{}\r\n", media.mid);
+        }
+        out.push_str("a=inactive\r\n");
         return;
     };
     let _ = write!(out, "m={} 9 UDP/TLS/RTP/SAVPF {}\r\n", media.kind, format.payload_type);

@@ -228,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn sections_without_a_mid_of_their_own_are_refused_unless_rejected() {
+        let nameless = CHROMIUM.replacen("a=mid:1", "a=x-mid:1", 1);
+        assert!(matches!(read::read(&nameless), Err(SdpError::Lacks(_))), "its answer could not be read");
+        assert!(matches!(read::read(&CHROMIUM.replacen("a=mid:1", "a=mid:0", 1)), Err(SdpError::Lacks(_))));
+        let rejected = read::read(&nameless.replacen("m=video 9 ", "m=video 0 ", 1)).expect("nothing to name");
+        let answer = answer::write(&local(), &rejected, &[]);
+        assert!(!answer.contains("a=mid:\r\n") && read::read(&answer).is_ok(), "{answer}");
+    }
+
+    #[test]
     fn broken_descriptions_are_named() {
         assert_eq!(read::read(""), Err(SdpError::Lacks("ICE parameters")));
         assert_eq!(read::read("v=0\r\nm=audio\r\n"), Err(SdpError::Line(2)));

@@ -2,6 +2,7 @@
 
 use super::SdpError;
 use domain::{Codec, MediaKind};
+use std::collections::BTreeSet;
 
 /// Longest description taken: 500 sections of about 1.5 kB.
 pub const MAX_LENGTH: usize = 1 << 20;
@@ -105,7 +106,23 @@ pub fn read(text: &str) -> Result<Description, SdpError> {
     if out.setup.is_empty() {
         return Err(SdpError::Lacks("a DTLS role"));
     }
+    check_mids(&out.media)?;
     Ok(out)
+}
+
+/// Every section of the bundle is known by its mid (RFC 8843 section 7.1): each has one, no two the same.
+fn check_mids(media: &[Media]) -> Result<(), SdpError> {
+    let mut seen = BTreeSet::new();
+    for section in media {
+        let nameless = section.mid.is_empty();
+        if nameless && !section.rejected {
+            return Err(SdpError::Lacks("a mid for every section"));
+        }
+        if !nameless && !seen.insert(section.mid.as_str()) {
+            return Err(SdpError::Lacks("a mid of its own for every section"));
+        }
+    }
+    Ok(())
 }
 
 fn line(out: &mut Description, line: &str) -> Option<()> {
