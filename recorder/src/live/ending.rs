@@ -19,6 +19,7 @@ impl Live {
         let Some(recording) = self.recording.take() else { return };
         self.ask_link_ms = None;
         self.statement = None;
+        self.receipt = None;
         tokio::spawn(finish(recording, self.link.take(), self.session.take(), self.shared.clone()));
     }
 

@@ -36,6 +36,15 @@ impl Live {
         }
     }
 
+    /// The last receipt may have been lost with the connection before: nobody of our firm sends without it.
+    fn repeat_receipt(&mut self) {
+        if let Some((leaf, receipt)) = &self.receipt
+            && *leaf == self.leaf
+        {
+            self.outbox.push_back(ToServer::Receipt { receipt: receipt.clone() });
+        }
+    }
+
     pub(super) async fn on_admitted(&mut self) {
         let Some(session) = &self.session else { return };
         let Some(terms) = session.terms().cloned() else { return };
@@ -70,6 +79,7 @@ impl Live {
         let same = self.recorded_leaf == self.leaf && self.statement.is_some();
         self.recorded_leaf = self.leaf;
         self.statement = Some(statement);
+        self.repeat_receipt();
         // a restored session is in its epoch already: the new meeting key needs it too
         if let (false, Some(session)) = (same, &self.session)
             && let Some(epoch) = session.epoch()
@@ -224,7 +234,11 @@ impl Live {
                 };
                 let signed = session.sign_receipt(&receipt);
                 self.note(ArchiveEvent::Receipt { receipt: signed.clone().into() });
-                self.outbox.push_back(ToServer::Receipt { receipt: signed.into() });
+                // before admission nothing but the greeting may be said; without a connection it waits for the next
+                if self.admitted {
+                    self.outbox.push_back(ToServer::Receipt { receipt: signed.clone().into() });
+                }
+                self.receipt = Some((self.leaf, signed.into()));
             }
             Output::Beacon { epoch, sequence, fsynced_frames, state } => {
                 let (Some(session), Some(recording)) = (&self.session, &self.recording) else { return };

@@ -15,7 +15,7 @@ use crate::recording::{self, FromDisk, Recording};
 use crate::room::Shared;
 use domain::message::client::ToServer;
 use domain::policy::{Rule, Statement};
-use domain::{Codec, ParticipantId, RoomId, Slot, UnixMillis};
+use domain::{B64, Codec, ParticipantId, RoomId, Slot, UnixMillis};
 use e2ee::leaf::LeafKey;
 use e2ee::session::{OpenError, Session};
 use evidence::archive::ArchiveEvent;
@@ -98,6 +98,8 @@ pub struct Live {
     said_hello_ms: Option<u64>,
     admitted: bool,
     outbox: VecDeque<ToServer>,
+    /// The last receipt and the leaf that signed it.
+    receipt: Option<(u64, B64)>,
     /// Who is connected besides recorders.
     people: BTreeSet<ParticipantId>,
     recording: Option<Recording>,
@@ -128,6 +130,7 @@ impl Live {
             said_hello_ms: None,
             admitted: false,
             outbox: VecDeque::new(),
+            receipt: None,
             people: BTreeSet::new(),
             recording: None,
             statement: None,
