@@ -3,6 +3,7 @@
 //!
 //! Bounded and repeatable: `STRONGROOM_FUZZ_SEED=<seed>` runs another seed, `STRONGROOM_FULL=1` a fresh one and twenty
 //! times as long. The same targets serve `cargo fuzz` in `tests/fuzz/cargo`.
+#![expect(clippy::print_stdout, reason = "a failing run names its seed")]
 
 mod mutate;
 mod seeds;

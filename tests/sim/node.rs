@@ -33,6 +33,8 @@ pub enum Habit {
 pub struct Node {
     pub session: Session,
     pub conn: Option<ConnId>,
+    /// On this connection.
+    pub admitted: bool,
     pub habit: Habit,
     /// It was removed and keeps all it has: its clock stands still and it hears nothing but frames.
     pub ghost_since: Option<UnixMillis>,
@@ -62,6 +64,7 @@ impl Node {
         Self {
             session,
             conn: None,
+            admitted: false,
             habit,
             ghost_since: None,
             sequence: 0,

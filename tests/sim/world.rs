@@ -166,7 +166,7 @@ impl World {
         self.handshakes.insert(conn, Handshake::new(Arc::new(self.firms.trust.clone()), nonce));
         self.network.open(conn, self.now);
         if let Some(node) = self.nodes.get_mut(who) {
-            node.conn = Some(conn);
+            (node.conn, node.admitted) = (Some(conn), false);
         }
     }
 
@@ -293,7 +293,8 @@ impl World {
         self.network.at(self.now.plus(BEACON_MS), Event::Beacons);
         let recorders: Vec<_> = self.present().filter(|(_, n)| n.is_recorder()).map(|(id, _)| id.clone()).collect();
         for who in recorders {
-            let said = self.nodes.get_mut(&who).and_then(|node| Some((node.conn?, node.beacon()?)));
+            let said =
+                self.nodes.get_mut(&who).and_then(|node| Some((node.conn.filter(|_| node.admitted)?, node.beacon()?)));
             if let Some((conn, beacon)) = said {
                 self.network.up(&mut self.dice, self.now, conn, ToServer::Beacon { beacon: beacon.into() });
             }
@@ -425,7 +426,10 @@ impl World {
                 self.log(format!("{who} enters epoch {} of {} with {}", epoch.0, meeting, members.len()));
                 self.give_receipt(who);
             }
-            Told::Admitted { .. } if node.session.epoch().is_some() => self.give_receipt(who),
+            Told::Admitted { .. } => {
+                node.admitted = true;
+                self.give_receipt(who);
+            }
             Told::Removed { problem } => {
                 self.log(format!("{who} is out: {problem:?}"));
                 if !self.expelled.contains(who) {
@@ -441,7 +445,7 @@ impl World {
     /// A recorder's own work; said again when its connection is a new one.
     fn give_receipt(&mut self, who: &ParticipantId) {
         let recorder = role_of(who) == LeafRole::Recorder;
-        let Some(node) = self.nodes.get(who).filter(|_| recorder) else { return };
+        let Some(node) = self.nodes.get(who).filter(|node| recorder && node.admitted) else { return };
         if let (Some(conn), Some(receipt)) = (node.conn, node.receipt()) {
             self.network.up(&mut self.dice, self.now, conn, ToServer::Receipt { receipt: receipt.into() });
         }
