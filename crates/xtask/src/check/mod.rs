@@ -14,7 +14,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Length of the meeting.
@@ -44,7 +44,11 @@ pub fn meeting(place: &Place, node: &Node) -> anyhow::Result<()> {
     // Short: a Unix socket's path has at most 107 bytes.
     let state = State(std::env::temp_dir().join(format!("strongroom-{}", std::process::id())));
     let base = ports::find_free(place, &state.0)?;
-    let plan = Plan::new(place, state.0.clone(), base);
+    let mut plan = Plan::new(place, state.0.clone(), base);
+    crate::demo::files::folder(&state.0)?;
+    // A copy: a page that is built anew meanwhile would lose its worker.
+    run::capture(Command::new("cp").arg("-r").arg(&plan.pages).arg(plan.at("pages")))?;
+    plan.pages = plan.at("pages");
     prepare(&plan)?;
     let mut demo = Demo::start(&plan)?;
     let step = say::step(format!("two browsers meet for {SECONDS} s"));

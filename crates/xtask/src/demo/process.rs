@@ -3,7 +3,7 @@
 use crate::ended::failed;
 use crate::run;
 use anyhow::Context;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -78,7 +78,14 @@ impl Service {
         }
         // A group of its own: Ctrl-C reaches this program only, which stops the others in order.
         command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().with_context(|| format!("start {}", self.program.display()))?;
+        // A child inherits the signal mask, and ours holds back what is meant for it too.
+        let mut meant = SigSet::empty();
+        meant.add(Signal::SIGINT);
+        meant.add(Signal::SIGTERM);
+        let ours = meant.thread_swap_mask(SigmaskHow::SIG_UNBLOCK)?;
+        let child = command.spawn();
+        ours.thread_set_mask()?;
+        let child = child.with_context(|| format!("start {}", self.program.display()))?;
         Ok(Running { service: self.clone(), child, log_from, since: Instant::now() })
     }
 }
