@@ -61,7 +61,7 @@ impl Meeting {
         let known = participant.publishing.streams.iter().find(|(s, _, role)| *s == ssrc && *role == Role::Media);
         let Some(track) = known.and_then(|(_, track, _)| self.tracks[*track].as_mut()) else { return };
         if let Some(reception) = &mut track.reception {
-            reception.note_report(now, ntp);
+            reception.note_report(now, ntp, timestamp);
         }
         for (recorder, number) in &track.recorders {
             if let Some(log) = self.participants[*recorder].as_mut().and_then(Participant::log) {
@@ -177,8 +177,14 @@ impl Meeting {
         }
         subscribing.reported = now;
         for section in subscribing.sections.iter().filter(|s| s.live) {
-            let Some(timestamp) = section.rewriter.timestamp_at(now) else { continue };
-            let packet = build::sender_report(section.ssrc, now.ntp(), timestamp, section.packets, section.octets);
+            // the sender's own mapping, not ours: only it knows when sound and picture were captured (lip sync)
+            let track = section.track.and_then(|track| self.tracks[track].as_ref());
+            let clock = track.and_then(|track| track.reception.as_ref()?.sender_clock());
+            let Some((ntp, source)) = clock.map(|clock| clock.carried_to(now, section.kind.clock_rate())) else {
+                continue;
+            };
+            let Some(timestamp) = section.rewriter.translate(source) else { continue };
+            let packet = build::sender_report(section.ssrc, ntp, timestamp, section.packets, section.octets);
             let (to, transport) = (participant.key, TransportKind::Subscribe);
             shared.outputs.push_back(Output::Rtcp { to, transport, packet });
         }

@@ -145,10 +145,9 @@ impl Rewriter {
         Some(self.with(span, entry, sequence))
     }
 
-    /// RTP timestamp of the stream at `now`, once it runs.
-    pub fn timestamp_at(&self, now: Micros) -> Option<u32> {
-        let (at, timestamp) = self.last?;
-        Some(timestamp.wrapping_add((now.since(at) * u64::from(self.clock_rate) / 1_000_000) as u32))
+    /// A source timestamp in the subscriber's stream; `None` before the first packet.
+    pub fn translate(&self, source: u32) -> Option<u32> {
+        self.spans.back().map(|span| source.wrapping_add(span.timestamp_offset))
     }
 }
 

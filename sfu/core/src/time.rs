@@ -5,9 +5,6 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Micros(pub u64);
 
-/// Seconds between 1900 (NTP) and 1970 (Unix), RFC 5905.
-const NTP_OFFSET_S: u64 = 2_208_988_800;
-
 impl Micros {
     /// Later by so many microseconds.
     pub const fn plus(self, micros: u64) -> Self {
@@ -21,12 +18,6 @@ impl Micros {
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
-    /// 64-bit NTP timestamp (RFC 3550 section 4).
-    pub const fn ntp(self) -> u64 {
-        let seconds = self.0 / 1_000_000 + NTP_OFFSET_S;
-        let fraction = ((self.0 % 1_000_000) << 32) / 1_000_000;
-        seconds << 32 | fraction
-    }
     /// 24-bit `abs-send-time`: 6.18 fixed point seconds.
     pub const fn abs_send_time(self) -> u32 {
         let micros = self.0 % 64_000_000;
@@ -39,9 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ntp_and_abs_send_time_are_the_published_formats() {
-        let half_past_epoch = Micros(500_000);
-        assert_eq!(half_past_epoch.ntp(), NTP_OFFSET_S << 32 | 1 << 31);
+    fn abs_send_time_is_the_published_format() {
         assert_eq!(Micros(1_500_000).abs_send_time(), 3 << 17);
         assert_eq!(Micros(64_000_000).abs_send_time(), 0);
     }
