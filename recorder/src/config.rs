@@ -51,9 +51,9 @@ fn put(table: &mut toml::Table, key: &str, value: String) {
     match key.split_once("__") {
         None => {
             let value = match table.get(key) {
-                Some(toml::Value::Array(_)) => {
-                    toml::Value::Array(value.split(',').map(|part| toml::Value::String(part.trim().to_owned())).collect())
-                }
+                Some(toml::Value::Array(_)) => toml::Value::Array(
+                    value.split(',').map(|part| toml::Value::String(part.trim().to_owned())).collect(),
+                ),
                 _ => toml::Value::String(value),
             };
             table.insert(key.to_owned(), value);

@@ -34,11 +34,14 @@ pub async fn enrol(config: &Config, custody: &Client) -> Result<Enrolment, Strin
     let key = LeafKey::generate();
     let csr = key.csr(&participant(config), config.name.as_str()).map_err(|e| e.to_string())?;
     let asked = custody.ask(Ask::CountersignCsr { csr: csr.clone().into() }).await.map_err(|e| e.to_string())?;
-    let Answer::Signed { signed } = asked else { return Err("custody answered something else than a signature".to_owned()) };
+    let Answer::Signed { signed } = asked else {
+        return Err("custody answered something else than a signature".to_owned());
+    };
     let client = crate::net::http_client(&config.front).map_err(|e| e.to_string())?;
     let request = EnrolRecorder { csr: csr.into(), countersignature: signed };
     let url = format!("{}/enrol/recorder", config.front.trim_end_matches('/'));
-    let answer = client.post(&url).json(&request).send().await.map_err(|e| format!("the front does not answer: {e}"))?;
+    let answer =
+        client.post(&url).json(&request).send().await.map_err(|e| format!("the front does not answer: {e}"))?;
     if !answer.status().is_success() {
         let status = answer.status();
         return Err(format!("the front refuses ({status}): {}", answer.text().await.unwrap_or_default()));

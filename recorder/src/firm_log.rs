@@ -2,8 +2,8 @@
 
 use crate::store::replace;
 use custody::Client;
-use domain::message::custody::{Answer, Ask, RecordKind};
 use domain::FirmId;
+use domain::message::custody::{Answer, Ask, RecordKind};
 use evidence::archive::log::{Log, TILE, tile_path};
 use evidence::archive::{Checkpoint, LogProof, sha256};
 use std::io;
@@ -59,7 +59,11 @@ impl FirmLog {
         let (head, _) = Checkpoint::from_note(&note).ok_or("the log's checkpoint is no note")?;
         // leaves behind the signed head came from a process that stopped before it was signed
         log.truncate(head.size);
-        if log.checkpoint(&self.firm) == head { Ok(log) } else { Err("the log's tiles do not give its signed head".to_owned()) }
+        if log.checkpoint(&self.firm) == head {
+            Ok(log)
+        } else {
+            Err("the log's tiles do not give its signed head".to_owned())
+        }
     }
 
     /// Adds a signed meeting manifest; returns its proof. Durable when it returns.

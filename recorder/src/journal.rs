@@ -169,7 +169,10 @@ impl Writer {
     }
 
     /// Does something with the journal, in order after what was asked before.
-    pub fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Journal) -> T + Send + 'static) -> oneshot::Receiver<T> {
+    pub fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Journal) -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
         let (answer, receiver) = oneshot::channel();
         // without a thread the answer is dropped and the receiver says so
         let _ = self.jobs.send(Box::new(move |journal| {

@@ -310,7 +310,9 @@ impl Recording {
         let meeting = self.meeting_id.clone();
         match self.write_manifest(&shared, closed).await {
             Ok(frames) => tracing::info!(%meeting, frames, "the meeting is archived and signed"),
-            Err(e) => tracing::error!(%meeting, "the meeting's archive is not closed ({e}); the next start tries again"),
+            Err(e) => {
+                tracing::error!(%meeting, "the meeting's archive is not closed ({e}); the next start tries again")
+            }
         }
     }
 
@@ -319,7 +321,10 @@ impl Recording {
         let segments = sealer.all().await?;
         let read = |journal: &mut crate::journal::Journal| -> io::Result<(Vec<u8>, Vec<u8>)> {
             let store = journal.store();
-            Ok((store.read(names::SEALED_KEYS)?.unwrap_or_default(), store.read(names::EPOCH_KEYS)?.unwrap_or_default()))
+            Ok((
+                store.read(names::SEALED_KEYS)?.unwrap_or_default(),
+                store.read(names::EPOCH_KEYS)?.unwrap_or_default(),
+            ))
         };
         let keys = self.files.ask(read).await.map_err(|e| e.to_string())?;
         let (sealed_keys, epoch_keys) = keys.map_err(|e| e.to_string())?;
@@ -334,7 +339,8 @@ impl Recording {
         };
         let manifest = self.core.summary().manifest(&parts).map_err(|e| e.to_string())?;
         // its keys are in the group's past: nothing of it may stay
-        let removed = self.files.ask(|journal| journal.store().cut(checkpoint::FILE, 0)).await.map_err(|e| e.to_string())?;
+        let removed =
+            self.files.ask(|journal| journal.store().cut(checkpoint::FILE, 0)).await.map_err(|e| e.to_string())?;
         removed.map_err(|e| format!("the checkpoint cannot be removed: {e}"))?;
         checkpoint::forget(shared, &self.meeting_id).await;
         seal::finish(&shared.custody, &shared.log, &self.files, manifest.to_cbor()).await;

@@ -18,7 +18,9 @@ async fn t9_a_frame_that_is_not_sealed_reaches_nobody() -> anyhow::Result<()> {
     let mut ben = enter(&system, "bank-b", "ben", "coffee-room", "b1").await?;
     send_until_heard(&anna, &mut ben, b"sealed frames arrive well").await?;
     // silence of Opus, zeros, text, nothing: what a server or a broken worker would send
-    for (step, wire) in [&[0xf8, 0xff, 0xfe][..], &[0; 64], b"clear words in a clear frame, no tag", &[]].iter().enumerate() {
+    for (step, wire) in
+        [&[0xf8, 0xff, 0xfe][..], &[0; 64], b"clear words in a clear frame, no tag", &[]].iter().enumerate()
+    {
         anna.send_wire(Slot::MICROPHONE, wire.to_vec(), 960_000 + 960 * step as u32).await?;
     }
     send_until_heard(&anna, &mut ben, b"and sealed ones after them").await?;
@@ -64,12 +66,15 @@ async fn a_commit_for_a_past_epoch_is_refused_by_name() -> anyhow::Result<()> {
     let mut anna = enter(&system, "bank-a", "anna", "coffee-room", "a1").await?;
     let mut ben = enter(&system, "bank-b", "ben", "coffee-room", "b1").await?;
     send_until_heard(&ben, &mut anna, b"the group is at a later epoch").await?;
-    let commit = ToServer::Commit { epoch: Epoch(0), commit: B64(vec![1; 80]), welcome: None, group_info: B64(vec![2; 80]) };
+    let commit =
+        ToServer::Commit { epoch: Epoch(0), commit: B64(vec![1; 80]), welcome: None, group_info: B64(vec![2; 80]) };
     ben.send_raw(commit).await?;
     let answer = until(&mut ben, "a refusal", |h| {
         matches!(
             h,
-            Happening::Session(Event::Passed(ToClient::CommitRefused { .. } | ToClient::Problem(_)) | Event::Incident { .. })
+            Happening::Session(
+                Event::Passed(ToClient::CommitRefused { .. } | ToClient::Problem(_)) | Event::Incident { .. }
+            )
         )
     });
     // whatever the session makes of it, the meeting goes on

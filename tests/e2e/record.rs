@@ -92,7 +92,10 @@ async fn a_killed_recorder_stops_its_firm_and_only_its_firm_until_it_is_back() -
     until(&mut anna, "sending stopped", |h| {
         matches!(
             h,
-            Happening::Session(Event::Sending(SendState::Stopped { why: StopReason::Beacon | StopReason::Receipt, .. }))
+            Happening::Session(Event::Sending(SendState::Stopped {
+                why: StopReason::Beacon | StopReason::Receipt,
+                ..
+            }))
         )
     })
     .await?;

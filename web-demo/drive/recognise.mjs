@@ -43,7 +43,7 @@ async function look(pattern, selector, times, everyMs) {
     }));
     const { flash } = pattern;
     const lit = grey(mean(flash.x + 8, flash.y + 8, flash.width - 16, flash.height - 16)) > 128;
-    samples.push({ at: performance.now(), counter: readable ? counter : null, worst, lit, width: video.videoWidth, height: video.videoHeight });
+    samples.push({ at: performance.now(), media_s: video.currentTime, counter: readable ? counter : null, worst, lit, width: video.videoWidth, height: video.videoHeight });
     await new Promise((done) => setTimeout(done, everyMs));
   }
   return samples;
@@ -69,26 +69,56 @@ export function judgePicture(samples) {
   };
 }
 
-export async function readPicture(page, { participant = null, times = 12, everyMs = 120 } = {}) {
-  const selector = participant === null ? '[data-testid="remote-video"]' : `[data-testid="remote-video"][data-participant="${participant}"]`;
-  return judgePicture(await page.evaluate(look, PATTERN, selector, times, everyMs));
+/** Where a participant is seen or heard: in the meeting, or in one lane of a replay. */
+function placeOf(kind, participant, lane) {
+  if (lane !== null) return `[data-testid="lane"][data-participant="${lane}"] video`;
+  return participant === null ? `[data-testid="${kind}"]` : `[data-testid="${kind}"][data-participant="${participant}"]`;
 }
 
-/** Runs in the page: the strongest frequency of one remote sound. */
+export async function readPicture(page, { participant = null, lane = null, times = 12, everyMs = 120 } = {}) {
+  return judgePicture(await page.evaluate(look, PATTERN, placeOf("remote-video", participant, lane), times, everyMs));
+}
+
+/** The numbers of the pictures shown, each with the place in its file (`media_s`); unreadable ones are left out. */
+export async function readCounters(page, { lane, times = 5, everyMs = 60 }) {
+  const samples = await page.evaluate(look, PATTERN, placeOf("remote-video", null, lane), times, everyMs);
+  return (samples ?? []).filter((sample) => sample.counter !== null);
+}
+
+/** Runs in the page: gives it `driveSound`, which opens the sound of a live stream or of a file that plays. */
+function soundInPage() {
+  window.driveSound ??= async (element) => {
+    const live = element.srcObject !== null;
+    // a file's element belongs to one context for good: all of them share one
+    const context = live ? new AudioContext({ sampleRate: 48000, latencyHint: "interactive" })
+      : (window.driveContext ??= new AudioContext({ sampleRate: 48000, latencyHint: "interactive" }));
+    // Firefox's sound clock stands still on a machine without any audio device: then nothing can be heard
+    const runs = await Promise.race([context.resume().then(() => true), new Promise((done) => setTimeout(() => done(false), 3000))]);
+    if (!runs) return null;
+    if (live) {
+      return { context, source: new MediaStreamAudioSourceNode(context, { mediaStream: element.srcObject }), release: () => context.close() };
+    }
+    if (element.driveSource === undefined) {
+      element.driveSource = new MediaElementAudioSourceNode(context, { mediaElement: element });
+      element.driveSource.connect(context.destination);
+    }
+    return { context, source: element.driveSource, release: (node) => element.driveSource.disconnect(node) };
+  };
+}
+
+/** Runs in the page: the strongest frequency of one sound. */
 async function listen(selector, listenMs) {
-  const audio = [...document.querySelectorAll(selector)].find((element) => element.srcObject !== null);
+  const audio = [...document.querySelectorAll(selector)].find((element) => element.srcObject !== null || element.currentSrc !== "");
   if (audio === undefined) return null;
-  const context = new AudioContext({ sampleRate: 48000 });
-  // Firefox's sound clock stands still on a machine without any audio device: then nothing can be heard
-  const runs = await Promise.race([context.resume().then(() => true), new Promise((done) => setTimeout(() => done(false), 3000))]);
-  if (!runs) return null;
-  const source = new MediaStreamAudioSourceNode(context, { mediaStream: audio.srcObject });
+  const sound = await window.driveSound(audio);
+  if (sound === null) return null;
+  const { context, source } = sound;
   const analyser = new AnalyserNode(context, { fftSize: 32768, smoothingTimeConstant: 0 });
   source.connect(analyser);
   await new Promise((done) => setTimeout(done, listenMs));
   const spectrum = new Float32Array(analyser.frequencyBinCount);
   analyser.getFloatFrequencyData(spectrum);
-  await context.close();
+  await sound.release(analyser);
   let peak = 0;
   spectrum.forEach((level, at) => {
     if (level > spectrum[peak]) peak = at;
@@ -109,26 +139,25 @@ export function hasSoundClock(page) {
 }
 
 /** Frequency of the other's tone in Hz, or null if there is only noise or silence. */
-export async function readTone(page, { participant = null, listenMs = 1200 } = {}) {
-  const selector = participant === null ? '[data-testid="remote-audio"]' : `[data-testid="remote-audio"][data-participant="${participant}"]`;
-  const heard = await page.evaluate(listen, selector, listenMs);
+export async function readTone(page, { participant = null, lane = null, listenMs = 1200 } = {}) {
+  await page.evaluate(soundInPage);
+  const heard = await page.evaluate(listen, placeOf("remote-audio", participant, lane), listenMs);
   if (heard === null || !Number.isFinite(heard.level_db) || heard.level_db < -80 || heard.level_db - heard.floor_db < 20) return null;
   return Math.round(heard.hz);
 }
 
-/** Runs in the page: begins of flashes in the remote picture and of beeps in the remote sound, ms of one clock. */
+/** Runs in the page: begins of flashes in the picture and of beeps in the sound, ms of one clock. */
 async function edges(pattern, videoSelector, audioSelector, seconds) {
   const video = [...document.querySelectorAll(videoSelector)].find((element) => element.videoWidth > 0);
-  const audio = [...document.querySelectorAll(audioSelector)].find((element) => element.srcObject !== null);
+  const audio = [...document.querySelectorAll(audioSelector)].find((element) => element.srcObject !== null || element.currentSrc !== "");
   if (video === undefined || audio === undefined) return null;
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [16, 16];
   const pen = canvas.getContext("2d", { willReadFrequently: true });
-  const context = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
-  const runs = await Promise.race([context.resume().then(() => true), new Promise((done) => setTimeout(() => done(false), 3000))]);
-  if (!runs) return null;
-  const analyser = new AnalyserNode(context, { fftSize: 512, smoothingTimeConstant: 0 });
-  new MediaStreamAudioSourceNode(context, { mediaStream: audio.srcObject }).connect(analyser);
+  const sound = await window.driveSound(audio);
+  if (sound === null) return null;
+  const analyser = new AnalyserNode(sound.context, { fftSize: 512, smoothingTimeConstant: 0 });
+  sound.source.connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
   const flashes = [];
   const levels = [];
@@ -154,7 +183,7 @@ async function edges(pattern, videoSelector, audioSelector, seconds) {
     if (!("requestVideoFrameCallback" in video)) frame(performance.now());
     await new Promise((done) => setTimeout(done, 8));
   }
-  await context.close();
+  await sound.release(analyser);
   return { flashes, levels };
 }
 
@@ -179,9 +208,10 @@ export function offsetOf(flashes, beeps) {
   return pairs.length < 2 ? null : Math.round(pairs[Math.floor(pairs.length / 2)] * 10) / 10;
 }
 
-/** How far sound is behind the picture where they are received, ms. */
-export async function readOffset(page, { participant = null, seconds = 9 } = {}) {
-  const of = (kind) => (participant === null ? `[data-testid="${kind}"]` : `[data-testid="${kind}"][data-participant="${participant}"]`);
-  const seen = await page.evaluate(edges, PATTERN, of("remote-video"), of("remote-audio"), seconds);
+/** How far sound is behind the picture where they are received or replayed, ms. */
+export async function readOffset(page, { participant = null, lane = null, seconds = 9 } = {}) {
+  await page.evaluate(soundInPage);
+  const [video, audio] = ["remote-video", "remote-audio"].map((kind) => placeOf(kind, participant, lane));
+  const seen = await page.evaluate(edges, PATTERN, video, audio, seconds);
   return seen === null ? null : offsetOf(seen.flashes, beepsOf(seen.levels));
 }

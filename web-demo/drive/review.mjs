@@ -4,6 +4,8 @@ import { Person } from "./person.mjs";
 
 const id = (name) => `[data-testid="${name}"]`;
 
+const rowOf = (meeting, request) => (request === null ? `[data-meeting="${meeting}"]` : `[data-request="${request}"]`);
+
 export class Officer extends Person {
   async open() {
     await super.open("/officer");
@@ -52,11 +54,11 @@ export class Officer extends Person {
     await this.wait(id("own-request"));
     return this.page.$eval(id("own-request"), (element) => element.textContent);
   }
-  /** Approves the newest request about a meeting. */
-  async approve(meeting) {
+  /** Approves the newest request about a meeting, or the one named. */
+  async approve(meeting, request = null) {
     await this.tab("requests");
     await this.click("refresh");
-    const rows = `[data-meeting="${meeting}"] ${id("approve")}`;
+    const rows = `${rowOf(meeting, request)} ${id("approve")}`;
     await this.wait(rows);
     const waiting = (await this.page.$$(rows)).length;
     await this.page.click(rows);
@@ -64,10 +66,17 @@ export class Officer extends Person {
     const fewer = (selector, before) => document.querySelectorAll(selector).length < before;
     await this.page.waitForFunction(fewer, { timeout: 30_000 }, rows, waiting);
   }
-  async openReplay(meeting) {
+  /** Only presses: for a request whose approval is to be refused. */
+  async approveButton(request) {
+    const button = `${rowOf(null, request)} ${id("approve")}`;
+    await this.wait(button);
+    await this.page.click(button);
+    await this.click("ask-go");
+  }
+  async openReplay(meeting, request = null) {
     await this.tab("requests");
     await this.click("refresh");
-    const button = `[data-meeting="${meeting}"] ${id("replay")}`;
+    const button = `${rowOf(meeting, request)} ${id("replay")}`;
     await this.wait(button);
     await this.page.click(button);
     await this.wait(id("replay-page"));
@@ -92,12 +101,15 @@ export class Officer extends Person {
       paused: video.paused, width: video.videoWidth, error: video.error?.message ?? null,
     })));
   }
-  async export(timeout = 120_000) {
+  /** Exports; tells `onPercent` how far it says it is. Answers the last state. */
+  async export(timeout = 120_000, onPercent = () => undefined) {
     await this.click("export-start");
     const state = () => this.page.$eval(id("export"), (element) => element.dataset.state);
     const end = Date.now() + timeout;
     for (;;) {
       const now = await state();
+      const percent = await this.page.$eval(`${id("export")} progress`, (bar) => bar.value).catch(() => null);
+      if (percent !== null) onPercent(percent);
       if (["done", "failed", "cancelled"].includes(now) || Date.now() > end) return now;
       await new Promise((done) => setTimeout(done, 300));
     }
@@ -106,5 +118,14 @@ export class Officer extends Person {
     await this.tab("ledger");
     await this.wait(`${id("ledger")}, .empty`);
     return this.page.$$eval(id("ledger-row"), (rows) => rows.map((row) => row.dataset.action));
+  }  /** The whole ledger, oldest first. */
+  async ledgerRows() {
+    await this.tab("ledger");
+    await this.wait(`${id("ledger")}, .empty`);
+    const rows = await this.page.$$eval(id("ledger-row"), (found) => found.map((row) => ({
+      index: Number(row.cells[0].textContent), action: row.dataset.action, actor: row.cells[2].textContent, meeting: row.cells[4].textContent,
+      note: row.cells[5].textContent, integrity: row.querySelector('[data-testid="integrity"]').dataset.integrity,
+    })));
+    return rows.sort((one, two) => one.index - two.index);
   }
 }

@@ -82,7 +82,6 @@ fn codec_parameters(codec: Codec) -> RTCRtpCodecParameters {
             rtcp_feedback,
         },
         payload_type,
-        ..Default::default()
     }
 }
 

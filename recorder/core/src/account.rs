@@ -85,7 +85,9 @@ impl Accounts {
         let before = self.current.insert(source, frame.slot);
         let switched = before.filter(|slot| *slot != frame.slot);
         if let Some(old) = switched {
-            for (_, stream) in self.streams.iter_mut().filter(|(key, _)| key.participant == *frame.participant && key.slot == old) {
+            for (_, stream) in
+                self.streams.iter_mut().filter(|(key, _)| key.participant == *frame.participant && key.slot == old)
+            {
                 let end = stream.received.end();
                 if let Some(last) = stream.active.last_mut().filter(|last| last.1.is_none()) {
                     last.1 = Some(end);
@@ -114,7 +116,15 @@ impl Accounts {
     }
 
     /// A sender says that it sealed `first..first + count`.
-    pub fn listed(&mut self, at: UnixMillis, participant: &ParticipantId, slot: Slot, epoch: Epoch, first: u64, count: u64) {
+    pub fn listed(
+        &mut self,
+        at: UnixMillis,
+        participant: &ParticipantId,
+        slot: Slot,
+        epoch: Epoch,
+        first: u64,
+        count: u64,
+    ) {
         self.stream(participant, slot, epoch).listed.insert(first, first + count, at);
     }
 

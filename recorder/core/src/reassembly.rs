@@ -81,7 +81,16 @@ pub struct Reassembly {
 impl Reassembly {
     /// For a source of this codec.
     pub fn new(codec: Codec, ssrc: u32) -> Self {
-        Self { codec, ssrc, held: BTreeMap::new(), next: None, highest: 0, hole: false, clock: Came { sfu_us: 0, local_ms: 0 }, give_up: false }
+        Self {
+            codec,
+            ssrc,
+            held: BTreeMap::new(),
+            next: None,
+            highest: 0,
+            hole: false,
+            clock: Came { sfu_us: 0, local_ms: 0 },
+            give_up: false,
+        }
     }
 
     /// The wire number closest to the highest seen (RFC 3550 appendix A.1, without its probation).
@@ -249,14 +258,8 @@ mod tests {
     }
 
     fn push(to: &mut Reassembly, seq: u64, us: u64, one: &(u16, u32, bool, Vec<u8>), out: &mut Vec<Assembled>) {
-        let packet = RtpPacket {
-            marker: one.2,
-            payload_type: 96,
-            sequence: one.0,
-            timestamp: one.1,
-            ssrc: 1,
-            payload: &one.3,
-        };
+        let packet =
+            RtpPacket { marker: one.2, payload_type: 96, sequence: one.0, timestamp: one.1, ssrc: 1, payload: &one.3 };
         to.push(seq, Came { sfu_us: us, local_ms: us / 1000 }, &packet, out);
     }
 
@@ -296,8 +299,14 @@ mod tests {
         let all = packets(20, 3);
         push(&mut reassembly, 1, 0, &all[0], &mut out);
         for (n, one) in all.iter().enumerate().skip(1) {
-            let packet =
-                RtpPacket { marker: one.2, payload_type: 96, sequence: one.0, timestamp: one.1, ssrc: 1, payload: &one.3 };
+            let packet = RtpPacket {
+                marker: one.2,
+                payload_type: 96,
+                sequence: one.0,
+                timestamp: one.1,
+                ssrc: 1,
+                payload: &one.3,
+            };
             let came = Came { sfu_us: n as u64 * 10_000, local_ms: 30_000 };
             reassembly.push(n as u64 + 1, came, &packet, &mut out);
         }

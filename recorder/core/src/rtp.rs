@@ -53,7 +53,10 @@ mod tests {
         packet.extend([0xbe, 0xde, 0, 1, 1, 2, 3, 4]);
         packet.extend([7, 8, 9, 0, 0, 3]);
         let read = parse(&packet).expect("well formed");
-        assert_eq!((read.marker, read.payload_type, read.sequence, read.timestamp, read.ssrc), (true, 96, 0x1234, 5, 9));
+        assert_eq!(
+            (read.marker, read.payload_type, read.sequence, read.timestamp, read.ssrc),
+            (true, 96, 0x1234, 5, 9)
+        );
         assert_eq!(read.payload, [7, 8, 9]);
         for end in 0..20 {
             assert!(parse(&packet[..end]).is_none_or(|packet| packet.payload.len() < 3), "{end}");

@@ -34,7 +34,12 @@ impl Live {
 }
 
 /// Takes what the link still brings, then closes, signs and logs.
-pub(super) async fn finish(mut recording: Recording, mut link: Option<Link>, mut session: Option<Session>, shared: Arc<Shared>) {
+pub(super) async fn finish(
+    mut recording: Recording,
+    mut link: Option<Link>,
+    mut session: Option<Session>,
+    shared: Arc<Shared>,
+) {
     let meeting = recording.meeting_id.clone();
     let linger = tokio::time::Instant::now() + Duration::from_millis(LINGER_MS);
     let mut told = false;

@@ -149,9 +149,7 @@ impl Live {
             ToClient::RecordLink { address, server_name, certificate, token } => {
                 self.dial_link(address, server_name, &certificate, token);
             }
-            ToClient::RosterChanged { entry }
-                if !entry.recorder && self.people.insert(entry.participant.clone()) =>
-            {
+            ToClient::RosterChanged { entry } if !entry.recorder && self.people.insert(entry.participant.clone()) => {
                 self.note(ArchiveEvent::Joined { participant: entry.participant });
             }
             ToClient::RosterLeft { participant } => {

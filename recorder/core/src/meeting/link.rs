@@ -74,7 +74,8 @@ impl Link {
     }
     /// Every message up to here is in records, or is known to hold nothing that will ever be.
     pub(super) fn resolved(&self) -> u64 {
-        let waiting = self.tracks.values().flat_map(|track| track.sources.values()).filter_map(Reassembly::oldest_link_seq);
+        let waiting =
+            self.tracks.values().flat_map(|track| track.sources.values()).filter_map(Reassembly::oldest_link_seq);
         let held = self.held.iter().map(|held| held.frame.link_seq);
         waiting.chain(held).min().map_or(self.received, |oldest| oldest.saturating_sub(1).min(self.received))
     }
@@ -262,9 +263,8 @@ impl Meeting {
             return;
         }
         let key_frame = info.codec.kind() == MediaKind::Video && shim.key_frame == Some(true);
-        let flags = judged_flag
-            | if key_frame { KEY_FRAME } else { 0 }
-            | if frame.hole_before { DISCONTINUITY } else { 0 };
+        let flags =
+            judged_flag | if key_frame { KEY_FRAME } else { 0 } | if frame.hole_before { DISCONTINUITY } else { 0 };
         let media = Media {
             sfu_us: frame.sfu_us,
             rtp_timestamp: frame.rtp_timestamp,
@@ -282,7 +282,9 @@ impl Meeting {
     }
 
     fn after_frame(&mut self, now: Now, number: u32, key_frame: bool, hole: bool) {
-        let Some((link, track)) = self.link.tracks.iter_mut().find(|(_, track)| track.info.track == number) else { return };
+        let Some((link, track)) = self.link.tracks.iter_mut().find(|(_, track)| track.info.track == number) else {
+            return;
+        };
         if key_frame {
             track.key_frame_ms = Some(now.mono_ms);
         }
@@ -359,7 +361,12 @@ impl Meeting {
         }
     }
 
-    fn drain_sources(&mut self, now: Now, opener: &mut dyn Opener, mut pull: impl FnMut(&mut Reassembly, &mut Vec<Assembled>)) {
+    fn drain_sources(
+        &mut self,
+        now: Now,
+        opener: &mut dyn Opener,
+        mut pull: impl FnMut(&mut Reassembly, &mut Vec<Assembled>),
+    ) {
         let mut frames = Vec::new();
         for track in self.link.tracks.values_mut() {
             for source in track.sources.values_mut() {

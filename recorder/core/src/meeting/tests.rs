@@ -306,7 +306,11 @@ fn beacons_of_a_restart_count_on_above_those_before_it() {
     let last = |meeting: &mut Meeting, from: u64, to: u64| {
         let mut newest = None;
         for ms in (from..to).step_by(100) {
-            meeting.handle(at(ms), Input::StoreFailed, &mut Keys { known: 0, answers: BTreeMap::new(), seen: BTreeSet::new() });
+            meeting.handle(
+                at(ms),
+                Input::StoreFailed,
+                &mut Keys { known: 0, answers: BTreeMap::new(), seen: BTreeSet::new() },
+            );
             while let Some(output) = meeting.poll_output() {
                 if let Output::Beacon { sequence, .. } = output {
                     newest = newest.max(Some(sequence));
@@ -423,7 +427,8 @@ fn the_manifest_of_a_finished_meeting_names_every_segment_and_frame() {
         rig.give(Input::Link(message));
     }
     rig.finish();
-    let segments: Vec<_> = rig.sealed.iter().map(|one| (one.clone(), "segments/x".to_owned(), Digest([0; 32]))).collect();
+    let segments: Vec<_> =
+        rig.sealed.iter().map(|one| (one.clone(), "segments/x".to_owned(), Digest([0; 32]))).collect();
     let parts = Parts {
         firm: &"bank-a".parse().expect("an id"),
         meeting: &"00112233445566778899aabbccddeeff".parse().expect("an id"),
