@@ -6,6 +6,11 @@ use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Where Node looks for more roots.
+const EXTRA_ROOTS: &str = "NODE_EXTRA_CA_CERTS";
+/// The system's roots.
+const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// The oldest Node that the page's own tools run on; Debian 12 has 18 (without npm).
 const OLDEST: (u32, u32) = (20, 0);
 /// What is taken from PyPI otherwise.
@@ -36,6 +41,10 @@ impl Node {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let joined = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path)));
         command.current_dir(place.page());
+        // Node brings roots of its own; where an administrator added some to the system's, they hold here too.
+        if std::env::var_os(EXTRA_ROOTS).is_none() && Path::new(SYSTEM_ROOTS).exists() {
+            command.env(EXTRA_ROOTS, SYSTEM_ROOTS);
+        }
         if let Ok(joined) = joined {
             command.env("PATH", joined);
         }
