@@ -50,8 +50,9 @@ async function report({ person, kind }, other) {
 }
 
 function good(participant) {
-  const toneRight = participant.tone_skipped !== null || participant.tone_wanted_hz === null ? participant.tone_hz !== null
-    : participant.tone_hz !== null && Math.abs(participant.tone_hz - participant.tone_wanted_hz) <= TONE_TOLERANCE_HZ;
+  const heard = participant.tone_hz;
+  const near = heard !== null && (participant.tone_wanted_hz === null || Math.abs(heard - participant.tone_wanted_hz) <= TONE_TOLERANCE_HZ);
+  const toneRight = participant.tone_skipped !== null || near;
   return participant.picture_ok && toneRight && participant.frames_decoded > 0 && participant.frames_rejected === 0;
 }
 

@@ -16,6 +16,7 @@ const HELP: &str = "usage: cargo xtask COMMAND
     --no-build           start what was built last
     --headless-check     start, check that all is ready, stop
   check meeting          run the demo with two headless browsers for 20 s; one JSON line
+  check browsers         the same, then its replay and export, and Chromium with Firefox
   test                   set-up, then every check and test that fits in 40 minutes
     --full               also what takes longer
     --filter WORD        only tests whose name has WORD in it
@@ -59,12 +60,12 @@ fn dispatch() -> anyhow::Result<()> {
             demo::run(&place, &wanted)
         }
         Some("check") => match args.word().as_deref() {
-            Some("meeting") => {
+            Some(what @ ("meeting" | "browsers")) => {
                 let as_built = args.flag("--no-build");
                 args.finish()?;
-                check::alone(&place, as_built)
+                check::alone(&place, as_built, if what == "meeting" { check::meeting } else { check::browsers })
             }
-            _ => Err(usage("`cargo xtask check` wants a word: meeting")),
+            _ => Err(usage("`cargo xtask check` wants a word: meeting or browsers")),
         },
         Some("test") => {
             let wanted = test::Wanted { full: args.flag("--full"), filter: args.value("--filter")? };

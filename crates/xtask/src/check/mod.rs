@@ -1,81 +1,104 @@
 //! `cargo xtask check meeting`: the demo in a state of its own, held by two headless browsers for 20 s, judged by what
-//! the browsers decoded and by what the archives prove. Ends with one JSON line.
+//! the browsers decoded and by what the archives prove. Ends with one JSON line. `check browsers` goes on: the meeting is
+//! replayed and exported, and Chromium meets Firefox.
 
 mod archives;
+mod stage;
 
 use crate::demo::plan::{FIRMS, Plan};
-use crate::demo::supervise::Demo;
-use crate::demo::{ports, prepare};
-use crate::ended::{Ended, failed};
 use crate::place::Place;
 use crate::setup::node::Node;
-use crate::{binaries, run, say, setup};
-use anyhow::Context;
+use crate::{binaries, say, setup};
 use serde_json::{Value, json};
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use stage::Stage;
 
 /// Length of the meeting.
 const SECONDS: u32 = 20;
-/// Start of two browsers, login, enrolment, the meeting itself and its end on two busy cores.
-const AT_MOST: Duration = Duration::from_secs(150);
+/// Length of the meeting of two kinds of browsers.
+const MIXED_SECONDS: u32 = 12;
 /// Audio and video of one sender may differ by so much where they are seen, ms.
 const MOST_OFFSET_MS: f64 = 100.0;
 
 /// With set-up and build, or with what was built last.
-pub fn alone(place: &Place, as_built: bool) -> anyhow::Result<()> {
+pub fn alone(place: &Place, as_built: bool, what: fn(&Place, &Node) -> anyhow::Result<()>) -> anyhow::Result<()> {
     if as_built {
-        return meeting(place, &setup::node::provide(place)?);
+        return what(place, &setup::node::provide(place)?);
     }
     let ready = setup::all(place)?;
     say::heading("build");
     binaries::build(place)?;
-    meeting(place, &ready.node)
+    what(place, &ready.node)
 }
 
-/// A state folder that goes with the run, unless the run failed.
-struct State(PathBuf);
-
-/// The check itself; everything is built.
+/// `cargo xtask check meeting`; everything is built.
 pub fn meeting(place: &Place, node: &Node) -> anyhow::Result<()> {
     say::heading("check meeting");
-    // Short: a Unix socket's path has at most 107 bytes.
-    let state = State(std::env::temp_dir().join(format!("strongroom-{}", std::process::id())));
-    let base = ports::find_free(place, &state.0)?;
-    let mut plan = Plan::new(place, state.0.clone(), base);
-    crate::demo::files::folder(&state.0)?;
-    // A copy: a page that is built anew meanwhile would lose its worker.
-    run::capture(Command::new("cp").arg("-r").arg(&plan.pages).arg(plan.at("pages")))?;
-    plan.pages = plan.at("pages");
-    prepare(&plan)?;
-    let mut demo = Demo::start(&plan)?;
+    let mut stage = Stage::set(place, node)?;
+    let wrong = held(&mut stage)?;
+    stage.close(&wrong)
+}
+
+/// Everything that browsers show: the meeting, its replay and export, and a meeting of two kinds of browsers.
+pub fn browsers(place: &Place, node: &Node) -> anyhow::Result<()> {
+    say::heading("browsers");
+    let mut stage = Stage::set(place, node)?;
+    let mut wrong = held(&mut stage)?;
+    wrong.extend(replayed(&mut stage)?);
+    wrong.extend(mixed(&mut stage)?);
+    stage.close(&wrong)
+}
+
+/// Two Chromium participants; the archives of both firms.
+fn held(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
     let step = say::step(format!("two browsers meet for {SECONDS} s"));
-    let seen = drive(place, node, &plan, &mut demo)?;
+    let mut arguments = people(&stage.plan);
+    arguments.extend(["--seconds".into(), SECONDS.to_string()]);
+    let seen = stage.drive("meeting", &arguments)?;
     step.done();
-    for switch in seen["switches"].as_array().into_iter().flatten() {
-        say::line(format!("   browser switch {}: {}", switch["name"], switch["why"]));
-    }
     let mut line = json!({ "participants": seen["participants"], "av_offset_ms": seen["av_offset_ms"] });
-    let proven = archives::judge(&plan)?;
+    let proven = archives::judge(&stage.plan)?;
     line["recorders"] = json!(proven.recorders);
     line["frames_archived"] = json!(proven.frames);
     line["gaps"] = json!(proven.gaps);
-    line["canary_hits"] = archives::canary(&plan, &seen)?;
+    line["canary_hits"] = archives::canary(&stage.plan, &seen)?;
     line["archives_verified"] = json!(proven.verified);
-    drop(demo);
     say::line(line.to_string());
     let mut wrong = wrong(&line);
     if seen["ok"] != true {
         wrong.push(format!("the browsers did not see and hear what the other sent: {seen}"));
     }
-    if wrong.is_empty() {
-        // Nobody needs the keys of a finished check.
-        let _ = fs::remove_dir_all(&state.0);
-        return Ok(());
+    Ok(wrong)
+}
+
+/// The meeting again, as a compliance officer sees it: picture, sound, seek, export, ledger.
+fn replayed(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
+    let step = say::step("a second officer approves, the first replays and exports");
+    let front = stage.plan.origin(&FIRMS[0]);
+    let seen = stage.drive("replay", &["--front".into(), front])?;
+    step.done();
+    say::line(seen.to_string());
+    Ok(if seen["ok"] == true { vec![] } else { vec![format!("the replay is not what was said: {}", seen["faults"])] })
+}
+
+/// Chromium with Firefox.
+fn mixed(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
+    let step = say::step(format!("Chromium and Firefox meet for {MIXED_SECONDS} s"));
+    let mut arguments = people(&stage.plan);
+    arguments.extend(["--seconds".into(), MIXED_SECONDS.to_string(), "--browser-b".into(), "firefox".into()]);
+    let seen = stage.drive("meeting", &arguments)?;
+    step.done();
+    for one in seen["participants"].as_array().into_iter().flatten() {
+        if let Some(why) = one["tone_skipped"].as_str() {
+            say::line(format!("   sound was not judged for {}: {why}", one["user"]));
+        }
     }
-    Err(Ended { code: 3, text: format!("{}\nlogs and archives: {}", wrong.join("\n"), state.0.display()) }.into())
+    say::line(seen.to_string());
+    Ok(if seen["ok"] == true { vec![] } else { vec![format!("Chromium and Firefox did not meet well: {seen}")] })
+}
+
+fn people(plan: &Plan) -> Vec<String> {
+    let sides = FIRMS.iter().zip(["--a", "--b"]);
+    sides.flat_map(|(firm, side)| [side.to_owned(), plan.origin(firm)]).collect()
 }
 
 /// What is not as it should be.
@@ -103,44 +126,6 @@ fn wrong(line: &Value) -> Vec<String> {
         "sound and picture are not together",
     );
     wrong
-}
-
-/// Lets the page's own driver hold the meeting; the processes are watched meanwhile.
-fn drive(place: &Place, node: &Node, plan: &Plan, demo: &mut Demo) -> anyhow::Result<Value> {
-    let log = plan.at("logs/browsers.log");
-    let result = plan.at("browsers.json");
-    let mut command = setup::browser::node(place, node);
-    command.arg("drive/meeting.mjs");
-    for (firm, person) in FIRMS.iter().zip(["--a", "--b"]) {
-        command.args([person, &plan.origin(firm)]);
-    }
-    command.args(["--seconds", &SECONDS.to_string(), "--json"]);
-    command.stdin(Stdio::null()).stdout(fs::File::create(&result)?).stderr(fs::File::create(&log)?);
-    let mut child = command.spawn().with_context(|| format!("start `{}`", run::text(&command)))?;
-    let until = Instant::now() + AT_MOST;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        demo.look()?;
-        if Instant::now() > until {
-            // It hangs; its browsers end with it.
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(failed(format!(
-                "the browsers did not finish in {} s:\n{}",
-                AT_MOST.as_secs(),
-                run::tail(&log, 30)
-            )));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    };
-    // A meeting that was not well still prints its numbers: they say what was wrong.
-    let text = fs::read_to_string(&result)?;
-    match text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok()) {
-        Some(seen) if seen.is_object() => Ok(seen),
-        _ => Err(failed(format!("the browsers' run failed ({status}):\n{}", run::tail(&log, 40)))),
-    }
 }
 
 #[cfg(test)]

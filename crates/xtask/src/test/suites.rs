@@ -85,14 +85,15 @@ pub fn page(place: &Place, node: &Node, wanted: &Wanted, tally: &mut Tally) {
 
 /// The demo, held and watched by real browsers.
 pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tally: &mut Tally) {
-    const NAME: &str = "browsers: check meeting";
+    const NAME: &str = "browsers: meeting, replay, export, Firefox";
     if wanted.filter.is_some() {
         tally.skip(NAME, "a filter was given");
     } else if built == Passed::No {
         tally.skip(NAME, "the build failed");
-    } else if !run::is_there("chromium") {
-        tally.skip(NAME, "no chromium on this system");
+    } else if let Some(missing) = ["chromium", "firefox-esr"].into_iter().find(|one| !run::is_there(one)) {
+        // a skipped browser test is a failure
+        tally.check(NAME, || Err(crate::ended::unavailable(format!("{missing} is not there"))));
     } else {
-        tally.check(NAME, || check::meeting(place, node));
+        tally.check(NAME, || check::browsers(place, node));
     }
 }

@@ -1,0 +1,91 @@
+//! A running system of its own, and the page's drivers at it.
+
+use crate::demo::plan::Plan;
+use crate::demo::supervise::Demo;
+use crate::demo::{files, ports, prepare};
+use crate::ended::{Ended, failed};
+use crate::place::Place;
+use crate::setup::node::Node;
+use crate::{run, say, setup};
+use anyhow::Context;
+use serde_json::Value;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Start of two browsers, login, enrolment, the meeting itself and its end on two busy cores.
+const AT_MOST: Duration = Duration::from_secs(180);
+
+/// What the checks play on.
+pub struct Stage<'a> {
+    place: &'a Place,
+    node: &'a Node,
+    /// Ports and folders.
+    pub plan: Plan,
+    demo: Demo,
+}
+
+impl<'a> Stage<'a> {
+    /// Starts the system on free ports.
+    pub fn set(place: &'a Place, node: &'a Node) -> anyhow::Result<Self> {
+        // Short: a Unix socket's path has at most 107 bytes.
+        let state = std::env::temp_dir().join(format!("strongroom-{}", std::process::id()));
+        let base = ports::find_free(place, &state)?;
+        let mut plan = Plan::new(place, state, base);
+        files::folder(&plan.state)?;
+        // A copy: a page that is built anew meanwhile would lose its worker.
+        run::capture(Command::new("cp").arg("-r").arg(&plan.pages).arg(plan.at("pages")))?;
+        plan.pages = plan.at("pages");
+        prepare(&plan)?;
+        let demo = Demo::start(&plan)?;
+        Ok(Self { place, node, plan, demo })
+    }
+
+    /// Runs `web-demo/drive/NAME.mjs`; its last JSON line. The processes are watched meanwhile.
+    pub fn drive(&mut self, name: &str, arguments: &[String]) -> anyhow::Result<Value> {
+        let log = self.plan.at(&format!("logs/{name}-browsers.log"));
+        let result = self.plan.at(&format!("{name}.json"));
+        let mut command = setup::browser::node(self.place, self.node);
+        command.arg(format!("drive/{name}.mjs")).args(arguments).arg("--json");
+        command.stdin(Stdio::null()).stdout(fs::File::create(&result)?).stderr(fs::File::create(&log)?);
+        let mut child = command.spawn().with_context(|| format!("start `{}`", run::text(&command)))?;
+        let until = Instant::now() + AT_MOST;
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            self.demo.look()?;
+            if Instant::now() > until {
+                // It hangs; its browsers end with it.
+                let _ = child.kill();
+                let _ = child.wait();
+                let text = run::tail(&log, 30);
+                return Err(failed(format!("the browsers did not finish in {} s:\n{text}", AT_MOST.as_secs())));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        // A meeting that was not well still prints its numbers: they say what was wrong.
+        let text = fs::read_to_string(&result)?;
+        match text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok()) {
+            Some(seen) if seen.is_object() => {
+                for switch in seen["switches"].as_array().into_iter().flatten() {
+                    say::line(format!("   browser switch {}: {}", switch["name"], switch["why"]));
+                }
+                Ok(seen)
+            }
+            _ => Err(failed(format!("the browsers' run failed ({status}):\n{}", run::tail(&log, 40)))),
+        }
+    }
+
+    /// Stops the system. Its state is kept when something was wrong.
+    pub fn close(self, wrong: &[String]) -> anyhow::Result<()> {
+        drop(self.demo);
+        if wrong.is_empty() {
+            // Nobody needs the keys of a finished check.
+            let _ = fs::remove_dir_all(&self.plan.state);
+            return Ok(());
+        }
+        let text = format!("{}\nlogs and archives: {}", wrong.join("\n"), self.plan.state.display());
+        Err(Ended { code: 3, text }.into())
+    }
+}
