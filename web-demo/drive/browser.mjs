@@ -1,11 +1,32 @@
 // Starts a browser for a drive: Chromium by CDP or Firefox by WebDriver BiDi, headless, with no other switch than what
 // automation needs. Every further switch has a reason that goes into the output.
 
-import { existsSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import puppeteer from "puppeteer-core";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FIREFOX = ["/usr/bin/firefox-esr", "/usr/bin/firefox"];
+
+const PULSEAUDIO = "/usr/bin/pulseaudio";
+
+/** Firefox's sound has no clock without a device, so a machine without one gets a silent one of its own. */
+function silentDevice() {
+  if (!existsSync(PULSEAUDIO)) return null;
+  const folder = mkdtempSync(join(tmpdir(), "strongroom-sound-"));
+  const server = `unix:${folder}/native`;
+  const load = [`module-native-protocol-unix socket=${folder}/native auth-anonymous=1`, "module-null-sink"];
+  const arguments_ = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", ...load.map((module) => `--load=${module}`)];
+  const env = { ...process.env, HOME: folder, XDG_RUNTIME_DIR: folder };
+  const child = spawn(PULSEAUDIO, arguments_, { env, stdio: "ignore" });
+  const end = () => {
+    child.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { server, end };
+}
 
 function first(candidates, what) {
   const found = candidates.find((path) => existsSync(path));
@@ -29,14 +50,21 @@ export async function launch(options = {}) {
   const kind = options.kind ?? "chromium";
   const extra = options.args ?? [];
   if (kind === "firefox") {
+    const device = silentDevice();
     const browser = await puppeteer.launch({
+      env: device === null ? process.env : { ...process.env, PULSE_SERVER: device.server },
       browser: "firefox",
       executablePath: options.path ?? first(FIREFOX, "firefox"),
       headless: options.headed !== true,
       args: extra,
-      extraPrefsFirefox: { "media.autoplay.default": 0, ...(options.prefs ?? {}) },
+      extraPrefsFirefox: { "media.autoplay.default": 0, "permissions.default.microphone": 2, ...(options.prefs ?? {}) },
     });
-    return { browser, switches: [{ name: "media.autoplay.default=0", why: "no person is there to click for sound" }] };
+    if (device !== null) browser.once("disconnected", device.end);
+    const used = [
+      { name: "media.autoplay.default=0", why: "no person is there to click for sound" },
+      { name: "permissions.default.microphone=2", why: "the silent device is no microphone: the page's own tone is the source" },
+    ];
+    return { browser, switches: used };
   }
   const used = switches(extra);
   const browser = await puppeteer.launch({
