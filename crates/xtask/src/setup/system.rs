@@ -6,7 +6,7 @@ use anyhow::Context;
 use std::process::Command;
 
 /// Packages both systems have under the same name, and what each is for.
-const PACKAGES: [&str; 18] = [
+const PACKAGES: [&str; 19] = [
     "openssl",             // the demo's operator CA
     "libssl-dev",          // crate openssl
     "pkg-config",          // crates openssl and gstreamer
@@ -23,6 +23,7 @@ const PACKAGES: [&str; 18] = [
     "ffmpeg",            // tests: pixels and tones of recordings
     "iproute2",          // tests: an interface for Firefox
     "procps",            // tests: memory of processes
+    "pulseaudio",        // tests: a silent sound device for Firefox
     "python3-venv",      // a newer Node, where the system's is too old
     "ca-certificates",
 ];
