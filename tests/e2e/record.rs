@@ -147,3 +147,57 @@ async fn nothing_is_sent_in_a_must_room_without_a_recorder() -> anyhow::Result<(
     println!("{refused:?}");
     Ok(())
 }
+
+/// A file system of a few megabytes over a folder; gone with the value.
+struct Small(PathBuf);
+
+impl Small {
+    fn over(folder: &Path) -> anyhow::Result<Option<Self>> {
+        if !nix::unistd::geteuid().is_root() {
+            println!("skipped: mounting a small file system needs root");
+            return Ok(None);
+        }
+        std::fs::create_dir_all(folder)?;
+        let size = "size=3m,mode=0755";
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(folder).status()?;
+        if !status.success() {
+            println!("skipped: this system does not let root mount");
+            return Ok(None);
+        }
+        Ok(Some(Self(folder.to_owned())))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_archive_stops_its_firm_says_so_and_loses_nothing_acknowledged() -> anyhow::Result<()> {
+    let (plan, state) = strongroom_tests::system::prepared()?;
+    let Some(_small) = Small::over(&plan.firm(System::firm("bank-a"), "archive"))? else { return Ok(()) };
+    let system = System::start_prepared(plan, state)?;
+    let mut anna = enter(&system, "bank-a", "anna", "deal-room", "a1").await?;
+    let mut ben = enter(&system, "bank-b", "ben", "deal-room", "b1").await?;
+    send_until_heard(&anna, &mut ben, b"there is still room on the disk").await?;
+    // 100 frames of 60 kB are twice what the archive holds; bank b's people may fill it as well
+    let deadline = Instant::now() + PATIENCE;
+    let mut beat = tokio::time::interval(Duration::from_millis(20));
+    for number in 0u64.. {
+        beat.tick().await;
+        anna.send(domain::Slot::CAMERA, number == 0, vec![7; 60_000], 2_000_000 + number * 20_000).await?;
+        let stopped = timeout_at(Instant::now() + Duration::from_millis(5), anna.next()).await;
+        if let Ok(Some(Happening::Session(Event::Sending(SendState::Stopped { .. })))) = stopped {
+            println!("stopped after {number} frames of 60 kB");
+            break;
+        }
+        anyhow::ensure!(Instant::now() < deadline, "a full archive stopped nobody");
+    }
+    send_until_heard(&ben, &mut anna, b"bank b has a disk of its own").await?;
+    let log = system.log("bank-a recorder");
+    assert!(log.lines().any(|line| line.contains("ERROR") || line.contains("WARN")), "{log}");
+    println!("{}", log.lines().rev().find(|line| line.contains("ERROR")).unwrap_or_default());
+    Ok(())
+}
