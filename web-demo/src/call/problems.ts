@@ -21,6 +21,7 @@ const TEXTS: Record<string, Key> = {
   "not-host": "pNotHost",
   "worker-dead": "pDead",
   "in-roster": "offInRoster",
+  "two-persons": "offOwn",
 };
 
 export function firmName(config: PageConfig, firm: string | null): string {
