@@ -12,7 +12,14 @@ pub struct System {
     /// Ports and folders.
     pub plan: Plan,
     demo: Demo,
-    _state: tempfile::TempDir,
+    state: State,
+}
+
+/// The folder of a system, and the right to be the only one: two systems at a time would search for ports at once, and
+/// two cores would judge their deadlines by the other's work.
+pub struct State {
+    _folder: tempfile::TempDir,
+    _only_one: std::fs::File,
 }
 
 fn place() -> Place {
@@ -21,16 +28,27 @@ fn place() -> Place {
 }
 
 /// State and configuration on free ports, nothing started.
-pub fn prepared() -> anyhow::Result<(Plan, tempfile::TempDir)> {
+pub fn prepared() -> anyhow::Result<(Plan, State)> {
     let place = place();
+    let only_one = only_one()?;
     // short: the path of a Unix socket has at most 107 bytes
-    let mut state = tempfile::Builder::new().prefix("sr-").tempdir()?;
+    let mut folder = tempfile::Builder::new().prefix("sr-").tempdir()?;
     // to look at the logs of a failed run
-    state.disable_cleanup(std::env::var_os("STRONGROOM_KEEP").is_some());
-    let base = ports::find_free(&place, state.path())?;
-    let plan = Plan::new(&place, state.path().to_owned(), base);
+    folder.disable_cleanup(std::env::var_os("STRONGROOM_KEEP").is_some());
+    let base = ports::find_free(&place, folder.path())?;
+    let plan = Plan::new(&place, folder.path().to_owned(), base);
     prepare(&plan).context("make keys, tokens and configuration")?;
-    Ok((plan, state))
+    Ok((plan, State { _folder: folder, _only_one: only_one }))
+}
+
+/// Waits until no other test, of this process or another, runs a system.
+fn only_one() -> anyhow::Result<std::fs::File> {
+    let name = format!("strongroom-e2e-{}.lock", nix::unistd::geteuid());
+    let path = std::env::temp_dir().join(name);
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("open {}", path.display()))?;
+    file.lock().context("wait for the other system")?;
+    Ok(file)
 }
 
 impl System {
@@ -41,9 +59,9 @@ impl System {
     }
 
     /// Starts all twelve from a state that the test changed.
-    pub fn start_prepared(plan: Plan, state: tempfile::TempDir) -> anyhow::Result<Self> {
+    pub fn start_prepared(plan: Plan, state: State) -> anyhow::Result<Self> {
         let demo = Demo::start(&plan).context("start the system")?;
-        Ok(Self { plan, demo, _state: state })
+        Ok(Self { plan, demo, state })
     }
 
     /// A firm by id.
@@ -73,9 +91,9 @@ impl System {
     }
 
     /// Stops all in order; recorders close their archives.
-    pub fn stop(self) -> (Plan, tempfile::TempDir) {
+    pub fn stop(self) -> (Plan, State) {
         drop(self.demo);
-        (self.plan, self._state)
+        (self.plan, self.state)
     }
 
     /// Folder of the meetings that a firm has archived.
