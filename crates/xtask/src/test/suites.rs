@@ -65,7 +65,7 @@ pub fn rust(place: &Place, wanted: &Wanted, tally: &mut Tally) {
     } else {
         // Installing nextest takes minutes of compilation on a new machine, more than it saves there.
         say::line("   cargo-nextest is not installed: plain `cargo test` is used");
-        command.args(["test", "--quiet", "--locked", "--workspace", "--all-targets", "--no-fail-fast"]);
+        command.args(["test", "--quiet", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     }
     command.args(&wanted.filter);
     suite("unit, simulation, conformance, end to end, fuzz smoke", tally, &mut command);
