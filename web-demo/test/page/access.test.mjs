@@ -44,6 +44,8 @@ test("sign-in, rooms and pre-join have no accessibility fault", async () => {
 test("the call, its banners and its dialogs have none", async () => {
   await anna.join();
   await clean(anna, "call");
+  // a firm can be stopped only once it goes
+  await anna.until((stats) => stats.sending === "allowed");
   all.services.meeting.stopFirm("bank-a");
   await anna.wait(id("banner-stopped"));
   await clean(anna, "stopped");
