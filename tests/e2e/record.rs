@@ -154,14 +154,14 @@ struct Small(PathBuf);
 impl Small {
     fn over(folder: &Path) -> anyhow::Result<Option<Self>> {
         if !nix::unistd::geteuid().is_root() {
-            println!("skipped: mounting a small file system needs root");
+            eprintln!("skipped: mounting a small file system needs root");
             return Ok(None);
         }
         std::fs::create_dir_all(folder)?;
         let size = "size=3m,mode=0755";
         let status = Command::new("mount").args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(folder).status()?;
         if !status.success() {
-            println!("skipped: this system does not let root mount");
+            eprintln!("skipped: this system does not let root mount");
             return Ok(None);
         }
         Ok(Some(Self(folder.to_owned())))
