@@ -74,7 +74,7 @@ fn leftovers(source: &Source, found: &mut Vec<Finding>) {
 fn machine_paths(source: &Source, found: &mut Vec<Finding>) {
     for (at, line) in source.lines() {
         let hit = MACHINE.iter().find(|path| {
-            // `docs/work/x` is no machine path: the slash must begin a path.
+            // the slash must begin a path: a folder of that name inside a relative one is no machine path
             line.match_indices(**path).any(|(begin, _)| {
                 !line[..begin].chars().next_back().is_some_and(|c| c.is_alphanumeric() || "._-$}".contains(c))
             })
