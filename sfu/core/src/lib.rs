@@ -9,6 +9,7 @@
 //! packets, [`Engine::poll_forward`] until it has nothing, [`Engine::poll_output`] until `None`, then sleep until
 //! [`Engine::poll_timeout`] and call [`Engine::handle_timeout`].
 
+pub mod congestion;
 pub mod engine;
 pub mod feedback;
 pub mod forward;
@@ -37,6 +38,7 @@ pub mod tripwire;
 #[cfg(test)]
 mod tests;
 
+pub use congestion::BitRate;
 pub use engine::{Engine, Input, Output};
 pub use forward::{Cut, TAG};
 pub use participant::PeerKey;
