@@ -112,6 +112,9 @@ struct Raw {
 /// [`OpeningError`]: nothing of a damaged meeting is shown, its first wrong file is named.
 pub fn open(meeting: &Verified, interval: Interval, keys: &mut dyn FrameKeys) -> Result<OpenMeeting, OpeningError> {
     let manifest = &meeting.manifest;
+    // an interval is what an officer asked for; what is shown ends with the meeting, or a far end would be filled with black
+    let length_ms = manifest.ended_at.since(manifest.started_at);
+    let interval = Interval { to_ms: interval.to_ms.min(length_ms.saturating_add(MARGIN_MS)), ..interval };
     let needed = segments_of(manifest, interval);
     let total: u64 = needed.iter().map(|segment| segment.size).sum();
     if total > MAX_OPEN_BYTES {

@@ -18,6 +18,9 @@ const BLACK_EVERY_US: u64 = 2_000_000;
 const SOUND_TOLERANCE_US: u64 = 60_000;
 /// A picture that pauses longer before a key frame was off, not still.
 const PICTURE_HOLD_US: u64 = 3_000_000;
+/// Longest side of a picture shown: 4K. A VP8 head may claim 16,383 a side, which costs a decoder 400 MB; nobody's camera
+/// sends that, and it must not take the officer's browser or an export down.
+const MAX_SIDE: u16 = 4_096;
 /// Packets that vote on a packet's place: one second.
 const VOTES: usize = 50;
 
@@ -107,16 +110,18 @@ fn silence(out: &mut Vec<Frame>, next: &mut u64, until: u64) {
 /// After a loss nothing is shown until the next key frame: half-right pictures are no evidence.
 pub fn picture(mut frames: Vec<Input>, duration_us: u64) -> (Vec<Frame>, Option<Picture>) {
     frames.sort_by_key(|frame| frame.pts_us);
-    let size = frames.iter().find_map(|frame| frame.key_frame.then(|| vp8_size(&frame.data)).flatten());
+    let size = frames.iter().find_map(|frame| shown_size(&frame.data));
     let Some(size) = size else { return (Vec::new(), None) };
     let mut out: Vec<Frame> = Vec::new();
     let (mut decodable, mut shown_until, mut last) = (false, 0, 0);
     for frame in frames {
-        if frame.key_frame {
+        // the frame's own head decides, as in every decoder: a sender's flag beside it is only the sender's word
+        let key_frame = is_key_frame(&frame.data);
+        if key_frame {
             if !decodable || frame.pts_us > last + PICTURE_HOLD_US {
                 black(&mut out, shown_until, frame.pts_us);
             }
-            decodable = true;
+            decodable = shown_size(&frame.data).is_some();
         } else if frame.lost_before {
             decodable = false;
         }
@@ -125,7 +130,7 @@ pub fn picture(mut frames: Vec<Input>, duration_us: u64) -> (Vec<Frame>, Option<
         }
         last = frame.pts_us;
         shown_until = frame.pts_us + BLACK_EVERY_US;
-        out.push(Frame { kind: MediaKind::Video, pts_us: last, key_frame: frame.key_frame, data: frame.data });
+        out.push(Frame { kind: MediaKind::Video, pts_us: last, key_frame, data: frame.data });
     }
     black(&mut out, shown_until, duration_us);
     (out, Some(size))
@@ -141,10 +146,21 @@ pub fn black(out: &mut Vec<Frame>, from: u64, until: u64) {
     }
 }
 
+/// Does the frame's head say key frame (RFC 6386 section 9.1)?
+fn is_key_frame(frame: &[u8]) -> bool {
+    frame.first().is_some_and(|byte| byte & 1 == 0)
+}
+
+/// Size of a key frame that may be shown.
+fn shown_size(frame: &[u8]) -> Option<Picture> {
+    let size = vp8_size(frame)?;
+    (size.width.min(size.height) > 0 && size.width.max(size.height) <= MAX_SIDE).then_some(size)
+}
+
 /// Size in a VP8 key frame's head (RFC 6386 section 9.1).
 fn vp8_size(frame: &[u8]) -> Option<Picture> {
     let head = frame.get(..10)?;
-    if head[0] & 1 != 0 || head[3..6] != [0x9d, 0x01, 0x2a] {
+    if !is_key_frame(head) || head[3..6] != [0x9d, 0x01, 0x2a] {
         return None;
     }
     let side = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]) & 0x3fff;

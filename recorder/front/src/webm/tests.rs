@@ -167,6 +167,24 @@ fn after_a_loss_nothing_is_shown_until_the_next_key_frame() {
 }
 
 #[test]
+fn a_picture_that_claims_to_be_huge_is_black_until_the_next_honest_one() {
+    let frames = || -> Vec<Input> {
+        fixture().into_iter().filter(|(kind, _)| *kind == MediaKind::Video).map(|(_, input)| input).collect()
+    };
+    let honest = picture(frames(), 3_000_000).0.len();
+    for flagged in [true, false] {
+        let mut seen = frames();
+        let second = seen.iter().skip(1).position(|frame| frame.key_frame).expect("a key frame each second") + 1;
+        seen[second].data[6..10].copy_from_slice(&[0xff, 0x3f, 0xff, 0x3f]);
+        seen[second].key_frame = flagged;
+        let after: Vec<Frame> = picture(seen, 3_000_000).0;
+        assert!(after.iter().all(|frame| frame.data.get(6..10) != Some(&[0xff, 0x3f, 0xff, 0x3f])), "{flagged}");
+        assert!(after.len() < honest, "what hangs on it is not shown either");
+        assert!(after.iter().any(|frame| frame.key_frame && frame.pts_us >= 2_000_000), "the next one is");
+    }
+}
+
+#[test]
 fn opus_lengths_follow_the_toc_byte() {
     assert_eq!(opus_duration_us(&SILENCE), Some(20_000));
     assert_eq!(opus_duration_us(&[0x0b << 3, 1]), Some(60_000));
