@@ -1,6 +1,7 @@
 //! Opening: the key a frame's KID names, once, or not at all. No trial decryption.
 
 use super::replay::ReplayWindow;
+use super::seal::MAX_CTR;
 use super::{BaseKey, CAPTURE, SUITE, metadata};
 use ::sframe::frame::EncryptedFrameView;
 use ::sframe::key::DecryptionKey;
@@ -36,7 +37,7 @@ pub enum OpenError {
     /// Seen before, or too old to tell: dropped quietly.
     #[error("the frame was seen before")]
     Duplicate,
-    /// No shim, no SFrame header, too short or too long: not a sealed frame.
+    /// No shim, no SFrame header, too short or too long, a counter no sender uses: not a sealed frame.
     #[error("not a sealed frame")]
     Malformed,
     /// Of an epoch whose keys are gone or never were here.
@@ -141,6 +142,10 @@ impl<'a> Frame<'a> {
         let (shim, sealed) = wire.split_at(read.len);
         let header = header(sealed).map_err(|_| OpenError::Malformed)?;
         if sealed.len() < MIN_SEALED || sealed.len() < header.len + CAPTURE + domain::sframe::TAG {
+            return Err(OpenError::Malformed);
+        }
+        // no honest sender gets there; the window counts on it
+        if header.ctr.0 >= MAX_CTR {
             return Err(OpenError::Malformed);
         }
         Ok(Self { shim, sealed, key_frame: read.key_frame, kid: header.kid, ctr: header.ctr })

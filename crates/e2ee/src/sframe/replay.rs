@@ -28,7 +28,7 @@ impl ReplayWindow {
         let (word, bit) = Self::bit(ctr);
         self.next - ctr <= WINDOW && self.seen[word] & bit == 0
     }
-    /// Marks an authentic frame's counter.
+    /// Marks an authentic frame's counter, which is below `u64::MAX`.
     pub fn mark(&mut self, ctr: u64) {
         if ctr >= self.next {
             let fresh = ctr - self.next + 1;
@@ -40,7 +40,7 @@ impl ReplayWindow {
                     self.seen[word] &= !bit;
                 }
             }
-            self.next = ctr.saturating_add(1);
+            self.next = ctr + 1;
         }
         let (word, bit) = Self::bit(ctr);
         self.seen[word] |= bit;

@@ -8,8 +8,8 @@ use domain::sframe::{TAG, write_shim};
 use domain::{Codec, Ctr, Kid};
 
 /// Counters of one KID: thousands of years of video, and far below the limit of GCM under one key (2^48 blocks matter
-/// first; an epoch lives hours).
-const MAX_CTR: u64 = 1 << 40;
+/// first; an epoch lives hours). Receivers take no other.
+pub(super) const MAX_CTR: u64 = 1 << 40;
 
 /// Why a frame was not sealed. The caller's doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

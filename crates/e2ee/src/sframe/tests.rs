@@ -150,6 +150,27 @@ fn t4_a_forged_huge_counter_does_not_move_the_window() {
     assert_eq!(opener.open(Codec::Vp9, &second), Err(OpenError::Duplicate));
 }
 
+/// Sealed with the right key by somebody who chooses the counter.
+fn sealed_at(ctr: u64) -> Vec<u8> {
+    let raw = EncryptionKey::derive_from(SUITE, kid().0, base().expose()).expect("a key");
+    let mut counter = MonotonicCounter::with_start_value(ctr, u64::MAX);
+    let meta = metadata(&[], Codec::Vp9);
+    let mut out = Vec::new();
+    let plain = [&b"media"[..], &[0; CAPTURE]].concat();
+    let view = MediaFrameView::try_with_meta_data(&mut counter, &plain, &meta).expect("a counter");
+    view.encrypt_into(&raw, &mut out).expect("seals");
+    out.split_off(meta.len())
+}
+
+#[test]
+fn t4_a_members_own_counter_at_the_very_end_neither_opens_nor_stops_the_receiver() {
+    let mut opener = Opener::live(base(), Epoch(7));
+    for ctr in [u64::MAX, u64::MAX - 1, 1 << 40] {
+        assert_eq!(opener.open(Codec::Vp9, &sealed_at(ctr)), Err(OpenError::Malformed), "{ctr}");
+    }
+    opener.open(Codec::Vp9, &sealed_at((1 << 40) - 1)).expect("the last counter a sender has");
+}
+
 #[test]
 fn t5_a_counter_that_is_used_up_refuses_to_seal() {
     let mut key = SealKey::new(&base(), kid(), Codec::Opus).at_counter((1 << 40) - 1);
