@@ -1,6 +1,8 @@
 //! One task per room: feeds the core with inputs, time and the SFU's presence, and carries out what it wants.
 
 use crate::hub::{Hub, Outbound, SfuHandle};
+use crate::relays;
+use domain::message::client::ToClient;
 use domain::message::control::ToSfu;
 use domain::{FirmId, RoomId, UserId};
 use signaling_core::{ConnId, Input, Output, Ports, Room, RoomRecord};
@@ -12,6 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// While a meeting runs its members are read again so often: a change takes effect within 2 s.
 const LOOK: Duration = Duration::from_secs(1);
+/// Credentials for relays are renewed when half of their life is left: one lost renewal leaves time for the next.
+const RENEW: Duration = Duration::from_secs(relays::LIFE_S / 2);
 
 type Members = BTreeSet<(FirmId, UserId)>;
 
@@ -24,6 +28,8 @@ pub struct RoomActor {
     own: mpsc::Sender<Input>,
     sfu: watch::Receiver<Option<SfuHandle>>,
     link: Option<mpsc::Sender<ToSfu>>,
+    /// Connections that hold credentials for relays.
+    relayed: BTreeSet<ConnId>,
 }
 
 impl RoomActor {
@@ -31,13 +37,24 @@ impl RoomActor {
     pub fn new(hub: Arc<Hub>, name: RoomId, ports: Ports, own: mpsc::Sender<Input>) -> Self {
         let mut sfu = hub.sfu.subscribe();
         sfu.mark_changed();
-        Self { hub, room: Room::new(ports), name, members: Members::new(), own, sfu, link: None }
+        Self {
+            hub,
+            room: Room::new(ports),
+            name,
+            members: Members::new(),
+            own,
+            sfu,
+            link: None,
+            relayed: BTreeSet::new(),
+        }
     }
 
     /// Runs for as long as the process.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut renewals = interval(RENEW);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.room.poll_timeout().map(|at| Instant::from_std(self.hub.clock.instant(at)));
             tokio::select! {
@@ -55,6 +72,7 @@ impl RoomActor {
                     }
                     self.room.handle(self.hub.clock.now(), input);
                 }
+                _ = renewals.tick(), if !self.relayed.is_empty() => self.renew_relays(),
                 _ = looks.tick(), if self.room.meeting().is_some() => self.look().await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.room.timeout(self.hub.clock.now());
@@ -95,19 +113,44 @@ impl RoomActor {
     fn act(&mut self) {
         while let Some(output) = self.room.poll_output() {
             match output {
-                Output::Send { to, message } => match serde_json::to_string(&message) {
-                    Ok(text) => {
-                        let text = Outbound::Text(text.into());
-                        to.into_iter().for_each(|conn| self.send(conn, text.clone()));
+                Output::Send { to, message } => {
+                    if matches!(*message, ToClient::Admitted { .. }) {
+                        to.iter().for_each(|conn| self.grant_relays(*conn));
                     }
-                    Err(error) => tracing::error!("a message cannot be written as JSON: {error}"),
-                },
+                    self.send_to(to, &message);
+                }
                 Output::Close { conn } => self.send(conn, Outbound::Close),
                 Output::Sfu(message) => self.tell_sfu(*message),
                 Output::Note { meeting, firm: Some(firm), fact } => tracing::info!(%meeting, %firm, "{fact}"),
                 Output::Note { meeting, firm: None, fact } => tracing::info!(%meeting, "{fact}"),
             }
         }
+    }
+
+    fn send_to(&self, to: Vec<ConnId>, message: &ToClient) {
+        match serde_json::to_string(message) {
+            Ok(text) => {
+                let text = Outbound::Text(text.into());
+                to.into_iter().for_each(|conn| self.send(conn, text.clone()));
+            }
+            Err(error) => tracing::error!("a message cannot be written as JSON: {error}"),
+        }
+    }
+
+    /// Who is admitted may use the operator's relays, each connection by a credential of its own.
+    fn grant_relays(&mut self, conn: ConnId) {
+        let Some(relays) = &self.hub.relays else { return };
+        self.send_to(vec![conn], &relays.grant(self.hub.clock.now(), rand::random()));
+        self.relayed.insert(conn);
+    }
+
+    fn renew_relays(&mut self) {
+        let here = std::mem::take(&mut self.relayed);
+        here.into_iter()
+            .filter(|conn| self.hub.connections.contains_key(conn))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|conn| self.grant_relays(conn));
     }
 
     /// A client that does not read is closed: its queue ends, and with it its writer.

@@ -30,6 +30,18 @@ pub struct Config {
     pub statements: PathBuf,
     /// The embedded room directory.
     pub directory: Directory,
+    /// TURN servers for networks that let no UDP through; none by default.
+    pub relays: Option<Relays>,
+}
+
+/// TURN servers that share a secret with us (coturn's `use-auth-secret`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relays {
+    /// `turn:host:port?transport=udp`, `turn:host:port?transport=tcp`, `turns:host:port`.
+    pub urls: Vec<String>,
+    /// File with the shared secret.
+    pub secret_file: PathBuf,
 }
 
 /// Certificate and key of a listener.
@@ -117,6 +129,7 @@ impl Config {
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
         let own = [&mut self.trust, &mut self.order_key, &mut self.statements, &mut self.directory.path];
         let all = control.into_iter().chain(tls).chain(own).chain(self.directory.seed.as_mut());
+        let all = all.chain(self.relays.as_mut().map(|relays| &mut relays.secret_file));
         all.for_each(|path| *path = folder.join(&*path));
     }
 

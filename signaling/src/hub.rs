@@ -4,6 +4,7 @@ use crate::actor::RoomActor;
 use crate::clock::Clock;
 use crate::directory::RoomDirectory;
 use crate::loaded::Loaded;
+use crate::relays::Relays;
 use crate::statements;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -57,6 +58,8 @@ pub struct Hub {
     pub sfu: watch::Sender<Option<SfuHandle>>,
     /// Free connections.
     pub free: Arc<Semaphore>,
+    /// TURN servers; `None` where the operator runs none.
+    pub relays: Option<Arc<Relays>>,
     rooms: DashMap<RoomId, mpsc::Sender<Input>>,
     ports: Ports,
     directory: Arc<dyn RoomDirectory>,
@@ -85,6 +88,7 @@ impl Hub {
             meetings: DashMap::new(),
             sfu: watch::Sender::new(None),
             free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            relays: loaded.relays.clone(),
             rooms: DashMap::new(),
             ports,
             directory: loaded.directory.clone(),
@@ -158,6 +162,10 @@ fn meeting_of(message: &FromSfu) -> Option<&MeetingId> {
         | FromSfu::Disconnected { meeting, .. }
         | FromSfu::FirmSuspended { meeting, .. }
         | FromSfu::RecordLink { meeting, .. }
-        | FromSfu::Speaker { meeting, .. } => Some(meeting),
+        | FromSfu::Lost { meeting, .. }
+        | FromSfu::Overload { meeting, .. }
+        | FromSfu::Speaker { meeting, .. }
+        | FromSfu::LayersWanted { meeting, .. }
+        | FromSfu::Feeds { meeting, .. } => Some(meeting),
     }
 }

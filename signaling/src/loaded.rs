@@ -3,6 +3,7 @@
 use crate::config::{self, Config, Tls};
 use crate::directory::Embedded;
 use crate::failure::{Failure, config as wrong};
+use crate::relays::Relays;
 use evidence::identity::TrustMap;
 use p256::ecdsa::SigningKey;
 use p256::ecdsa::signature::hazmat::PrehashSigner;
@@ -29,6 +30,8 @@ pub struct Loaded {
     pub tls: Option<Arc<ServerConfig>>,
     /// Mutual TLS of the control link.
     pub control_tls: Arc<ServerConfig>,
+    /// TURN servers.
+    pub relays: Option<Arc<Relays>>,
 }
 
 /// The delivery service's order key, in software: it moves nobody's media and opens nothing.
@@ -123,6 +126,11 @@ fn control_tls(control: &config::Control) -> Result<Arc<ServerConfig>, Failure> 
     Ok(Arc::new(config))
 }
 
+fn relays(relays: &config::Relays) -> Result<Relays, Failure> {
+    let secret = file(&relays.secret_file, "relays.secret_file")?;
+    Relays::new(relays.urls.clone(), &secret).map_err(|why| wrong(why.to_string()))
+}
+
 /// Reads the configuration and every file it names.
 pub fn load(path: &Path) -> Result<Loaded, Failure> {
     let config = config::read(path)?;
@@ -135,7 +143,8 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
         wrong(format!("cannot read the folder of statements {shown}: {error}; correct `statements`"))
     })?;
     let directory = Arc::new(Embedded::open(&config.directory.path, config.directory.seed.as_deref())?);
-    Ok(Loaded { config, trust, orders, directory, tls, control_tls })
+    let relays = config.relays.as_ref().map(relays).transpose()?.map(Arc::new);
+    Ok(Loaded { config, trust, orders, directory, tls, control_tls, relays })
 }
 
 impl Loaded {

@@ -15,6 +15,7 @@ mod hub;
 mod listen;
 mod loaded;
 mod meet;
+mod relays;
 mod statements;
 
 use clap::{Args, Parser, Subcommand};

@@ -290,6 +290,12 @@ pub enum ToClient {
         /// Stopped?
         suspended: bool,
     },
+    /// Relays (TURN, RFC 8656) for networks that let nothing through to the SFU. Comes before [`ToClient::Admitted`]
+    /// and again before the credentials end; the newest counts.
+    Relays {
+        /// All of them; empty where the operator runs none.
+        relays: Vec<Relay>,
+    },
     /// Active speaker by audio level (levels can lie; for the layout only).
     Speaker {
         /// Who.
@@ -327,6 +333,23 @@ pub struct Joiner {
     pub participant: ParticipantId,
     /// MLSMessage KeyPackage.
     pub key_package: B64,
+}
+
+/// A TURN server and the credentials for it. They let a participant reach the SFU and nothing else, for a short time.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relay {
+    /// `turn:host:port?transport=udp|tcp` or `turns:host:port`.
+    pub urls: Vec<String>,
+    /// `expiry:random`, expiry in seconds since 1970; it says nothing about the person.
+    pub username: String,
+    /// Long-term credential of RFC 8489 section 9.2.
+    pub credential: String,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").field("urls", &self.urls).finish_non_exhaustive()
+    }
 }
 
 /// Whose track a receiving m-section is.

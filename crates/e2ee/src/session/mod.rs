@@ -224,6 +224,7 @@ impl Session {
             | ToClient::SubscribeOffer { .. }
             | ToClient::RecordLink { .. }
             | ToClient::FirmSuspended { .. }
+            | ToClient::Relays { .. }
             | ToClient::Speaker { .. }
             | ToClient::Problem(_)) => self.tell(Event::Passed(passed)),
         }
