@@ -78,8 +78,8 @@ impl TrustMap {
     }
 }
 
-/// Whom a leaf certificate speaks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whom a leaf certificate speaks for. Debug shows no name.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     /// From the URI SAN.
     pub participant: ParticipantId,
@@ -95,6 +95,12 @@ pub struct Identity {
     pub not_after_s: u64,
     /// SHA-256 of the DER.
     pub certificate_hash: [u8; 32],
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({:?} {:?} {:?})", self.participant, self.role, self.public_key)
+    }
 }
 
 /// Why a certificate is refused. Its holder's or its issuer's fault.
@@ -227,15 +233,21 @@ fn display_name(certificate: &Certificate, participant: &ParticipantId) -> Strin
         (part.oid == COMMON_NAME).then(|| std::str::from_utf8(part.value.value()).ok().map(str::to_owned)).flatten()
     });
     match name {
-        Some(name) if !name.is_empty() && name.chars().count() <= MAX_NAME && !name.chars().any(hidden) => name,
+        Some(name) if !name.trim().is_empty() && name.chars().count() <= MAX_NAME && !name.chars().any(hidden) => name,
         _ => participant.user.to_string(),
     }
 }
 
-/// Characters that could make one name look like another's: controls, and marks that turn or hide text.
+/// Characters that could make one name look like another's: controls, marks that turn or hide text, letters that show
+/// nothing.
 fn hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}' | '\u{3164}'
+        )
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn read(bytes: &[u8]) -> Result<Leaf, IdentityError> {
@@ -309,4 +321,17 @@ pub fn judge(trust: &TrustMap, leaf: &[u8], at_s: u64) -> Result<Identity, Ident
 /// Reads a leaf without judging it: for messages to its own holder, never to decide.
 pub fn inspect(leaf: &[u8]) -> Result<Identity, IdentityError> {
     read(leaf).map(|leaf| leaf.identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_turn_hide_or_fill_make_no_name() {
+        for c in "\u{7}\u{ad}\u{61c}\u{115f}\u{180e}\u{200b}\u{202e}\u{2066}\u{206f}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\u{e0041}".chars() {
+            assert!(hidden(c), "{c:?}");
+        }
+        assert!(!"Ähre-O\u{2019}Neill \u{5d0}\u{4e2d}\u{1f600}".chars().any(hidden));
+    }
 }

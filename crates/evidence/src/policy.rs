@@ -31,6 +31,9 @@ pub enum PolicyError {
     /// A statement for another room.
     #[error("the statement of {0} is about another room")]
     WrongRoom(FirmId),
+    /// A firm with people here states nothing.
+    #[error("the statement of {0} is missing")]
+    Missing(FirmId),
     /// Not ordered by firm, or one firm twice, or too many.
     #[error("the statements are not one per firm, ordered by firm")]
     Order,
@@ -46,7 +49,7 @@ pub enum PolicyError {
     },
 }
 
-/// The rules of one meeting, made of verified statements only.
+/// The rules of one meeting, made of verified statements only. A `should` that another firm forbids is off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingRules {
     statements: Vec<Statement>,
@@ -101,6 +104,16 @@ fn clash(statements: &[Statement]) -> Result<(), PolicyError> {
     Ok(())
 }
 
+/// What one firm forbids no firm keeps: a `must` is a clash, a `should` gives way.
+fn veto(statements: &mut [Statement]) {
+    let rules: [fn(&mut Statement) -> &mut Rule; 3] = [|s| &mut s.audio_video, |s| &mut s.chat, |s| &mut s.files];
+    for rule in rules {
+        if statements.iter_mut().any(|s| *rule(s) == Rule::Forbidden) {
+            statements.iter_mut().map(rule).filter(|r| **r == Rule::Should).for_each(|r| *r = Rule::Off);
+        }
+    }
+}
+
 /// Judges the terms of a meeting.
 pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, PolicyError> {
     let trust_hash = trust.hash();
@@ -125,6 +138,7 @@ pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, Pol
         statements.push(statement);
     }
     clash(&statements)?;
+    veto(&mut statements);
     let meeting_policy = crate::cbor::encode(&MeetingPolicy {
         version: 1,
         meeting: &terms.meeting,
@@ -159,11 +173,11 @@ impl MeetingRules {
     pub fn extensions(&self) -> [(u16, &[u8]); 2] {
         [(MEETING_POLICY, &self.meeting_policy), (RECORDERS, &self.recorders)]
     }
-    /// What a firm states; `None` if it has no statement for the room.
+    /// What binds a firm; `None` if it has no statement for the room.
     pub fn firm_rule(&self, firm: &FirmId) -> Option<&Statement> {
         self.statements.iter().find(|statement| statement.firm == *firm)
     }
-    /// All statements, ordered by firm.
+    /// What binds each firm, ordered by firm.
     pub fn statements(&self) -> &[Statement] {
         &self.statements
     }

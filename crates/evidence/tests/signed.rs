@@ -111,6 +111,20 @@ fn terms_bind_by_all_their_statements_and_clashes_are_named() {
 }
 
 #[test]
+fn what_one_firm_forbids_no_firm_keeps() {
+    let (a, b) = (signed(1, &statement("bank-a", Rule::Should)), signed(2, &statement("bank-b", Rule::Forbidden)));
+    let both = rules(&trust(), &terms(vec![a.clone(), b])).unwrap();
+    let bank_a = "bank-a".parse().unwrap();
+    assert!(!both.has_recorder_place(&bank_a), "no recorder of it is let in");
+    assert_eq!(both.firm_rule(&bank_a).unwrap().audio_video, Rule::Off);
+    let alone = rules(&trust(), &terms(vec![a])).unwrap();
+    assert!(alone.has_recorder_place(&bank_a));
+    let chat = Statement { chat: Rule::Forbidden, ..statement("bank-b", Rule::Off) };
+    let kept = rules(&trust(), &terms(vec![signed(1, &statement("bank-a", Rule::Should)), signed(2, &chat)])).unwrap();
+    assert!(kept.has_recorder_place(&bank_a), "another class is not concerned");
+}
+
+#[test]
 fn an_order_is_the_delivery_services_alone() {
     let order = RemovalOrder {
         meeting: "m1".parse().unwrap(),
