@@ -16,7 +16,6 @@ export function stoppedText(config: PageConfig, state: CallState): string | null
   if (sending.state === "allowed") return null;
   switch (sending.why) {
     case "no-group":
-    case "restored":
       return t("stoppedGroup");
     case "receipt":
       return t("stoppedReceipt", { firm: firmName(config, sending.firm) });

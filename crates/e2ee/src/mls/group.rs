@@ -231,6 +231,13 @@ impl Group {
         Ok(Commit { epoch, commit, welcome, group_info })
     }
 
+    /// Could this KeyPackage be added alone?
+    pub(crate) fn can_add(&mut self, key_package: &[u8], now_s: u64) -> bool {
+        let Ok(message) = read(key_package) else { return false };
+        let builder = self.inner.commit_builder().commit_time(mls_time(now_s)).add_member(message);
+        builder.is_ok_and(|builder| builder.build_detached().is_ok())
+    }
+
     /// Applies the commit that the delivery service chose: ours if it is one of ours, else another's.
     pub(crate) fn apply(&mut self, bytes: &[u8], now_s: u64) -> Result<Applied, GroupError> {
         let message = read(bytes)?;

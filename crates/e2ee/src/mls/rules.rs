@@ -80,8 +80,13 @@ fn judge_member(committer: &Identity, roster: &Roster<'_>, proposals: &ProposalB
             return Err(RuleError::RecorderRemoved);
         }
     }
-    let members = roster.members_iter().count() + added.len();
-    if members - proposals.remove_proposals().len() > MAX_MEMBERS { Err(RuleError::Full) } else { Ok(()) }
+    let members = roster.members_iter().count();
+    if fits(members, added.len(), proposals.remove_proposals().len()) { Ok(()) } else { Err(RuleError::Full) }
+}
+
+/// Judged before mls-rs refuses a leaf removed twice: there may be more removals than members.
+fn fits(members: usize, added: usize, removed: usize) -> bool {
+    members + added <= MAX_MEMBERS + removed
 }
 
 /// An external commit: nothing but the replacement of the same participant's leaf.
@@ -151,5 +156,16 @@ impl MlsRules for CommitRules {
     fn encryption_options(&self, _: &Roster<'_>, _: &GroupContext) -> Result<EncryptionOptions, RuleError> {
         // handshake in the clear: the delivery service checks form and roster
         Ok(EncryptionOptions::new(false, mls_rs::client_builder::PaddingMode::None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meeting_is_full_at_its_limit_and_any_number_of_removals_is_counted() {
+        assert!(fits(MAX_MEMBERS - 1, 1, 0) && fits(MAX_MEMBERS, 1, 1) && fits(2, 0, 7));
+        assert!(!fits(MAX_MEMBERS, 1, 0) && !fits(MAX_MEMBERS - 1, 2, 0));
     }
 }

@@ -1,11 +1,13 @@
-//! Snapshot and restore: a recorder goes on after a restart. Never a sender's counters: a restored session seals
-//! nothing before the next epoch. Not a wire type: a recorder reads what it wrote itself.
+//! Snapshot and restore: a recorder goes on after a restart. Recorders alone: whoever seals would reach, from an older
+//! snapshot and the commits kept since, an epoch in which it has used counters already. Not a wire type: a recorder reads
+//! what it wrote itself.
 
 use super::epochs::EpochState;
 use super::{Meeting, Phase, Session, SessionConfig, SessionError};
 use crate::mls::{self, Stored};
 use crate::sframe::{BaseKey, Opener};
 use domain::message::client::MeetingTerms;
+use domain::message::custody::LeafRole;
 use domain::{Epoch, LeafIndex, UnixMillis};
 use evidence::identity::Identity;
 use evidence::policy::rules;
@@ -46,7 +48,7 @@ impl Drop for StoredEpoch {
 #[derive(Serialize, Deserialize)]
 struct StoredMember {
     participant: domain::ParticipantId,
-    role: domain::message::custody::LeafRole,
+    role: LeafRole,
     name: String,
     #[serde(with = "serde_bytes")]
     public_key: Vec<u8>,
@@ -109,7 +111,6 @@ impl StoredEpoch {
             entered_at: self.entered_at,
             removal: false,
             ready: true,
-            may_seal: false,
             left_at: self.left_at,
             opener: Opener::live(base.duplicate(), self.epoch),
             base,
@@ -131,9 +132,12 @@ impl Session {
         Zeroizing::new(evidence::cbor::encode(&checkpoint))
     }
 
-    /// A session from a snapshot; `Hello` is queued and offers the group state held.
+    /// A recorder's session from a snapshot; `Hello` is queued and offers the group state held.
     pub fn restore(config: SessionConfig, snapshot: &[u8], now: UnixMillis) -> Result<Self, SessionError> {
         let mut session = Self::make(config, now)?;
+        if session.own.role != LeafRole::Recorder {
+            return Err(SessionError::NotARecorder);
+        }
         if !snapshot.is_empty() {
             session.put_back(snapshot).ok_or(SessionError::Checkpoint)?;
         }

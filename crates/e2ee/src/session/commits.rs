@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 const GAP_MS: u64 = 1_000;
 /// After `Refused` the service decides within 2 s; without a word for so long we ask for a resync ourselves, ms.
 pub(super) const STUCK_MS: u64 = 2_500;
+/// KeyPackages tried one by one when they cannot be added together: each costs a commit, 15 to 60 ms.
+const MAX_TRIED: usize = 16;
 /// Longest reason told, characters.
 const MAX_REASON: usize = 120;
 
@@ -35,6 +37,14 @@ impl Session {
             remove.extend(old);
             key_packages.push(joiner.key_package.0.clone());
         }
+        if key_packages.is_empty() || self.make_commit(now, &key_packages, &remove) || key_packages.len() == 1 {
+            return;
+        }
+        // one spoils it for all: those that can be added alone go together, the others when they are asked for again
+        key_packages.truncate(MAX_TRIED);
+        if let Some(group) = &mut self.group {
+            key_packages.retain(|one| group.can_add(one, now.seconds()));
+        }
         if !key_packages.is_empty() {
             self.make_commit(now, &key_packages, &remove);
         }
@@ -58,18 +68,21 @@ impl Session {
         }
     }
 
-    fn make_commit(&mut self, now: UnixMillis, add: &[Vec<u8>], remove: &BTreeSet<LeafIndex>) {
-        let Some(group) = &mut self.group else { return };
+    /// Makes a commit and sends it; `false` when it cannot be made.
+    fn make_commit(&mut self, now: UnixMillis, add: &[Vec<u8>], remove: &BTreeSet<LeafIndex>) -> bool {
+        let Some(group) = &mut self.group else { return false };
         let own = group.own_leaf();
         let remove: Vec<LeafIndex> = remove.iter().copied().filter(|leaf| *leaf != own).collect();
         match group.commit(add, &remove, now.seconds()) {
-            Ok(Commit { epoch, commit, welcome, group_info }) => self.send(ToServer::Commit {
-                epoch,
-                commit: B64(commit),
-                welcome: welcome.map(B64),
-                group_info: B64(group_info),
-            }),
-            Err(_) => self.incident(IncidentKind::BadJoiner, None),
+            Ok(Commit { epoch, commit, welcome, group_info }) => {
+                let (commit, welcome, group_info) = (B64(commit), welcome.map(B64), B64(group_info));
+                self.send(ToServer::Commit { epoch, commit, welcome, group_info });
+                true
+            }
+            Err(_) => {
+                self.incident(IncidentKind::BadJoiner, None);
+                false
+            }
         }
     }
 

@@ -66,6 +66,9 @@ impl Session {
     /// Judges the terms and makes an MLS member of them. What is held of another meeting goes.
     fn bind(&mut self, terms: &MeetingTerms) -> Result<(), PolicyError> {
         let rules = Arc::new(rules(&self.trust, terms)?);
+        // whoever leaves it out takes our firm's rule away
+        let own = &self.own.participant.firm;
+        rules.firm_rule(own).ok_or_else(|| PolicyError::Missing(own.clone()))?;
         let same = self.meeting.as_ref().is_some_and(|m| m.terms.meeting == terms.meeting && m.rules == rules);
         if same {
             return Ok(());
@@ -276,6 +279,7 @@ fn policy_problem(why: &PolicyError) -> Problem {
     match why {
         PolicyError::TrustMismatch => refused(ProblemCode::TrustMismatch, &detail, None),
         PolicyError::Clash { forbidden, .. } => refused(ProblemCode::PolicyClash, &detail, Some(forbidden.clone())),
+        PolicyError::Missing(firm) => refused(ProblemCode::PolicyClash, &detail, Some(firm.clone())),
         _ => refused(ProblemCode::BadMessage, &detail, None),
     }
 }

@@ -32,8 +32,6 @@ pub(super) struct EpochState {
     pub(super) removal: bool,
     /// The delivery service says that everybody processes it.
     pub(super) ready: bool,
-    /// Counters of it are surely unused by us.
-    pub(super) may_seal: bool,
     pub(super) left_at: Option<UnixMillis>,
     pub(super) opener: Opener,
 }
@@ -99,7 +97,6 @@ impl Epochs {
             entered_at: now,
             removal: !removed.is_empty(),
             ready: alone || self.ready_through.is_some_and(|through| through >= epoch),
-            may_seal: true,
             left_at: None,
             opener: Opener::live(base.duplicate(), epoch),
             base,
@@ -114,7 +111,6 @@ impl Epochs {
     /// Puts a state of a checkpoint back.
     pub(super) fn put_back(&mut self, mut state: EpochState) {
         state.generation = self.next_generation;
-        state.may_seal = false;
         self.next_generation += 1;
         self.states.push_back(state);
     }

@@ -72,7 +72,7 @@ pub enum Event {
 }
 
 /// A member of the group. All of it is from its certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
     /// Leaf in this epoch.
     pub leaf: LeafIndex,
@@ -84,6 +84,12 @@ pub struct Member {
     pub role: LeafRole,
     /// Whose.
     pub firm: FirmId,
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{:?}:{:?}", self.leaf.0, self.participant, self.role)
+    }
 }
 
 /// May this participant send?
@@ -119,8 +125,6 @@ pub enum StopReason {
     Removed,
     /// Recorders never send.
     NotASender,
-    /// This epoch's counters may have been used before a restart: the next epoch is safe.
-    Restored,
 }
 
 impl StopReason {
@@ -133,7 +137,6 @@ impl StopReason {
             Self::Removal => "removal",
             Self::Removed => "removed",
             Self::NotASender => "not-a-sender",
-            Self::Restored => "restored",
         }
     }
 }
@@ -216,6 +219,9 @@ pub enum SessionError {
     /// An officer's or administrator's certificate.
     #[error("this certificate is not for meetings")]
     NotForMeetings,
+    /// Only recorders, who never seal, go on from a checkpoint.
+    #[error("only a recorder goes on from a checkpoint")]
+    NotARecorder,
     /// The checkpoint does not read or does not fit.
     #[error("the checkpoint does not fit this session")]
     Checkpoint,

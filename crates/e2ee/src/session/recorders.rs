@@ -37,22 +37,22 @@ pub(super) struct Recorders {
 }
 
 impl Recorders {
-    /// Watches as the rules say, keeping what is known of firms watched before (a reconnection).
+    /// Watches as the rules say. Of firms watched before, under other rules or in another meeting, nothing counts any more
+    /// but the beacons that were heard.
     pub(super) fn watch(&mut self, rules: &MeetingRules) {
         let mut before = std::mem::take(&mut self.firms);
         for statement in rules.statements() {
             if !matches!(statement.audio_video, Rule::Must | Rule::Should) {
                 continue;
             }
-            let fresh = || Watch {
+            let watch = Watch {
                 rule: statement.audio_video,
                 grace_ms: statement.recorder_grace_ms,
                 receipts: BTreeSet::new(),
                 alive_at: None,
                 participant: None,
-                sequences: HashMap::new(),
+                sequences: before.remove(&statement.firm).map(|watch| watch.sequences).unwrap_or_default(),
             };
-            let watch = before.remove(&statement.firm).unwrap_or_else(fresh);
             self.firms.insert(statement.firm.clone(), watch);
         }
     }
@@ -81,7 +81,8 @@ impl Recorders {
         }
         let Some(watch) = self.firms.get_mut(&receipt.firm) else { return Ok(()) };
         if watch.receipts.insert(state.generation) {
-            watch.alive_at = Some(now);
+            // a sign of life until the first beacon; after that the key may be kept and the media not
+            watch.alive_at.get_or_insert(now);
             watch.participant = Some(receipt.recorder);
             if watch.receipts.len() > MAX_RECEIPTS {
                 watch.receipts.pop_first();
@@ -122,7 +123,9 @@ impl Recorders {
             return Ok(());
         }
         watch.sequences.insert(signer.certificate_hash, beacon.sequence);
-        if beacon.state == BeaconState::Recording {
+        // held back by whoever carries it, or a recorder that does not follow the group
+        let stale = beacon.epoch < latest.epoch && now.since(latest.entered_at) >= watch.grace_ms;
+        if beacon.state == BeaconState::Recording && !stale {
             watch.alive_at = Some(now);
             watch.participant = Some(beacon.recorder);
         }

@@ -43,7 +43,7 @@ impl Sender {
     }
     /// Goes over to a later epoch; never back.
     pub(super) fn switch(&mut self, state: &EpochState) {
-        if state.generation <= self.used || !state.may_seal {
+        if state.generation <= self.used {
             return;
         }
         self.close_manifests();

@@ -37,7 +37,7 @@ impl Session {
     /// May a sender go over to this epoch now?
     fn may_enter(&self, state: &EpochState, now: UnixMillis) -> bool {
         let time = state.removal || state.ready || now.since(state.entered_at) >= EPOCH_SWITCH_MS;
-        time && state.may_seal && self.recorders.may_enter(&self.own.participant.firm, state, now)
+        time && self.recorders.may_enter(&self.own.participant.firm, state, now)
     }
 
     /// Goes over to the newest epoch that may be entered.
@@ -79,7 +79,6 @@ impl Session {
         }
         let Some(state) = self.sender.generation().and_then(|sending| self.epochs.by_generation(sending)) else {
             return Some(match self.epochs.latest() {
-                Some(latest) if !latest.may_seal => StopReason::Restored,
                 Some(latest) if !self.recorders.may_enter(firm, latest, now) => StopReason::Receipt,
                 _ => StopReason::NoGroup,
             });

@@ -3,7 +3,7 @@
 use crate::firm::{Firm, Leaf, T0, World};
 use crate::flow::net;
 use crate::net::{Net, id};
-use crate::rogue::{Rogue, client, extensions, key_package, time};
+use crate::rogue::{Rogue, bare_key_package, client, extensions, key_package, time};
 use domain::message::client::{Joiner, ToClient};
 use domain::message::custody::LeafRole;
 use domain::policy::Rule;
@@ -132,6 +132,25 @@ fn t13_the_committer_adds_no_ghost() {
     net.deliver(&anna, ToClient::CommitAdds { joiners });
     net.pump();
     assert_eq!(net.service.epoch, Some(Epoch(0)));
+}
+
+#[test]
+fn a_joiner_that_cannot_be_added_keeps_nobody_else_out() {
+    let mut net = net();
+    let anna = net.join("bank-a/anna/1");
+    net.advance(1_000);
+    let joiner = |name: &str, own: bool| {
+        let (who, key) = (id(name), LeafKey::generate());
+        let leaf = net.world.b.issue(&key, &who, &Leaf::of(LeafRole::Member));
+        let package = if own { key_package(vec![leaf], &key, net.now) } else { bare_key_package(leaf, &key, net.now) };
+        Joiner { participant: who, key_package: B64(package) }
+    };
+    let joiners = vec![joiner("bank-b/a/1", false), joiner("bank-b/ben/1", true), joiner("bank-b/carl/1", true)];
+    net.deliver(&anna, ToClient::CommitAdds { joiners });
+    net.pump();
+    assert_eq!(net.incidents(&anna), [IncidentKind::BadJoiner]);
+    let members: Vec<_> = net.peers[&anna].session.members().into_iter().map(|m| m.participant).collect();
+    assert_eq!(members, [anna, id("bank-b/ben/1"), id("bank-b/carl/1")]);
 }
 
 /// A meeting of three honest members and a rogue.
@@ -296,12 +315,43 @@ fn t19_terms_that_differ_from_the_trust_map_or_clash_end_the_session() {
 }
 
 #[test]
+fn t19_terms_without_our_own_firms_statement_end_the_session() {
+    for (own, who) in [(0, "bank-a/anna/1"), (1, "bank-b/ben/1")] {
+        let mut net = Net::new(World::new(Rule::Must, Rule::Off, 2_000));
+        net.world.terms.statements.remove(own);
+        let who = id(who);
+        let session = Session::new(net.config(&who, LeafRole::Member), net.now).unwrap();
+        net.connect(&who, session);
+        assert!(net.peers[&who].session.is_over());
+        assert_eq!(net.incidents(&who), [IncidentKind::BadTerms]);
+    }
+}
+
+#[test]
+fn t19_a_rule_that_became_stricter_binds_from_the_next_admission_on() {
+    let mut net = Net::new(World::new(Rule::Should, Rule::Off, 2_000));
+    let anna = net.join("bank-a/anna/1");
+    net.join("bank-a/recorder-1/1");
+    net.advance(1_000);
+    assert!(net.seal(&anna, b"x").is_ok());
+    // the same firm keys, a new meeting under a stricter statement, and nobody records it yet
+    net.world.terms.statements[0] = net.world.a.statement(Rule::Must, 2_000);
+    net.world.terms.meeting = "ffeeddccbbaa99887766554433221100".parse().unwrap();
+    let (terms, participant, now) = (Box::new(net.world.terms.clone()), anna.clone(), net.now);
+    let entry = domain::message::client::Entry::Create {};
+    net.deliver(&anna, ToClient::Admitted { participant, terms, entry, roster: vec![], now });
+    net.pump();
+    net.advance(1_000);
+    assert_eq!(net.seal(&anna, b"x"), Err(SealError::Stopped(StopReason::Receipt)));
+}
+
+#[test]
 fn t19_a_group_of_other_terms_is_not_joined() {
     let mut net = net();
     net.join("bank-a/anna/1");
     // ben is told other terms than the group was made with: one statement fewer
     let mut fewer = net.world.terms.clone();
-    fewer.statements.truncate(1);
+    fewer.statements.remove(0);
     let ben = id("bank-b/ben/1");
     let target = ben.clone();
     net.bend = Some(Box::new(move |to, message| match message {

@@ -117,7 +117,7 @@ impl Firm {
             archive_keys: vec![],
         }
     }
-    fn statement(&self, rule: Rule, grace_ms: u64) -> B64 {
+    pub fn statement(&self, rule: Rule, grace_ms: u64) -> B64 {
         let statement = Statement {
             version: 1,
             serial: 1,

@@ -113,6 +113,51 @@ fn a_recorder_that_cannot_write_or_waits_is_no_sign_of_life() {
 }
 
 #[test]
+fn receipts_of_new_epochs_are_no_sign_of_life_once_beacons_came() {
+    let mut d = deal();
+    d.net.peer(&d.recorder).recording = false;
+    for round in 0..4 {
+        d.net.join(&format!("bank-b/guest-{round}/1"));
+        // it keeps the keys and says so, and keeps no media
+        d.net.give_receipt(&d.recorder, d.net.service.epoch.unwrap());
+        d.net.give_beacon(&d.recorder, BeaconState::Waiting);
+        d.net.advance(GRACE / 4);
+    }
+    d.net.advance(GRACE / 4);
+    assert_eq!(d.net.sending(&d.anna), stopped(StopReason::Beacon));
+}
+
+#[test]
+fn beacons_of_an_epoch_left_a_grace_ago_are_no_sign_of_life() {
+    let mut d = deal();
+    let held = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let keep = std::rc::Rc::clone(&held);
+    d.net.bend = Some(Box::new(move |_, message| match message {
+        ToClient::Beacon { .. } => {
+            keep.borrow_mut().push(message);
+            vec![]
+        }
+        other => vec![other],
+    }));
+    for _ in 0..40 {
+        d.net.give_beacon(&d.recorder, BeaconState::Recording);
+    }
+    d.net.bend = None;
+    d.net.join("bank-b/carl/1");
+    d.net.give_receipt(&d.recorder, d.net.service.epoch.unwrap());
+    d.net.peer(&d.recorder).recording = false;
+    let mut let_out = held.take().into_iter();
+    for _ in 0..2 * GRACE / 500 {
+        d.net.advance(500);
+        d.net.deliver(&d.anna, let_out.next().unwrap());
+        d.net.pump();
+    }
+    assert!(let_out.next().is_some(), "there were more");
+    d.net.advance(GRACE / 2);
+    assert_eq!(d.net.sending(&d.anna), stopped(StopReason::Beacon));
+}
+
+#[test]
 fn a_repeated_beacon_is_no_sign_of_life() {
     let mut d = deal();
     let heard = std::rc::Rc::new(std::cell::RefCell::new(None));

@@ -91,7 +91,8 @@ impl Net {
             connected: true,
             admitted: false,
             recording,
-            sequence: 0,
+            // as the recorder does: above those of before a restart
+            sequence: self.now.0,
             inbox: VecDeque::new(),
         };
         self.peers.insert(who.clone(), peer);

@@ -102,6 +102,19 @@ pub fn key_package(chain: Vec<Vec<u8>>, key: &LeafKey, now: UnixMillis) -> Vec<u
         .unwrap()
 }
 
+/// A KeyPackage of a client that knows none of our extensions.
+pub fn bare_key_package(leaf: Vec<u8>, key: &LeafKey, now: UnixMillis) -> Vec<u8> {
+    let identity = SigningIdentity::new(CertificateChain::from(vec![leaf]).into_credential(), key.public_sec1().into());
+    let client = Client::builder()
+        .crypto_provider(RustCryptoProvider::new())
+        .identity_provider(Credulous)
+        .signing_identity(identity, SignatureSecretKey::from(key.to_secret().to_vec()), CipherSuite::P256_AES128)
+        .build();
+    let message =
+        client.generate_key_package_message(ExtensionList::new(), ExtensionList::new(), Some(time(now))).unwrap();
+    message.to_bytes().unwrap()
+}
+
 impl Rogue {
     pub fn new(net: &Net, name: &str) -> Self {
         let who = id(name);
