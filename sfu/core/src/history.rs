@@ -140,9 +140,11 @@ impl History {
             self.ring.resize(MIN_BYTES, 0);
         }
         loop {
-            let skip = if self.write + len > self.ring.len() { self.ring.len() - self.write } else { 0 };
+            // a write mark right at the end wraps too, and skips nothing
+            let wraps = self.write + len > self.ring.len();
+            let skip = if wraps { self.ring.len() - self.write } else { 0 };
             if self.used + skip + len <= self.ring.len() {
-                let start = if skip > 0 { 0 } else { self.write };
+                let start = if wraps { 0 } else { self.write };
                 self.write = start + len;
                 self.used += skip + len;
                 self.arrivals.push_back((index, skip + len));
@@ -226,6 +228,22 @@ mod tests {
     fn header(sequence: u16) -> Header {
         let [high, low] = sequence.to_be_bytes();
         Header::parse(&[0x80, 96, high, low, 0, 0, 0, 1, 0, 0, 0, 9]).expect("well formed")
+    }
+
+    #[test]
+    fn a_ring_that_is_filled_to_its_last_byte_goes_on_at_its_first() {
+        let mut history = History::default();
+        for index in 0..64u64 {
+            // the first half has expired when the last byte is written
+            let now = Micros(if index < 32 { 0 } else { KEEP_US + 1 });
+            let payload = [index as u8; MIN_BYTES / 64];
+            history.push(now, index, &header(index as u16), &payload, Marks::default()).expect("kept");
+        }
+        history.push(Micros(KEEP_US + 1), 64, &header(64), &[64; 94], Marks::default()).expect("kept");
+        assert_eq!(history.capacity(), MIN_BYTES);
+        for (index, len) in [(32, 1_024), (63, 1_024), (64, 94)] {
+            assert_eq!(history.get(index).map(|(_, bytes)| bytes.to_vec()), Some(vec![index as u8; len]));
+        }
     }
 
     #[test]
