@@ -1,24 +1,27 @@
 // One call from enrolment to goodbye: hears the worker, keeps the state, drives media. Draws nothing.
 
 import { LocalMedia } from "../media/source";
-import type { Publisher } from "../media/publisher";
 import { store, type Store } from "../state/store";
 import { tab, type JoinChoice } from "../state/tab";
 import { Keys, WorkerProblem } from "../state/keys";
-import { SLOT, type ParticipantId, type ServerToPage } from "../wire/client";
+import type { PageToServer, ParticipantId, ServerToPage } from "../wire/client";
 import type { LoginSession, PageConfig } from "../wire/front";
 import type { FromWorker, SessionEvent } from "../wire/worker";
 import { arrivals, withRoster, type Notice, type Roster } from "./notice";
+import { withFeeds } from "./reception";
+import { Sources } from "./sources";
 import { initialState, type CallState } from "./state";
 import { Transports } from "./transports";
-import { AGAIN_MS, verdictOf } from "./verdict";
+import { View, type Shown } from "./view";
+import { AGAIN_MS, FAREWELL_MS, verdictOf } from "./verdict";
 
 export class CallController {
   readonly state: Store<CallState>;
   readonly joinedAt = performance.timeOrigin + performance.now();
   private readonly transports: Transports;
+  private readonly sources: Sources;
+  private readonly view: View;
   private readonly unwatch: () => void;
-  private keyed = false;
   private muteDecided = false;
   private ended = false;
   private tries = 0;
@@ -32,8 +35,17 @@ export class CallController {
       send: (message) => keys.tell({ type: "signal", message }),
       states: (publish, subscribe) => this.state.patch({ publish, subscribe }),
       tracks: (tracks) => this.state.patch({ tracks }),
-      published: (publisher) => void this.published(publisher),
+      streams: (slot, streams) => keys.tell({ type: "layer-streams", slot, streams }),
+      published: (publisher) => void this.sources.published(publisher),
       subscribeBroken: () => keys.tell({ type: "reconnect" }),
+    });
+    const send = (message: PageToServer): void => keys.tell({ type: "signal", message });
+    this.view = new View(send);
+    this.sources = new Sources(media, this.state, choice, {
+      publisher: () => this.transports.publisher,
+      send,
+      addSource: (slot, codec) => keys.tell({ type: "add-source", slot, codec }),
+      notice,
     });
     this.unwatch = keys.watch((message) => this.heard(message));
   }
@@ -46,7 +58,7 @@ export class CallController {
     try {
       await Promise.all([
         this.keys.enrol({ session, user, name, device: tab.device(), role: "member" }),
-        this.openMedia(),
+        this.sources.open(),
       ]);
     } catch (error) {
       const problem = error instanceof WorkerProblem ? error.problem : { code: "internal", detail: String(error), firm: null };
@@ -55,53 +67,34 @@ export class CallController {
     if (!this.ended) this.keys.tell({ type: "join", room: this.state.get().room });
   }
 
+  /** Nothing more is sealed; what is reaches the SFU before the goodbye that names it, or the record would miss it. */
   leave(): void {
-    this.keys.tell({ type: "leave" });
-    this.over({ why: "left" });
+    this.media.close();
+    setTimeout(() => this.over({ why: "left" }), FAREWELL_MS);
   }
 
   remove(participant: ParticipantId): void {
     this.keys.tell({ type: "remove", participant });
   }
 
-  async setMuted(muted: boolean): Promise<void> {
-    this.state.patch({ micMuted: muted });
-    const sound = this.media.sound;
-    if (sound !== null) sound.track.enabled = !muted;
-    this.keys.tell({ type: "signal", message: { type: "mute", slot: SLOT.microphone, muted } });
-    this.remember();
+  setMuted(muted: boolean): Promise<void> {
+    return this.sources.setMuted(muted);
   }
-
-  async setCamOff(off: boolean): Promise<void> {
-    this.state.patch({ camOff: off });
-    if (off) {
-      await this.transports.publisher?.replace(SLOT.camera, null);
-      this.media.closeView();
-      this.state.patch({ camOff: true });
-    } else {
-      const view = await this.media.openView(this.choice.camera, this.choice.testPicture);
-      this.state.patch({ testPicture: view.test });
-      if (this.keyed) await this.transports.publisher?.replace(SLOT.camera, view.track);
-    }
-    this.keys.tell({ type: "signal", message: { type: "mute", slot: SLOT.camera, muted: off } });
-    this.remember();
+  setCamOff(off: boolean): Promise<void> {
+    return this.sources.setCamOff(off);
   }
-
-  /** Another device, or the test source, while the call runs. */
-  async useDevices(change: Partial<JoinChoice>): Promise<void> {
-    Object.assign(this.choice, change);
-    if ("microphone" in change || "testTone" in change) {
-      const sound = await this.media.openSound(this.choice.microphone, this.choice.testTone);
-      sound.track.enabled = !this.state.get().micMuted;
-      this.state.patch({ testTone: sound.test });
-      if (this.keyed) await this.transports.publisher?.replace(SLOT.microphone, sound.track);
-    }
-    if (("camera" in change || "testPicture" in change) && !this.state.get().camOff) await this.setCamOff(false);
-    this.remember();
+  useDevices(change: Partial<JoinChoice>): Promise<void> {
+    return this.sources.useDevices(change);
   }
-
+  share(on: boolean): Promise<void> {
+    return this.sources.share(on);
+  }
   devices(): JoinChoice {
     return { ...this.choice };
+  }
+  /** What the tiles show now. */
+  show(shown: readonly Shown[]): void {
+    this.view.show(shown);
   }
   connections(): { publish: RTCPeerConnection | null; subscribe: RTCPeerConnection | null } {
     return {
@@ -110,33 +103,15 @@ export class CallController {
     };
   }
 
-  private remember(): void {
-    const { micMuted, camOff } = this.state.get();
-    tab.setChoice({ ...this.choice, muted: micMuted, videoOff: camOff });
-  }
-
-  private async openMedia(): Promise<void> {
-    if (this.media.sound === null) await this.media.openSound(this.choice.microphone, this.choice.testTone);
-    if (this.media.view === null && !this.choice.videoOff) {
-      await this.media.openView(this.choice.camera, this.choice.testPicture);
-    }
-    const { sound, view } = this.media;
-    if (sound !== null) sound.track.enabled = !this.choice.muted;
-    this.state.patch({ testTone: sound?.test ?? false, testPicture: view?.test ?? false });
-  }
-
   private heard(message: FromWorker): void {
     if (this.ended) return;
     switch (message.type) {
       case "link":
-        this.state.patch({ link: message.link });
-        return;
+        return this.state.patch({ link: message.link });
       case "counters":
-        this.state.patch({ counters: message.tracks });
-        return;
+        return this.state.patch({ counters: message.tracks });
       case "dead":
-        this.over({ why: "dead", reason: message.reason });
-        return;
+        return this.over({ why: "dead", reason: message.reason });
       case "signal":
         this.signal(message.message);
         return;
@@ -153,8 +128,7 @@ export class CallController {
     switch (message.type) {
       case "publish-answer":
         this.transports.answered(message.sdp);
-        this.tellMutes();
-        return;
+        return this.sources.tellMutes();
       case "subscribe-offer":
         this.transports.offered(message.sdp, message.revision, message.tracks);
         return;
@@ -167,8 +141,11 @@ export class CallController {
         return;
       }
       case "speaker":
-        this.state.patch({ speaker: message.participant });
-        return;
+        return this.state.patch({ speaker: message.participant });
+      case "layers-wanted":
+        return void this.transports.publisher?.want(message.slot, message.layers);
+      case "feeds":
+        return this.state.patch({ feeds: withFeeds(state.feeds, message.feeds) });
       case "firm-suspended": {
         const others = state.suspended.filter((firm) => firm !== message.firm);
         this.state.patch({ suspended: message.suspended ? [...others, message.firm] : others });
@@ -207,7 +184,7 @@ export class CallController {
   /** The service lost us, not the other way round: join anew with the same key, over new transports. */
   private again(): void {
     this.tries += 1;
-    this.keyed = false;
+    this.sources.unkey();
     this.transports.reset();
     this.state.patch({ tracks: [], link: "lost" });
     setTimeout(() => {
@@ -233,6 +210,7 @@ export class CallController {
       }
     }
     this.transports.admitted();
+    this.view.again();
   }
 
   private resumed(): boolean {
@@ -260,39 +238,17 @@ export class CallController {
     this.state.patch({ members, epoch, code: next, seen });
     for (const notice of arrivals(state, members, added, removed)) this.notice(notice);
     this.tries = 0;
-    if (!this.keyed) {
-      this.keyed = true;
-      void this.attach();
-    }
-  }
-
-  private async published(publisher: Publisher): Promise<void> {
-    for (const { slot, codec } of publisher.slots) this.keys.tell({ type: "add-source", slot, codec });
-    if (this.keyed) await this.attach();
-  }
-
-  /** The sources exist at the service now: say which of them are muted. */
-  private tellMutes(): void {
-    const { micMuted, camOff } = this.state.get();
-    for (const [slot, muted] of [[SLOT.microphone, micMuted], [SLOT.camera, camOff]] as const) {
-      this.keys.tell({ type: "signal", message: { type: "mute", slot, muted } });
-    }
-  }
-
-  /** Puts the tracks on: the worker holds a key from here on. */
-  private async attach(): Promise<void> {
-    const publisher = this.transports.publisher;
-    if (publisher === null) return;
-    await publisher.replace(SLOT.microphone, this.media.sound?.track ?? null);
-    await publisher.replace(SLOT.camera, this.media.view?.track ?? null);
+    void this.sources.key();
   }
 
   private over(over: NonNullable<CallState["over"]>): void {
     if (this.ended) return;
     this.ended = true;
     tab.setRoom(null);
+    if (over.why === "left") this.keys.tell({ type: "leave" });
     this.transports.close();
-    this.media.close();
+    this.view.close();
+    this.sources.close();
     this.unwatch();
     this.state.patch({ phase: "over", over });
   }

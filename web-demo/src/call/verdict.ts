@@ -10,6 +10,8 @@ const PASSING = new Set(["media-unavailable", "internal"]);
 export const AGAIN_MS = 1_500;
 /** ... and so many times: a minute is what people wait before they ask somebody. */
 const AGAIN_MOST = 40;
+/** From the last frame to the goodbye, ms: five pieces of sound, more than a packetizer and its pacer hold. */
+export const FAREWELL_MS = 100;
 
 export function verdictOf(problem: Problem, inside: boolean, tries: number): "again" | "removed" | "refused" {
   if (!inside) return "refused";

@@ -42,6 +42,8 @@ export class Keys {
     this.worker = new Worker(workerAddress(), { type: "module", name: "strongroom-keys" });
     this.worker.onmessage = (event: MessageEvent<FromWorker>) => this.heard(event.data);
     this.worker.onerror = (event) => this.heard({ type: "dead", reason: event.message || "the worker did not start" });
+    // a closed tab says goodbye: the others need not wait until its silence is taken for an end
+    addEventListener("pagehide", () => this.tell({ type: "leave" }));
   }
 
   setup(setup: WorkerSetup): void {
