@@ -1,4 +1,5 @@
-// Two people of two firms hold a meeting: anna at firm a, ben at firm b, test picture and tone. Prints one JSON line.
+// Two people of two firms hold a meeting: anna at firm a, ben at firm b, test picture and tone. Prints `{"met":true}`
+// once they see one another, and one JSON line at the end.
 //
 // `canaries` are words of this run that no service of the operator may log or store.
 // `av_offset_ms` is the worse of the two: beep after flash, median over the flashes seen.
@@ -34,9 +35,9 @@ async function start(options, side) {
   return { browser, switches, person, kind };
 }
 
-async function report({ person, kind }, other) {
-  const [stats, tone] = [await person.stats(), await person.tone()];
-  const picture = await person.picture();
+async function report({ person, kind }, other, participant) {
+  const [stats, tone] = [await person.stats(), await person.tone({ participant })];
+  const picture = await person.picture({ participant });
   const recorders = await person.recorders().catch(() => []);
   return {
     user: person.who.user, browser: kind,
@@ -70,16 +71,19 @@ async function main() {
     }
     for (const { person } of sides) await person.unmute();
     await Promise.all(sides.map(({ person }) => person.until((stats) => stats.frames_decoded > 0)));
+    // others may be in the meeting: each judges the other of the two
+    const ids = await Promise.all(sides.map(async ({ person }) => (await person.stats()).participant));
+    console.log('{"met":true}');
     // at the end: receivers bring sound and picture together over the first seconds
     const measure = Math.min(MEASURE_S, options.seconds);
     await new Promise((done) => setTimeout(done, (options.seconds - measure) * 1000));
-    const offsets = await Promise.all(sides.map(({ person }) => person.avOffset({ seconds: measure })));
+    const offsets = await Promise.all(sides.map(({ person }, at) => person.avOffset({ participant: ids[1 - at], seconds: measure })));
     const sound = await Promise.all(sides.map(({ person }) => person.hasSound()));
     const silent = sides.filter((_, at) => !sound[at]).map(({ kind }) => kind)[0];
     const tone_skipped = silent === undefined ? null : `${silent} has no sound clock: this machine has no audio device`;
     const users = [options["user-a"], options["user-b"]];
     const participants = [];
-    for (const [at, side] of sides.entries()) participants.push({ ...(await report(side, users[1 - at])), av_offset_ms: offsets[at], tone_skipped });
+    for (const [at, side] of sides.entries()) participants.push({ ...(await report(side, users[1 - at], ids[1 - at])), av_offset_ms: offsets[at], tone_skipped });
     const codes = await Promise.all(sides.map(({ person }) => person.code().catch(() => null)));
     if (options.shots !== "") {
       for (const { person } of sides) await person.screenshot(`${options.shots}/meeting-${person.who.user}.png`);

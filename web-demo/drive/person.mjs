@@ -15,8 +15,10 @@ export class Person {
     this.log = [];
   }
 
-  async open(path = null) {
+  /** `before` may plant something in the page before its own scripts run. */
+  async open(path = null, before = async () => undefined) {
     this.page = await this.browser.newPage();
+    await before(this.page);
     await this.page.setViewport({ width: 1280, height: 800 });
     this.page.on("console", (message) => this.log.push(`${message.type()}: ${message.text()}`));
     this.page.on("pageerror", (error) => this.log.push(`pageerror: ${error?.message ?? error}`));

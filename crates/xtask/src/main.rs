@@ -16,7 +16,8 @@ const HELP: &str = "usage: cargo xtask COMMAND
     --no-build           start what was built last
     --headless-check     start, check that all is ready, stop
   check meeting          run the demo with two headless browsers for 20 s; one JSON line
-  check browsers         the same, then its replay and export, and Chromium with Firefox
+  check browsers         the same, then its replay and export, Chromium with Firefox, attack T10, tabs that close
+    --only STEP          one of: meeting, replay, firefox, t10, leaving
   test                   set-up, then every check and test that fits in 40 minutes
     --full               also what takes longer
     --filter WORD        only tests whose name has WORD in it
@@ -60,10 +61,16 @@ fn dispatch() -> anyhow::Result<()> {
             demo::run(&place, &wanted)
         }
         Some("check") => match args.word().as_deref() {
-            Some(what @ ("meeting" | "browsers")) => {
+            Some("meeting") => {
                 let as_built = args.flag("--no-build");
                 args.finish()?;
-                check::alone(&place, as_built, if what == "meeting" { check::meeting } else { check::browsers })
+                check::alone(&place, as_built, check::meeting)
+            }
+            Some("browsers") => {
+                let as_built = args.flag("--no-build");
+                let only: Vec<String> = args.value("--only")?.into_iter().collect();
+                args.finish()?;
+                check::alone(&place, as_built, |place, node| check::browsers(place, node, &only))
             }
             _ => Err(usage("`cargo xtask check` wants a word: meeting or browsers")),
         },

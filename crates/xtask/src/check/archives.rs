@@ -3,7 +3,7 @@
 use crate::demo::plan::{FIRMS, Plan};
 use crate::run;
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,7 +64,7 @@ fn sealed(archive: &Path) -> Option<PathBuf> {
 }
 
 /// Words of this run's people and pictures, searched for in what the operator's processes logged and stored.
-pub fn canary(plan: &Plan, seen: &Value) -> anyhow::Result<Value> {
+pub fn canary(plan: &Plan, seen: &Value) -> anyhow::Result<usize> {
     let words: Vec<&str> = seen["canaries"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut hits = 0;
     for word in words {
@@ -75,5 +75,5 @@ pub fn canary(plan: &Plan, seen: &Value) -> anyhow::Result<Value> {
             hits += found.ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0);
         }
     }
-    Ok(json!(hits))
+    Ok(hits)
 }

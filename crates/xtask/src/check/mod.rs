@@ -1,14 +1,18 @@
 //! `cargo xtask check meeting`: the demo in a state of its own, held by two headless browsers for 20 s, judged by what
-//! the browsers decoded and by what the archives prove. Ends with one JSON line. `check browsers` goes on: the meeting is
-//! replayed and exported, and Chromium meets Firefox.
+//! the browsers decoded, by what the archives prove and by what a native member of the group could not find at the
+//! operator. Ends with one JSON line. `check browsers` goes on: the meeting is replayed and exported, Chromium meets
+//! Firefox, a page is attacked (T10), tabs are reloaded and closed.
 
 mod archives;
+pub mod probe;
 mod stage;
 
 use crate::demo::plan::{FIRMS, Plan};
+use crate::ended::usage;
 use crate::place::Place;
 use crate::setup::node::Node;
 use crate::{binaries, say, setup};
+use probe::Probe;
 use serde_json::{Value, json};
 use stage::Stage;
 
@@ -20,13 +24,18 @@ const MIXED_SECONDS: u32 = 12;
 const MOST_OFFSET_MS: f64 = 100.0;
 
 /// With set-up and build, or with what was built last.
-pub fn alone(place: &Place, as_built: bool, what: fn(&Place, &Node) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub fn alone(
+    place: &Place,
+    as_built: bool,
+    what: impl FnOnce(&Place, &Node) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     if as_built {
         return what(place, &setup::node::provide(place)?);
     }
     let ready = setup::all(place)?;
     say::heading("build");
     binaries::build(place)?;
+    probe::build(place)?;
     what(place, &ready.node)
 }
 
@@ -38,32 +47,63 @@ pub fn meeting(place: &Place, node: &Node) -> anyhow::Result<()> {
     stage.close(&wrong)
 }
 
-/// Everything that browsers show: the meeting, its replay and export, and a meeting of two kinds of browsers.
-pub fn browsers(place: &Place, node: &Node) -> anyhow::Result<()> {
+type Play = fn(&mut Stage<'_>) -> anyhow::Result<Vec<String>>;
+
+/// What browsers show, in the order in which it is played; a replay wants a meeting before it.
+const STEPS: [(&str, Play); 5] =
+    [("meeting", held), ("replay", replayed), ("firefox", mixed), ("t10", unsealed), ("leaving", comings)];
+
+/// All steps, or those that are named.
+pub fn browsers(place: &Place, node: &Node, only: &[String]) -> anyhow::Result<()> {
+    if let Some(name) = only.iter().find(|name| !STEPS.iter().any(|(known, _)| known == name)) {
+        let known = STEPS.map(|(known, _)| known).join(", ");
+        return Err(usage(format!("`{name}` is no step of the browsers' check; there are: {known}")));
+    }
     say::heading("browsers");
     let mut stage = Stage::set(place, node)?;
-    let mut wrong = held(&mut stage)?;
-    wrong.extend(replayed(&mut stage)?);
-    wrong.extend(mixed(&mut stage)?);
+    let mut wrong = Vec::new();
+    for (name, play) in STEPS {
+        if only.is_empty() || only.iter().any(|wanted| wanted == name) {
+            wrong.extend(play(&mut stage)?);
+        }
+    }
     stage.close(&wrong)
 }
 
 /// Two Chromium participants; the archives of both firms.
 fn held(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
+    probe::there(stage.place)?;
     let step = say::step(format!("two browsers meet for {SECONDS} s"));
     let mut arguments = people(&stage.plan);
     arguments.extend(["--seconds".into(), SECONDS.to_string()]);
-    let seen = stage.drive("meeting", &arguments)?;
+    let mut probe = None;
+    let seen = stage.drive_and("meeting", &arguments, |stage| {
+        let pids = [stage.pid("sfu")?, stage.pid("signaling")?];
+        // the operator's own files and all logs; the firms' folders hold what is theirs
+        probe =
+            Some(Probe::start(stage.place, &stage.plan, &pids, &["operator", "logs"].map(|one| stage.plan.at(one)))?);
+        Ok(())
+    });
+    // before anything else: the archives are sealed when the last member went
+    let searched = probe.map(Probe::finish).transpose();
+    let (seen, searched) = (seen?, searched?.unwrap_or_default());
     step.done();
     let mut line = json!({ "participants": seen["participants"], "av_offset_ms": seen["av_offset_ms"] });
     let proven = archives::judge(&stage.plan)?;
     line["recorders"] = json!(proven.recorders);
     line["frames_archived"] = json!(proven.frames);
     line["gaps"] = json!(proven.gaps);
-    line["canary_hits"] = archives::canary(&stage.plan, &seen)?;
+    let hits = searched["hits"].as_array().map_or(0, Vec::len) + archives::canary(&stage.plan, &seen)?;
+    line["canary_hits"] = json!(hits);
+    line["canary_control_hits"] = searched["control_hits"].clone();
     line["archives_verified"] = json!(proven.verified);
     say::line(line.to_string());
+    say::line(format!("   secrets were searched for: {searched}"));
+    if searched["wire_bytes"] == 0 {
+        say::line("   not on the wire: that needs root (CAP_NET_RAW)");
+    }
     let mut wrong = wrong(&line);
+    wrong.extend(probe::faults(&searched));
     if seen["ok"] != true {
         wrong.push(format!("the browsers did not see and hear what the other sent: {seen}"));
     }
@@ -94,6 +134,26 @@ fn mixed(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
     }
     say::line(seen.to_string());
     Ok(if seen["ok"] == true { vec![] } else { vec![format!("Chromium and Firefox did not meet well: {seen}")] })
+}
+
+/// Attack T10: nothing that is not sealed leaves a page.
+fn unsealed(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
+    let step = say::step("T10: media before a key, a crashed worker, a page that seals nothing");
+    let mut arguments = people(&stage.plan);
+    arguments.extend(["--metrics".into(), stage.metrics.clone()]);
+    let seen = stage.drive("unsealed", &arguments)?;
+    step.done();
+    say::line(seen.to_string());
+    Ok(if seen["ok"] == true { vec![] } else { vec![format!("T10 does not hold: {}", seen["faults"])] })
+}
+
+/// A tab that is reloaded comes back, one that is closed is gone.
+fn comings(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
+    let step = say::step("a tab is reloaded, a tab is closed");
+    let seen = stage.drive("leaving", &people(&stage.plan))?;
+    step.done();
+    say::line(seen.to_string());
+    Ok(if seen["ok"] == true { vec![] } else { vec![format!("reload and leave: {}", seen["faults"])] })
 }
 
 fn people(plan: &Plan) -> Vec<String> {

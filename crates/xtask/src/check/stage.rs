@@ -10,18 +10,25 @@ use crate::{run, say, setup};
 use anyhow::Context;
 use serde_json::Value;
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Start of two browsers, login, enrolment, the meeting itself and its end on two busy cores.
 const AT_MOST: Duration = Duration::from_secs(180);
 
+/// Line that a drive prints once its people see one another.
+pub const MET: &str = r#"{"met":true}"#;
+
 /// What the checks play on.
 pub struct Stage<'a> {
-    place: &'a Place,
+    /// The checkout.
+    pub place: &'a Place,
     node: &'a Node,
     /// Ports and folders.
     pub plan: Plan,
+    /// Where the SFU's counters are read.
+    pub metrics: String,
     demo: Demo,
 }
 
@@ -37,12 +44,28 @@ impl<'a> Stage<'a> {
         run::capture(Command::new("cp").arg("-r").arg(&plan.pages).arg(plan.at("pages")))?;
         plan.pages = plan.at("pages");
         prepare(&plan)?;
+        let metrics = with_metrics(&plan)?;
         let demo = Demo::start(&plan)?;
-        Ok(Self { place, node, plan, demo })
+        Ok(Self { place, node, plan, metrics, demo })
+    }
+
+    /// Process id of a service.
+    pub fn pid(&self, service: &str) -> anyhow::Result<u32> {
+        self.demo.id(service).with_context(|| format!("{service} is not running"))
     }
 
     /// Runs `web-demo/drive/NAME.mjs`; its last JSON line. The processes are watched meanwhile.
     pub fn drive(&mut self, name: &str, arguments: &[String]) -> anyhow::Result<Value> {
+        self.drive_and(name, arguments, |_| Ok(()))
+    }
+
+    /// The same; `met` is called when the drive says that its people see one another.
+    pub fn drive_and(
+        &mut self,
+        name: &str,
+        arguments: &[String],
+        met: impl FnOnce(&Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Value> {
         let log = self.plan.at(&format!("logs/{name}-browsers.log"));
         let result = self.plan.at(&format!("{name}.json"));
         let mut command = setup::browser::node(self.place, self.node);
@@ -50,11 +73,15 @@ impl<'a> Stage<'a> {
         command.stdin(Stdio::null()).stdout(fs::File::create(&result)?).stderr(fs::File::create(&log)?);
         let mut child = command.spawn().with_context(|| format!("start `{}`", run::text(&command)))?;
         let until = Instant::now() + AT_MOST;
+        let mut met = Some(met);
         let status = loop {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
             self.demo.look()?;
+            if let Some(act) = met.take_if(|_| fs::read_to_string(&result).is_ok_and(|text| text.contains(MET))) {
+                act(self)?;
+            }
             if Instant::now() > until {
                 // It hangs; its browsers end with it.
                 let _ = child.kill();
@@ -88,4 +115,14 @@ impl<'a> Stage<'a> {
         let text = format!("{}\nlogs and archives: {}", wrong.join("\n"), self.plan.state.display());
         Err(Ended { code: 3, text }.into())
     }
+}
+
+/// Has the SFU show its counters on a free port of this machine; answers their address.
+fn with_metrics(plan: &Plan) -> anyhow::Result<String> {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr())?.port();
+    let path = plan.at("operator/sfu.toml");
+    let config = fs::read_to_string(&path)?;
+    // before the first table
+    files::write(&path, &format!("metrics = \"127.0.0.1:{port}\"\n{config}"))?;
+    Ok(format!("http://127.0.0.1:{port}/metrics"))
 }

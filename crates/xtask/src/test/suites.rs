@@ -85,7 +85,7 @@ pub fn page(place: &Place, node: &Node, wanted: &Wanted, tally: &mut Tally) {
 
 /// The demo, held and watched by real browsers.
 pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tally: &mut Tally) {
-    const NAME: &str = "browsers: meeting, replay, export, Firefox";
+    const NAME: &str = "browsers: meeting, replay, export, Firefox, T10, leaving";
     if wanted.filter.is_some() {
         tally.skip(NAME, "a filter was given");
     } else if built == Passed::No {
@@ -94,6 +94,6 @@ pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tall
         // a skipped browser test is a failure
         tally.check(NAME, || Err(crate::ended::unavailable(format!("{missing} is not there"))));
     } else {
-        tally.check(NAME, || check::browsers(place, node));
+        tally.check(NAME, || check::probe::build(place).and_then(|()| check::browsers(place, node, &[])));
     }
 }
