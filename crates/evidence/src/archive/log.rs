@@ -82,7 +82,7 @@ impl LogProof {
     }
     /// Reads `proof.cbor`.
     pub fn from_cbor(bytes: &[u8]) -> Option<Self> {
-        ciborium::from_reader(bytes).ok()
+        crate::cbor::decode(bytes).ok()
     }
     /// Does it lead from the hash of `signed_manifest` to `head`?
     pub fn leads(&self, signed_manifest: &[u8], head: &Checkpoint) -> bool {

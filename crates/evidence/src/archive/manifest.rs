@@ -234,7 +234,7 @@ impl std::fmt::Debug for MeetingManifest {
 impl MeetingManifest {
     /// Reads the payload of a signed one.
     pub fn from_cbor(payload: &[u8]) -> Option<Self> {
-        let manifest: Self = ciborium::from_reader(payload).ok()?;
+        let manifest: Self = crate::cbor::decode(payload).ok()?;
         (manifest.record == "meeting" && manifest.version == 1).then_some(manifest)
     }
     /// What is signed.
@@ -249,7 +249,7 @@ impl MeetingManifest {
 
 /// Reads `keys/sealed.cbor`.
 pub fn read_sealed_keys(bytes: &[u8]) -> Option<Vec<SealedKeys>> {
-    ciborium::from_reader(bytes).ok()
+    crate::cbor::decode(bytes).ok()
 }
 
 /// Bytes of `keys/sealed.cbor`.

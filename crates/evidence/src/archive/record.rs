@@ -23,7 +23,9 @@ pub const MAX_HEADER: usize = 4096;
 /// Largest record: one frame of [`domain::limits::MAX_FRAME`] or one commit with GroupInfo, and its head.
 pub const MAX_RECORD: usize = domain::limits::MAX_FRAME + 4096;
 /// Type, sequence number and time.
-const HEAD: usize = 1 + 8 + 8;
+pub(super) const HEAD: usize = 1 + 8 + 8;
+/// Bytes of a [`KeyFramePlace`].
+pub(super) const KEY_FRAME_PLACE: usize = 24;
 
 /// Whose source a media segment holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,7 +247,7 @@ impl<'a> SegmentReader<'a> {
             return Err(fail(start, RecordProblem::Crc { length: u64::from(length) + 8 }));
         }
         let header: SegmentHeader =
-            ciborium::from_reader(&bytes[start + 4..end]).map_err(|_| fail(start + 4, RecordProblem::Content(0)))?;
+            crate::cbor::decode(&bytes[start + 4..end]).map_err(|_| fail(start + 4, RecordProblem::Content(0)))?;
         let reader = Self { bytes, at: end + 4, crc: stored, seq: header.first_seq };
         Ok((header, reader))
     }
@@ -305,11 +307,11 @@ impl<'a> SegmentReader<'a> {
                 ntp: u64_at(body, 8)?,
                 rtp_timestamp: u32_at(body, 16)?,
             },
-            3 => Record::Gap(ciborium::from_reader(body).ok()?),
-            4 => Record::Event(Box::new(ciborium::from_reader(body).ok()?)),
-            5 => Record::Checkpoint(ciborium::from_reader(body).ok()?),
-            6 if body.len().is_multiple_of(24) => Record::KeyFrameIndex(
-                body.chunks_exact(24)
+            3 => Record::Gap(crate::cbor::decode(body).ok()?),
+            4 => Record::Event(Box::new(crate::cbor::decode(body).ok()?)),
+            5 => Record::Checkpoint(crate::cbor::decode(body).ok()?),
+            6 if body.len().is_multiple_of(KEY_FRAME_PLACE) => Record::KeyFrameIndex(
+                body.chunks_exact(KEY_FRAME_PLACE)
                     .map(|part| KeyFramePlace {
                         seq: u64_at(part, 0).expect("24 bytes"),
                         offset: u64_at(part, 8).expect("24 bytes"),
@@ -352,7 +354,8 @@ impl<'a> SegmentReader<'a> {
         };
         self.at = end + 4;
         self.crc = stored;
-        self.seq += 1;
+        // the header is anybody's until the manifest is checked
+        self.seq = self.seq.wrapping_add(1);
         Ok(Some(placed))
     }
 }

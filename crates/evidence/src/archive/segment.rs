@@ -3,8 +3,8 @@
 use super::digest::{Digest, sha256};
 use super::merkle::{Frontier, leaf_hash};
 use super::record::{
-    CheckpointBody, KEY_FRAME, KeyFramePlace, Record, RecordError, SegmentHeader, SegmentReader, write_header,
-    write_record,
+    CheckpointBody, HEAD, KEY_FRAME, KEY_FRAME_PLACE, KeyFramePlace, MAX_RECORD, Record, RecordError, SegmentHeader,
+    SegmentReader, write_header, write_record,
 };
 use domain::{FirmId, MeetingId, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,10 @@ use sha2::{Digest as _, Sha256};
 
 /// Size of the pieces hashed one by one, so that a verifier names the place of a change: 1,024 hashes a full segment.
 pub const CHUNK: usize = 64 * 1024;
+
+/// Key frames that the index of one file names, from its begin: as many as one record holds. A sender can make every frame
+/// one; seeking behind them reads on from the last.
+const MAX_INDEXED: usize = (MAX_RECORD - HEAD) / KEY_FRAME_PLACE;
 
 /// Merkle leaf of a record. For media the SFrame bytes stand in it as their SHA-256, the value that sender manifests
 /// carry (its first 16 bytes): so a frame can be proven without being shown.
@@ -64,7 +68,7 @@ pub struct SegmentManifest {
 impl SegmentManifest {
     /// Reads the payload of a signed one.
     pub fn from_cbor(payload: &[u8]) -> Option<Self> {
-        let manifest: Self = ciborium::from_reader(payload).ok()?;
+        let manifest: Self = crate::cbor::decode(payload).ok()?;
         (manifest.record == "segment" && manifest.version == 1).then_some(manifest)
     }
     /// What is signed.
@@ -156,9 +160,11 @@ impl SegmentWriter {
         if let Record::Media(media) = record {
             self.frames += 1;
             if media.flags & KEY_FRAME != 0
+                && self.key_frames.len() < MAX_INDEXED
                 && self.header.track.as_ref().is_some_and(|t| t.codec != domain::Codec::Opus)
             {
-                self.key_frames.push(KeyFramePlace { seq: self.header.first_seq + self.records, offset, at_us });
+                let seq = self.header.first_seq.wrapping_add(self.records);
+                self.key_frames.push(KeyFramePlace { seq, offset, at_us });
             }
         }
         self.records += 1;
@@ -171,7 +177,7 @@ impl SegmentWriter {
         self.tree.push(leaf_of(&out[start..out.len() - 4], record));
         self.note(record, self.size, at_us);
         self.count(&out[start..]);
-        self.seq += 1;
+        self.seq = self.seq.wrapping_add(1);
         seq
     }
 
@@ -305,6 +311,57 @@ mod tests {
         let chunks: Vec<Digest> = bytes.chunks(CHUNK).map(sha256).collect();
         assert_eq!(chunks, manifest.chunks);
         assert_eq!(SegmentManifest::from_cbor(&manifest.to_cbor()), Some(manifest));
+    }
+
+    /// One more than fit into the index, each a few bytes long.
+    #[test]
+    fn more_key_frames_than_an_index_holds_leave_a_segment_that_reads_back() {
+        let (sample, ..) = sample();
+        let (header, _) = SegmentReader::new(&sample).expect("a header");
+        let mut bytes = Vec::new();
+        let mut writer = SegmentWriter::new(header, &mut bytes);
+        let frame = Media {
+            sfu_us: 0,
+            rtp_timestamp: 0,
+            ssrc: 9,
+            epoch: Epoch(1),
+            flags: KEY_FRAME,
+            shim: &[0],
+            sframe: &[7; 26],
+        };
+        for n in 0..=MAX_INDEXED as u64 {
+            writer.push(n, &Record::Media(frame.clone()), &mut bytes);
+        }
+        writer.close("tracks/1/1.seg".to_owned(), UnixMillis(1), &mut bytes);
+        let (_, mut reader) = SegmentReader::new(&bytes).expect("a header");
+        let mut last = None;
+        while let Some(placed) = reader.next_record().expect("every record is one that is read") {
+            last = Some(placed.record);
+        }
+        let Some(Record::KeyFrameIndex(places)) = last else { panic!("an index") };
+        assert_eq!(places.len(), MAX_INDEXED);
+    }
+
+    #[test]
+    fn record_numbers_at_the_very_end_stop_no_reader() {
+        let (sample, ..) = sample();
+        let (mut header, _) = SegmentReader::new(&sample).expect("a header");
+        header.first_seq = u64::MAX;
+        let mut bytes = Vec::new();
+        let crc = write_header(&header, &mut bytes);
+        let event = Record::Event(Box::new(ArchiveEvent::LinkDown {}));
+        write_record(crc, u64::MAX, 0, &event, &mut bytes);
+        let (mut writer, wrong) = SegmentWriter::resume(&bytes).expect("a header");
+        assert_eq!((wrong, writer.size()), (None, bytes.len() as u64));
+        writer.checkpoint(0, &mut bytes);
+    }
+
+    #[test]
+    fn bytes_behind_a_manifest_make_it_none() {
+        let (_, _, manifest) = sample();
+        let mut payload = manifest.to_cbor();
+        payload.push(0);
+        assert_eq!(SegmentManifest::from_cbor(&payload), None);
     }
 
     #[test]
