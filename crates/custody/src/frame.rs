@@ -64,8 +64,5 @@ pub async fn write<W: AsyncWrite + Unpin, T: Serialize>(writer: &mut W, value: &
 /// # Errors
 /// `InvalidData`.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> io::Result<T> {
-    let mut rest = body;
-    let value = ciborium::from_reader(&mut rest)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not the expected CBOR"))?;
-    if rest.is_empty() { Ok(value) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "bytes after the value")) }
+    evidence::cbor::decode(body).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }

@@ -103,7 +103,7 @@ impl Sealed {
         if bytes.len() > MAX_SEALED {
             return Err(SealingError::NotSealed("too long"));
         }
-        let sealed: Self = ciborium::from_reader(bytes).map_err(|_| SealingError::NotSealed("not its CBOR"))?;
+        let sealed: Self = evidence::cbor::decode(bytes).map_err(|_| SealingError::NotSealed("not its CBOR"))?;
         if sealed.version == VERSION { Ok(sealed) } else { Err(SealingError::NotSealed("unknown version")) }
     }
 }
@@ -132,7 +132,7 @@ impl MeetingKey {
         meeting: &MeetingId,
         incarnation: u64,
     ) -> Result<Zeroizing<[u8; 32]>, SealingError> {
-        let inner: Self = ciborium::from_reader(plain).map_err(|_| SealingError::NotSealed("not its CBOR inside"))?;
+        let inner: Self = evidence::cbor::decode(plain).map_err(|_| SealingError::NotSealed("not its CBOR inside"))?;
         if inner.version != VERSION {
             return Err(SealingError::NotSealed("unknown version inside"));
         }

@@ -12,7 +12,8 @@ use crate::service::{Refusal, refuse};
 use crate::token::{Facts, Handle, LEDGER};
 use custody::sealing::{self, Oaep};
 use domain::message::custody::{Answer, Ask, LedgerEvent};
-use domain::{B64, FirmId, UnixMillis};
+use domain::{B64, FirmId, ParticipantId, UnixMillis};
+use evidence::grant::CLOCK_SKEW_MS;
 use evidence::identity::{FirmTrust, TrustMap};
 use evidence::key::{PublicKey, key_id};
 use evidence::ledger::{MAX_ACTION, MAX_ACTOR, MAX_NOTE};
@@ -22,6 +23,9 @@ use std::sync::Mutex;
 
 /// Entries answered at once; the wire says so.
 const MAX_ENTRIES: usize = 1000;
+
+/// What the front may tell the ledger; `open` and `refused` are custody's own words.
+const FRONT_ACTIONS: [&str; 5] = ["request", "approve", "play", "seek", "export"];
 
 /// State of the archive token's process.
 pub struct Archive {
@@ -87,11 +91,26 @@ impl Archive {
                 let asked = opening::Asked { manifest: &manifest, request: &request, approval: &approval };
                 self.open(now, asked)
             }
-            Ask::Append { entry } => self.append(entry).map(|index| Answer::Appended { index }),
+            Ask::Append { entry } => self.append_told(now, entry).map(|index| Answer::Appended { index }),
             Ask::Ledger { from } => self.entries(from),
             Ask::Probe {} => self.probe(),
             _ => refuse("bad-request", "the archive token does not do this"),
         }
+    }
+
+    /// What the front tells. It cannot speak for custody, for another firm, or of another time.
+    fn append_told(&self, now: UnixMillis, event: LedgerEvent) -> Result<u64, Refusal> {
+        if !FRONT_ACTIONS.contains(&event.action.as_str()) {
+            return refuse("bad-request", "the front tells of requests, approvals, plays, seeks and exports only");
+        }
+        let own = ParticipantId::from_uri(&event.actor).is_ok_and(|actor| actor.firm == self.firm);
+        if !own {
+            return refuse("bad-request", "a ledger event is of one person of this firm (sr://firm/user/device)");
+        }
+        if now.since(event.at).max(event.at.since(now)) > CLOCK_SKEW_MS {
+            return refuse("bad-request", "the front's clock and this one are more than a minute apart");
+        }
+        self.append(event)
     }
 
     fn append(&self, event: LedgerEvent) -> Result<u64, Refusal> {

@@ -323,7 +323,44 @@ fn a_ledger_event_with_control_characters_or_too_long_is_refused() {
         meeting: meeting(),
         note,
     };
-    assert_eq!(bench.archive.append(event("0 to 1".into())).unwrap(), 0);
-    assert!(bench.archive.append(event("two\nlines".into())).is_err());
-    assert!(bench.archive.append(event("x".repeat(MAX_NOTE + 1))).is_err());
+    let append = |event| bench.archive.append_told(NOW, event);
+    assert_eq!(append(event("0 to 1".into())).unwrap(), 0);
+    assert!(append(event("two\nlines".into())).is_err());
+    assert!(append(event("x".repeat(MAX_NOTE + 1))).is_err());
+}
+
+#[test]
+fn the_front_speaks_neither_for_custody_nor_for_others_nor_of_another_time() {
+    let bench = Bench::new(1);
+    let good = LedgerEvent {
+        at: NOW,
+        actor: "sr://bank-a/carol/d1".into(),
+        action: "play".into(),
+        meeting: meeting(),
+        note: String::new(),
+    };
+    let append = |event| bench.archive.answer(NOW, Ask::Append { entry: event });
+    for action in ["open", "refused", "opened", ""] {
+        assert!(append(LedgerEvent { action: action.into(), ..good.clone() }).is_err(), "{action}");
+    }
+    for actor in ["custody", "sr://bank-b/ben/d1", "carol", ""] {
+        assert!(append(LedgerEvent { actor: actor.into(), ..good.clone() }).is_err(), "{actor}");
+    }
+    for at in [UnixMillis(NOW.0 - 60_001), NOW.plus(60_001)] {
+        assert!(append(LedgerEvent { at, ..good.clone() }).is_err(), "{at:?}");
+    }
+    assert!(append(good).is_ok());
+    assert_eq!(bench.ledger(), ["play "]);
+}
+
+#[test]
+fn the_longest_case_still_fits_its_ledger_entry() {
+    let bench = Bench::new(1);
+    let manifest = manifest(&["anna"], |_| {});
+    let request = bench.request(CAROL, &manifest, |r| {
+        r.case = "\u{1f512}".repeat(evidence::grant::MAX_CASE);
+        r.to_ms = u64::MAX;
+    });
+    let approval = bench.approval(CHRIS, &request, |_| {});
+    assert!(bench.open(NOW, &manifest, &request, &approval).is_ok());
 }

@@ -172,7 +172,7 @@ impl Oidc {
         if proof.htm != "POST" || proof.htu != self.settings.dpop_htu {
             return bad("the DPoP proof is for another request");
         }
-        if proof.iat + MAX_PROOF_AGE_S < now_s || proof.iat > now_s + SKEW_S {
+        if proof.iat.saturating_add(MAX_PROOF_AGE_S) < now_s || proof.iat > now_s + SKEW_S {
             return bad("the DPoP proof is older than a minute, or from the future");
         }
         if proof.jti.is_empty() || proof.jti.len() > MAX_JTI {

@@ -55,6 +55,7 @@ const WRONG: &[Wrong] = &[
     }),
     ("DPoP for another method", "bad-token: another request", |e| e.proof["htm"] = json!("GET")),
     ("DPoP too old", "bad-token: older than a minute", |e| e.proof["iat"] = json!(now().seconds() - 70)),
+    ("DPoP from the end of time", "bad-token: from the future", |e| e.proof["iat"] = json!(u64::MAX)),
     ("DPoP of another type", "bad-token: wrong type", |e| e.proof_header.typ = Some("JWT".into())),
     ("a DPoP proof as ID token", "bad-token: no ID token", |e| e.token_header.typ = Some("dpop+jwt".into())),
     ("a critical header that nobody knows", "bad-token: extension", |e| e.token_header.crit = Some(vec!["x".into()])),
