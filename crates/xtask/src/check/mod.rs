@@ -18,8 +18,9 @@ use stage::Stage;
 
 /// Length of the meeting.
 const SECONDS: u32 = 20;
-/// Length of the meeting of two kinds of browsers.
-const MIXED_SECONDS: u32 = 12;
+/// Length of the meeting of two kinds of browsers: receivers move sound and picture together step by step, and with
+/// Firefox's larger pieces of sound that takes up to 15 s on a busy machine; the last 9 s are measured.
+const MIXED_SECONDS: u32 = 24;
 /// Audio and video of one sender may differ by so much where they are seen, ms.
 const MOST_OFFSET_MS: f64 = 100.0;
 
@@ -133,7 +134,13 @@ fn mixed(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
         }
     }
     say::line(seen.to_string());
-    Ok(if seen["ok"] == true { vec![] } else { vec![format!("Chromium and Firefox did not meet well: {seen}")] })
+    let heard = seen["participants"].as_array().into_iter().flatten().all(|one| one["tone_skipped"].is_null());
+    let mut wrong =
+        if seen["ok"] == true { vec![] } else { vec![format!("Chromium and Firefox did not meet well: {seen}")] };
+    if heard && !together(&seen["av_offset_ms"]) {
+        wrong.push(format!("sound and picture of Chromium and Firefox are {} ms apart", seen["av_offset_ms"]));
+    }
+    Ok(wrong)
 }
 
 /// Attack T10: nothing that is not sealed leaves a page.
@@ -161,6 +168,11 @@ fn people(plan: &Plan) -> Vec<String> {
     sides.flat_map(|(firm, side)| [side.to_owned(), plan.origin(firm)]).collect()
 }
 
+/// Are sound and picture together? Not if it could not be measured.
+fn together(offset_ms: &Value) -> bool {
+    offset_ms.as_f64().is_some_and(|offset| offset.abs() <= MOST_OFFSET_MS)
+}
+
 /// What is not as it should be.
 fn wrong(line: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -181,10 +193,7 @@ fn wrong(line: &Value) -> Vec<String> {
     want(line["gaps"] == 0, "the archives have gaps");
     want(line["canary_hits"] == 0, "a secret was found where none may be");
     want(line["archives_verified"] == FIRMS.len(), "not every firm's archive was verified");
-    want(
-        line["av_offset_ms"].as_f64().is_some_and(|offset| offset.abs() <= MOST_OFFSET_MS),
-        "sound and picture are not together",
-    );
+    want(together(&line["av_offset_ms"]), "sound and picture are not together");
     wrong
 }
 
