@@ -1,7 +1,7 @@
 //! `/metrics` (Prometheus text), `/livez` and `/readyz` on a loopback address. No room, meeting or person is ever a label.
 
 use crate::shard::EdgeStats;
-use crate::shard::commands::{Command, Commands};
+use crate::shards::Shards;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,7 +11,6 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// A shard that does not answer in so long is not well.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -19,8 +18,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// What the pages are made from.
 #[derive(Clone)]
 pub struct Admin {
-    /// The shard.
-    pub commands: Commands,
+    /// All shards.
+    pub shards: Shards,
     /// Is the control link up?
     pub connected: Arc<AtomicBool>,
 }
@@ -34,10 +33,9 @@ pub fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-async fn counters(admin: &Admin) -> Option<(EdgeStats, Stats)> {
-    let (reply, answer) = oneshot::channel();
-    admin.commands.send(Command::Stats(reply)).ok()?;
-    tokio::time::timeout(ANSWER, answer).await.ok()?.ok()
+/// Counters of each shard, if all of them answer.
+async fn counters(admin: &Admin) -> Option<Vec<(EdgeStats, Stats)>> {
+    admin.shards.stats(ANSWER).await
 }
 
 async fn livez(State(admin): State<Admin>) -> StatusCode {
@@ -53,14 +51,37 @@ async fn readyz(State(admin): State<Admin>) -> StatusCode {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Result<String, StatusCode> {
-    let (edge, core) = counters(&admin).await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    let shards = counters(&admin).await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     let connected = u64::from(admin.connected.load(Ordering::Relaxed));
-    Ok(render(&edge, &core, connected))
+    Ok(render(&shards, connected))
 }
 
-fn render(edge: &EdgeStats, core: &Stats, connected: u64) -> String {
+/// Counters are those of all shards together; how busy each of them is stands beside its number.
+fn render(shards: &[(EdgeStats, Stats)], connected: u64) -> String {
+    let mut out = String::new();
+    let numbers = shards.iter().map(|(edge, core)| one(edge, core)).reduce(|mut sum, shard| {
+        for ((_, _, total), (_, _, value)) in sum.iter_mut().zip(shard) {
+            *total += value;
+        }
+        sum
+    });
+    let own = [("gauge", "control_link_up", connected), ("gauge", "shards", shards.len() as u64)];
+    for (kind, name, value) in own.into_iter().chain(numbers.unwrap_or_default()) {
+        let _ = write!(out, "# TYPE strongroom_sfu_{name} {kind}\nstrongroom_sfu_{name} {value}\n");
+    }
+    for (name, value) in [("shard_busy_permille", 0), ("shard_shedding", 1)] {
+        let _ = writeln!(out, "# TYPE strongroom_sfu_{name} gauge");
+        for (shard, (edge, _)) in shards.iter().enumerate() {
+            let value = [edge.busy_permille, edge.shedding][value];
+            let _ = writeln!(out, "strongroom_sfu_{name}{{shard=\"{shard}\"}} {value}");
+        }
+    }
+    out
+}
+
+/// Type, name and value of every number of one shard.
+fn one(edge: &EdgeStats, core: &Stats) -> Vec<(&'static str, &'static str, u64)> {
     let gauges = [
-        ("control_link_up", connected),
         ("transports", edge.transports),
         ("proven_addresses", edge.addresses),
         ("meetings", edge.meetings),
@@ -92,14 +113,12 @@ fn render(edge: &EdgeStats, core: &Stats, connected: u64) -> String {
         ("sent_in_runs_total", edge.sent_in_runs),
         ("sent_alone_total", edge.sent_alone),
         ("control_messages_dropped_total", edge.control_dropped),
+        ("rtcp_sent_total", edge.rtcp_sent),
+        ("dropped_overload_total", core.shed),
+        ("panics_total", edge.panics),
     ];
-    let mut out = String::new();
-    for (kind, list) in [("gauge", &gauges[..]), ("counter", &counters[..])] {
-        for (name, value) in list {
-            let _ = write!(out, "# TYPE strongroom_sfu_{name} {kind}\nstrongroom_sfu_{name} {value}\n");
-        }
-    }
-    out
+    let gauges = gauges.into_iter().map(|(name, value)| ("gauge", name, value));
+    gauges.chain(counters.into_iter().map(|(name, value)| ("counter", name, value))).collect()
 }
 
 #[cfg(test)]
@@ -109,9 +128,12 @@ mod tests {
     #[test]
     fn counters_are_shown_in_the_text_format() {
         let core = Stats { forwarded: 7, ..Stats::default() };
-        let text = render(&EdgeStats::default(), &core, 1);
+        let edge = EdgeStats { busy_permille: 250, ..EdgeStats::default() };
+        let text = render(&[(edge, core), (EdgeStats::default(), core)], 1);
         assert!(text.contains("# TYPE strongroom_sfu_forwarded_packets_total counter\n"));
-        assert!(text.contains("strongroom_sfu_forwarded_packets_total 7\n"));
+        assert!(text.contains("strongroom_sfu_forwarded_packets_total 14\n"));
         assert!(text.contains("strongroom_sfu_control_link_up 1\n"));
+        assert!(text.contains("strongroom_sfu_shard_busy_permille{shard=\"0\"} 250\n"));
+        assert!(text.contains("strongroom_sfu_shard_busy_permille{shard=\"1\"} 0\n"));
     }
 }

@@ -1,5 +1,6 @@
 //! `sfu.toml`: read, overridden by `STRONGROOM__A__B` from the environment, and judged before anything is opened.
 
+use crate::shards::MAX_SHARDS;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,15 +18,19 @@ pub struct Config {
     pub control: Control,
     /// Record link.
     pub record: Record,
-    /// UDP port of media.
+    /// UDP port of the first shard's media; every further shard takes the next. 0: any free ones.
     pub udp_port: u16,
+    /// Shards: threads that carry media, each pinned to a processor. 0: one for each processor this process may use.
+    #[serde(default)]
+    pub shards: usize,
     /// Local addresses to bind; empty: all of the machine.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
     /// Where `/metrics`, `/livez` and `/readyz` are served; loopback only. Absent: nowhere.
     pub metrics: Option<SocketAddr>,
-    /// Processor the shard is pinned to; absent: the last one this process may use.
-    pub core: Option<usize>,
+    /// Processors the shards are pinned to, in order; empty: those this process may use, from the last.
+    #[serde(default)]
+    pub cores: Vec<usize>,
 }
 
 /// Control link: we dial.
@@ -130,6 +135,15 @@ impl Config {
         if self.metrics.is_some_and(|at| !at.ip().is_loopback()) {
             return Err(value("metrics", "must be a loopback address; put a proxy before it for others"));
         }
+        if self.shards > MAX_SHARDS {
+            return Err(value("shards", "must be at most 64; 0 means one for each processor"));
+        }
+        if self.udp_port != 0 && usize::from(self.udp_port) + self.shards.max(1) - 1 > usize::from(u16::MAX) {
+            return Err(value("udp_port", "leaves no ports for the other shards: each takes the next port"));
+        }
+        if self.cores.len() > MAX_SHARDS {
+            return Err(value("cores", "must name at most 64 processors"));
+        }
         if self.node.is_empty() || self.node.len() > 64 {
             return Err(value("node", "must have 1 to 64 characters"));
         }
@@ -198,6 +212,10 @@ mod tests {
         assert!(plain.contains("control.url"), "{plain}");
         let open = load(&format!("metrics = \"0.0.0.0:9\"\n{GOOD}"), &[]).expect_err("open");
         assert!(open.contains("metrics"), "{open}");
+        let many = load(&format!("shards = 65\n{GOOD}"), &[]).expect_err("too many");
+        assert!(many.contains("shards"), "{many}");
+        let high = load(&format!("shards = 2\n{}", GOOD.replace("8445", "65535")), &[]).expect_err("no port");
+        assert!(high.contains("udp_port"), "{high}");
         let wrong = load(GOOD, &[("STRONGROOM__UDP_PROT", "1")]).expect_err("unknown key");
         assert!(wrong.contains("udp_prot"), "{wrong}");
         let missing = Config::load(Path::new("nowhere.toml")).expect_err("missing").to_string();

@@ -2,7 +2,7 @@
 //! when it breaks. Running media does not depend on it.
 
 use crate::record::tokens::{Granted, Tokens};
-use crate::shard::commands::{Command, Commands};
+use crate::shards::Shards;
 use domain::limits::MAX_CONTROL_MESSAGE;
 use domain::message::control::{FromSfu, ToSfu};
 use futures_util::{SinkExt, StreamExt};
@@ -67,7 +67,7 @@ pub enum ControlError {
 /// Keeps the link up until `outgoing` ends. `connected` says whether it is.
 pub async fn run(
     dial: Dial,
-    commands: Commands,
+    shards: Shards,
     tokens: Arc<Tokens>,
     mut outgoing: mpsc::Receiver<FromSfu>,
     connected: Arc<AtomicBool>,
@@ -79,7 +79,7 @@ pub async fn run(
                 tracing::info!("control link up");
                 wait = FIRST_WAIT;
                 connected.store(true, Ordering::Relaxed);
-                let ended = carry(socket, &dial, &commands, &tokens, &mut outgoing).await;
+                let ended = carry(socket, &dial, &shards, &tokens, &mut outgoing).await;
                 connected.store(false, Ordering::Relaxed);
                 match ended {
                     Ok(()) => return,
@@ -120,7 +120,7 @@ fn socket_error(error: tokio_tungstenite::tungstenite::Error) -> ControlError {
 async fn carry(
     socket: Socket,
     dial: &Dial,
-    commands: &Commands,
+    shards: &Shards,
     tokens: &Tokens,
     outgoing: &mut mpsc::Receiver<FromSfu>,
 ) -> Result<(), ControlError> {
@@ -133,7 +133,7 @@ async fn carry(
             message = stream.next() => {
                 heard = Instant::now();
                 match message.ok_or(ControlError::Closed)?.map_err(socket_error)? {
-                    Message::Text(text) => take(text.as_str(), commands, tokens)?,
+                    Message::Text(text) => take(text.as_str(), shards, tokens)?,
                     Message::Close(_) => return Err(ControlError::Closed),
                     _ => {}
                 }
@@ -157,7 +157,7 @@ fn text(message: &FromSfu) -> Result<Message, ControlError> {
 }
 
 /// Tokens stay at the edge; everything else is the shard's.
-fn take(text: &str, commands: &Commands, tokens: &Tokens) -> Result<(), ControlError> {
+fn take(text: &str, shards: &Shards, tokens: &Tokens) -> Result<(), ControlError> {
     let message: ToSfu = serde_json::from_str(text).map_err(ControlError::Message)?;
     match &message {
         ToSfu::RecordToken { meeting, participant, token_hash, certificate_hash } => {
@@ -173,6 +173,6 @@ fn take(text: &str, commands: &Commands, tokens: &Tokens) -> Result<(), ControlE
         ToSfu::MeetingEnded { meeting } => tokens.revoke(meeting, None),
         _ => {}
     }
-    commands.send(Command::Control(message))?;
+    shards.control(message)?;
     Ok(())
 }

@@ -45,6 +45,7 @@ enum Action {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(arguments.json);
+    log_panics();
     let (Action::Run { config: file } | Action::CheckConfig { config: file }) = &arguments.action;
     let config = match Config::load(file) {
         Ok(config) => config,
@@ -65,6 +66,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// A panic is logged with its place alone: what it says may hold what a packet held.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(at, "panic");
+    }));
+}
+
 fn start_log(json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
@@ -79,7 +88,7 @@ fn start_log(json: bool) {
 }
 
 fn run(config: Config) -> ExitCode {
-    // links and metrics only: media has its own thread
+    // links and metrics only: media has its own threads
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,4 +1,4 @@
-//! One SFU process: opens what the configuration names, starts the shard's thread and the links, and closes them in
+//! One SFU process: opens what the configuration names, starts the shards' threads and the links, and closes them in
 //! order. Everything that can be wrong with the machine is found here, before `ready`.
 
 use crate::admin::{self, Admin};
@@ -8,21 +8,22 @@ use crate::record::{self, tokens::Tokens};
 use crate::shard::commands::{Command, Commands};
 use crate::shard::sockets::{Sockets, local_addresses};
 use crate::shard::{Parts, Shard};
+use crate::shards::{MAX_SHARDS, Shards};
 use crate::tls::{self, TlsError};
 use crate::transport::ice_dtls::{FactoryError, IceDtlsFactory};
 use domain::message::control::FromSfu;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 /// Messages to signaling that wait for the link: those of some minutes of joins while it is away.
 const CONTROL_QUEUE: usize = 8192;
-/// The shard says goodbye to everybody in so long, or is left behind.
+/// The shards say goodbye to everybody in so long, or are left behind.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 /// Why the node cannot serve.
@@ -46,8 +47,8 @@ pub enum NodeError {
     /// DTLS.
     #[error(transparent)]
     Dtls(#[from] FactoryError),
-    /// Our bug: the shard's thread ended by itself.
-    #[error("the shard ended by itself; its last words are above")]
+    /// Our bug: a shard's thread ended by itself.
+    #[error("a shard ended by itself; its last words are above")]
     ShardEnded,
 }
 
@@ -76,36 +77,33 @@ pub fn open(config: &Config) -> Result<Opened, NodeError> {
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
     let opened = open(&config)?;
     let addresses = if config.addresses.is_empty() { local_addresses()? } else { config.addresses.clone() };
-    let sockets = Sockets::bind(&addresses, config.udp_port)
-        .map_err(|source| NodeError::Listen { what: format!("UDP port {}", config.udp_port), source })?;
-    let locals = sockets.locals();
     let recorders = listen(config.record.listen).await?;
     let metrics = match config.metrics {
         Some(at) => Some(listen(at).await?),
         None => None,
     };
-    let (commands, receiver, wake) = Commands::channel()?;
     let (control, outgoing) = mpsc::channel(CONTROL_QUEUE);
-    let factory = IceDtlsFactory::new(locals.clone())?;
-    let parts = Parts { sockets, factory, commands: receiver, wake, control, seed: rand::random() };
-    let (shard, ended) = start(parts, config.core)?;
+    let mut running = start_all(&config, &addresses, &control)?;
+    // the links end with the last shard
+    drop(control);
+    let shards = Shards::new(running.commands);
     let tokens = Arc::new(Tokens::default());
     let connected = Arc::new(AtomicBool::new(false));
-    tokio::spawn(control::run(opened.dial, commands.clone(), tokens.clone(), outgoing, connected.clone()));
-    tokio::spawn(record::serve(recorders, opened.acceptor, tokens, commands.clone()));
+    tokio::spawn(control::run(opened.dial, shards.clone(), tokens.clone(), outgoing, connected.clone()));
+    tokio::spawn(record::serve(recorders, opened.acceptor, tokens, shards.clone()));
     if let Some(listener) = metrics {
-        let router = admin::router(Admin { commands: commands.clone(), connected });
+        let router = admin::router(Admin { shards: shards.clone(), connected });
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
-    let media: Vec<String> = locals.iter().map(SocketAddr::to_string).collect();
+    let media: Vec<String> = running.locals.iter().map(SocketAddr::to_string).collect();
     tracing::info!(node = config.node, udp = media.join(" "), record = %config.record.listen, "ready");
     tokio::select! {
         () = stop => {}
         // a node that forwards nothing must not look alive
-        _ = ended => return Err(NodeError::ShardEnded),
+        _ = running.alive.recv() => return Err(NodeError::ShardEnded),
     }
     tracing::info!("closing");
-    close(&commands, shard).await;
+    close(&shards, running.threads).await;
     Ok(())
 }
 
@@ -113,27 +111,72 @@ async fn listen(at: SocketAddr) -> Result<TcpListener, NodeError> {
     TcpListener::bind(at).await.map_err(|source| NodeError::Listen { what: format!("TCP {at}"), source })
 }
 
-/// Starts the shard's thread, pinned: a shard that moves loses its caches. The receiver ends when the thread does.
-fn start(
-    parts: Parts<IceDtlsFactory>,
-    core: Option<usize>,
-) -> Result<(JoinHandle<()>, oneshot::Receiver<()>), NodeError> {
-    // dropped with the thread, whatever ends it
-    let (alive, ended) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("shard-0".into()).spawn(move || {
-        if let Err(error) = pin(core) {
-            tracing::warn!(%error, "the shard is not pinned");
-        }
-        Shard::new(parts).run();
-        drop(alive);
-    });
-    Ok((thread?, ended))
+/// What runs.
+struct Running {
+    commands: Vec<Commands>,
+    locals: Vec<SocketAddr>,
+    threads: Vec<JoinHandle<()>>,
+    /// Says something when a shard ends, whatever ends it.
+    alive: mpsc::Receiver<()>,
+}
+
+/// Opens every shard's sockets before any runs, then starts their threads, each pinned: one that moves loses its caches.
+fn start_all(config: &Config, addresses: &[IpAddr], control: &mpsc::Sender<FromSfu>) -> Result<Running, NodeError> {
+    let cores = cores(&config.cores)?;
+    let count = if config.shards == 0 { cores.len().clamp(1, MAX_SHARDS) } else { config.shards };
+    let (last_words, alive) = mpsc::channel(count);
+    let mut opened = Vec::new();
+    for shard in 0..count {
+        let port = if config.udp_port == 0 { Some(0) } else { config.udp_port.checked_add(shard as u16) };
+        let unusable = |source| NodeError::Listen { what: format!("the UDP port of shard {shard}"), source };
+        let port = port.ok_or_else(|| unusable(std::io::ErrorKind::AddrNotAvailable.into()))?;
+        let listen = |source| NodeError::Listen { what: format!("UDP port {port}"), source };
+        opened.push(Sockets::bind(addresses, port).map_err(listen)?);
+    }
+    let mut running = Running { commands: Vec::new(), locals: Vec::new(), threads: Vec::new(), alive };
+    for (shard, sockets) in opened.into_iter().enumerate() {
+        let (commands, receiver, wake) = Commands::channel()?;
+        let locals = sockets.locals();
+        let factory = IceDtlsFactory::new(locals.clone())?;
+        let control = control.clone();
+        let parts = Parts { sockets, factory, commands: receiver, wake, control, seed: rand::random() };
+        let (core, last_word) = (cores.get(shard % cores.len().max(1)).copied(), LastWord(last_words.clone()));
+        let thread = std::thread::Builder::new().name(format!("shard-{shard}")).spawn(move || {
+            if let Err(error) = pin(core) {
+                tracing::warn!(shard, %error, "the shard is not pinned");
+            }
+            Shard::new(parts).run();
+            drop(last_word);
+        });
+        running.threads.push(thread?);
+        running.commands.push(commands);
+        running.locals.extend(locals);
+    }
+    Ok(running)
+}
+
+/// Says that its thread is over when it is dropped, by a panic as well.
+struct LastWord(mpsc::Sender<()>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        // the queue has a place for each shard; nobody listens any more when the node closes
+        let _ = self.0.try_send(());
+    }
+}
+
+/// The processors to use: those that are named, else those this process may use, from the last (the first has the
+/// machine's interrupts).
+fn cores(named: &[usize]) -> std::io::Result<Vec<usize>> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let allowed = rustix::thread::sched_getaffinity(None)?;
+    Ok((0..rustix::thread::CpuSet::MAX_CPU).rev().filter(|core| allowed.is_set(*core)).collect())
 }
 
 fn pin(core: Option<usize>) -> std::io::Result<()> {
-    let allowed = rustix::thread::sched_getaffinity(None)?;
-    let last = (0..rustix::thread::CpuSet::MAX_CPU).rev().find(|core| allowed.is_set(*core));
-    if let Some(core) = core.or(last) {
+    if let Some(core) = core.filter(|core| *core < rustix::thread::CpuSet::MAX_CPU) {
         let mut only = rustix::thread::CpuSet::new();
         only.set(core);
         rustix::thread::sched_setaffinity(None, &only)?;
@@ -141,12 +184,14 @@ fn pin(core: Option<usize>) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn close(commands: &Commands, shard: JoinHandle<()>) {
-    // a shard that takes no command is gone or stuck: the deadline below holds either way
-    let _ = commands.send(Command::Stop);
-    let joined = tokio::task::spawn_blocking(move || shard.join());
+async fn close(shards: &Shards, threads: Vec<JoinHandle<()>>) {
+    for shard in shards.all() {
+        // one that takes no command is gone or stuck: the deadline below holds either way
+        let _ = shard.send(Command::Stop);
+    }
+    let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
     match tokio::time::timeout(GOODBYE, joined).await {
-        Ok(Ok(Ok(()))) => tracing::info!("closed"),
-        _ => tracing::warn!("the shard did not end in time"),
+        Ok(Ok(true)) => tracing::info!("closed"),
+        _ => tracing::warn!("a shard did not end in order and in time"),
     }
 }

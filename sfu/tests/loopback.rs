@@ -39,7 +39,10 @@ fn who(name: &str) -> ParticipantId {
 
 impl Server {
     fn start() -> Self {
-        let sockets = Sockets::bind(&[IpAddr::from([127, 0, 0, 1])], 0).expect("loopback");
+        Self::start_at(IpAddr::from([127, 0, 0, 1]))
+    }
+    fn start_at(address: IpAddr) -> Self {
+        let sockets = Sockets::bind(&[address], 0).expect("an address of ours");
         let address = sockets.locals()[0];
         let factory = IceDtlsFactory::new(sockets.locals()).expect("DTLS");
         let (commands, receiver, wake) = Commands::channel().expect("a queue");
@@ -79,7 +82,11 @@ impl Server {
     }
     fn publish(&mut self, name: &str, maker: &Maker) -> Client {
         self.admit(name);
-        let mut client = maker.client();
+        let mut client = maker.client_at(self.address.ip());
+        self.offer(name, &mut client);
+        client
+    }
+    fn offer(&mut self, name: &str, client: &mut Client) {
         let section = |mid: &str, codec, ssrc| OfferSection {
             mid: mid.into(),
             codec,
@@ -99,7 +106,6 @@ impl Server {
             _ => None,
         });
         client.take_answer(&answer);
-        client
     }
     fn subscribe(&mut self, name: &str, maker: &Maker) -> (Client, String) {
         let (sdp, revision) = self.told(&mut [], |m| match m {
@@ -108,10 +114,13 @@ impl Server {
             }
             _ => None,
         });
-        let mut client = maker.client();
-        let answer = client.answer(&sdp);
-        self.say(ToSfu::SubscribeAnswer { meeting: meeting(), participant: who(name), revision, sdp: answer });
+        let mut client = maker.client_at(self.address.ip());
+        self.answer(name, &mut client, &sdp, revision);
         (client, sdp)
+    }
+    fn answer(&self, name: &str, client: &mut Client, sdp: &str, revision: u32) {
+        let answer = client.answer(sdp);
+        self.say(ToSfu::SubscribeAnswer { meeting: meeting(), participant: who(name), revision, sdp: answer });
     }
 }
 
@@ -283,5 +292,76 @@ fn a_certificate_of_another_fingerprint_gets_no_keys() {
     }
     while let Ok(message) = server.told.try_recv() {
         assert!(!matches!(message, FromSfu::Connected { .. }));
+    }
+}
+
+/// Anna publishes to Ben, both connected.
+fn pair(server: &mut Server, maker: &Maker) -> (Client, Client) {
+    server.admit("ben");
+    let mut anna = server.publish("anna", maker);
+    let (mut ben, _) = server.subscribe("ben", maker);
+    let mut up = 0;
+    server.told(&mut [&mut anna, &mut ben], |m| {
+        up += usize::from(matches!(m, FromSfu::Connected { .. }));
+        (up == 2).then_some(())
+    });
+    until(&mut [&mut anna, &mut ben], |c| c.iter().all(|c| c.srtp.is_some()));
+    (anna, ben)
+}
+
+#[test]
+fn packets_pass_over_ipv6_as_over_ipv4() {
+    let local = IpAddr::from(std::net::Ipv6Addr::LOCALHOST);
+    if UdpSocket::bind((local, 0)).is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let maker = Maker::new();
+    let mut server = Server::start_at(local);
+    let (mut anna, mut ben) = pair(&mut server, &maker);
+    for index in 40..48 {
+        anna.send(&picture(index, index == 40, index == 47), index);
+    }
+    until(&mut [&mut anna, &mut ben], |c| c[1].rtp.len() >= 8);
+    let (edge, _) = server.stats();
+    assert_eq!((edge.sent_in_runs, edge.not_opened, edge.send_dropped), (8, 0, 0), "a frame in one send");
+}
+
+#[test]
+fn media_goes_on_over_new_ports_after_an_ice_restart_of_both_transports() {
+    let maker = Maker::new();
+    let mut server = Server::start();
+    let (mut anna, mut ben) = pair(&mut server, &maker);
+    // Ben publishes nothing to Anna, but has a publish transport: its restart is what he asks with
+    let mut own = server.publish("ben", &maker);
+    server.told(&mut [&mut anna, &mut ben, &mut own], |m| match m {
+        FromSfu::Connected { participant, transport: TransportKind::Publish, .. } if *participant == who("ben") => {
+            Some(())
+        }
+        _ => None,
+    });
+    let before = server.stats().0.transports;
+    own.move_and_restart();
+    ben.move_and_restart();
+    server.offer("ben", &mut own);
+    let (sdp, revision) = server.told(&mut [&mut anna], |m| match m {
+        FromSfu::SubscribeOffer { participant, sdp, revision, .. } if *participant == who("ben") => {
+            Some((sdp.clone(), *revision))
+        }
+        _ => None,
+    });
+    server.answer("ben", &mut ben, &sdp, revision);
+    ben.rtp.clear();
+    let mut index = 60;
+    until(&mut [&mut anna, &mut ben, &mut own], |c| {
+        // what is sent before the new path is known is lost
+        c[0].send(&rtp(111, 100, index, true, &sealed(Slot::MICROPHONE, 80)), index);
+        index += 1;
+        !c[1].rtp.is_empty()
+    });
+    let (edge, _) = server.stats();
+    assert_eq!(edge.transports, before, "the same associations");
+    while let Ok(message) = server.told.try_recv() {
+        assert!(!matches!(message, FromSfu::Disconnected { .. } | FromSfu::Failed { .. }), "{message:?}");
     }
 }

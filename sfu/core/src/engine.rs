@@ -1,5 +1,6 @@
 //! The engine of one shard: routes events to meetings and collects what they say. It owns the meetings and nothing else.
 
+use crate::contain::Acting;
 use crate::forward::{Cut, Run, Shared};
 use crate::meeting::Meeting;
 use crate::participant::{LinkState, PeerKey};
@@ -43,6 +44,11 @@ pub enum Input {
     },
     /// The page began anew: what it was sent no longer exists there.
     Renewed {
+        /// Whose.
+        peer: PeerKey,
+    },
+    /// The page's subscribe transport has new ICE parameters of ours: it is offered once more.
+    Reoffer {
         /// Whose.
         peer: PeerKey,
     },
@@ -105,16 +111,17 @@ pub enum Output {
 /// All meetings of one shard.
 #[derive(Debug)]
 pub struct Engine {
-    meetings: Vec<Option<Meeting>>,
-    by_id: HashMap<MeetingId, usize>,
-    shared: Shared,
+    pub(crate) meetings: Vec<Option<Meeting>>,
+    pub(crate) by_id: HashMap<MeetingId, usize>,
+    pub(crate) shared: Shared,
+    pub(crate) acting: Option<Acting>,
     next_tick: Option<Micros>,
 }
 
 impl Engine {
     /// An engine without meetings. `seed` decides SSRCs; it is no secret.
     pub fn new(seed: u64) -> Self {
-        Self { meetings: Vec::new(), by_id: HashMap::new(), shared: Shared::new(seed), next_tick: None }
+        Self { meetings: Vec::new(), by_id: HashMap::new(), shared: Shared::new(seed), acting: None, next_tick: None }
     }
 
     /// Takes an event.
@@ -128,6 +135,7 @@ impl Engine {
                 self.with(now, peer, |m, s, p| m.answered(s, now, p, revision, &accepted));
             }
             Input::Renewed { peer } => self.with(now, peer, |m, s, p| m.renew_subscription(s, p)),
+            Input::Reoffer { peer } => self.with(now, peer, |m, _, p| m.reoffer(p)),
             Input::Transport { peer, transport, state } => {
                 self.with(now, peer, |m, s, p| m.transport(s, now, p, transport, state));
             }
@@ -149,17 +157,20 @@ impl Engine {
 
     fn current(&mut self, peer: PeerKey) -> Option<(&mut Meeting, &mut Shared)> {
         let meeting = self.meetings.get_mut(peer.meeting as usize)?.as_mut()?;
+        self.acting = Some(Acting { meeting: peer.meeting, place: Some(peer.place) });
         meeting.is_current(peer).then_some((meeting, &mut self.shared))
     }
 
     fn link(&mut self, link: LinkId, act: impl FnOnce(&mut Meeting, &mut Shared)) {
         if let Some(Some(meeting)) = self.meetings.get_mut(link.meeting as usize) {
+            self.acting = Some(Acting { meeting: link.meeting, place: Some(link.place) });
             act(meeting, &mut self.shared);
         }
     }
 
     fn by_id(&mut self, id: &MeetingId) -> Option<(&mut Meeting, &mut Shared)> {
         let place = *self.by_id.get(id)?;
+        self.acting = Some(Acting { meeting: place as u32, place: None });
         Some((self.meetings[place].as_mut()?, &mut self.shared))
     }
 
@@ -167,6 +178,7 @@ impl Engine {
         match message {
             ToSfu::Meeting { meeting, firms } => {
                 let Some(place) = self.place_of(&meeting) else { return };
+                self.acting = Some(Acting { meeting: place as u32, place: None });
                 if let Some(meeting) = &mut self.meetings[place] {
                     meeting.set_rules(&mut self.shared, now, firms);
                 }
@@ -248,6 +260,7 @@ impl Engine {
 
     /// The next message for a record link, with its sequence number (0 for the welcome).
     pub fn poll_record(&mut self, link: LinkId) -> Option<(u64, Record)> {
+        self.acting = Some(Acting { meeting: link.meeting, place: Some(link.place) });
         self.meetings.get_mut(link.meeting as usize)?.as_mut()?.poll_record(link)
     }
 
@@ -269,6 +282,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Micros) {
         let tick = self.next_tick.is_some_and(|at| at <= now);
         for meeting in self.meetings.iter_mut().flatten() {
+            self.acting = Some(Acting { meeting: meeting.place, place: None });
             meeting.release_held(&mut self.shared, now);
             meeting.announce_gates(&mut self.shared, now);
             if tick {
@@ -292,7 +306,9 @@ impl Engine {
         cuts.clear();
         while let Some(run) = self.shared.runs.front_mut() {
             let meeting = self.meetings.get_mut(run.meeting as usize).and_then(Option::as_mut);
-            let step = meeting.and_then(|meeting| meeting.forward(now, run, &mut self.shared.stats, arena, cuts));
+            self.acting = Some(Acting { meeting: run.meeting, place: None });
+            let counted = (self.shared.shed, &mut self.shared.stats);
+            let step = meeting.and_then(|meeting| meeting.forward(now, run, counted, arena, cuts));
             match step {
                 Some(key) if !cuts.is_empty() => return Some(key),
                 Some(_) => {}

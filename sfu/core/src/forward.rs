@@ -3,6 +3,7 @@
 
 use crate::engine::Output;
 use crate::history::Entry;
+use crate::load::Shed;
 use crate::meeting::Meeting;
 use crate::participant::PeerKey;
 use crate::rewrite::{FORWARD_HEADER, Head, Rewritten, patch};
@@ -43,6 +44,8 @@ pub(crate) struct Run {
     to: Audience,
     cursor: usize,
     pad_to: usize,
+    /// Place of the subscriber that is being written for.
+    pub(crate) serving: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,16 +61,16 @@ enum Audience {
 impl Run {
     /// A frame, or what is there of it, for everybody.
     pub(crate) fn new(meeting: u32, track: usize, indices: Vec<u64>, pad_to: usize) -> Self {
-        Self { meeting, track, indices, to: Audience::All, cursor: 0, pad_to }
+        Self { meeting, track, indices, to: Audience::All, cursor: 0, pad_to, serving: None }
     }
     /// Everything since a key frame, for one subscriber.
     pub(crate) fn replay(meeting: u32, track: usize, indices: Vec<u64>, to: (usize, usize)) -> Self {
-        Self { meeting, track, indices, to: Audience::One(to.0, to.1), cursor: 0, pad_to: 0 }
+        Self { meeting, track, indices, to: Audience::One(to.0, to.1), cursor: 0, pad_to: 0, serving: None }
     }
     /// One packet again, over the repair stream.
     pub(crate) fn resend(meeting: u32, track: usize, index: u64, to: (usize, usize), sequence: u64) -> Self {
         let to = Audience::Resend(to.0, to.1, sequence);
-        Self { meeting, track, indices: vec![index], to, cursor: 0, pad_to: 0 }
+        Self { meeting, track, indices: vec![index], to, cursor: 0, pad_to: 0, serving: None }
     }
 }
 
@@ -78,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) runs: VecDeque<Run>,
     pub(crate) spare: Vec<Vec<u64>>,
     pub(crate) stats: Stats,
+    pub(crate) shed: Shed,
     random: u64,
     generation: u64,
 }
@@ -89,6 +93,7 @@ impl Shared {
             runs: VecDeque::new(),
             spare: Vec::new(),
             stats: Stats::default(),
+            shed: Shed::NONE,
             random: seed,
             generation: 0,
         }
@@ -131,7 +136,7 @@ impl Meeting {
         &mut self,
         now: Micros,
         run: &mut Run,
-        stats: &mut Stats,
+        (shed, stats): (Shed, &mut Stats),
         arena: &mut Vec<u8>,
         cuts: &mut Vec<Cut>,
     ) -> Option<PeerKey> {
@@ -142,11 +147,17 @@ impl Meeting {
             Audience::One(..) | Audience::Resend(..) => return None,
         };
         run.cursor += 1;
+        run.serving = Some(place as u32);
         let participant = self.participants.get_mut(place)?.as_mut()?;
         let key = participant.key;
         let transport_sequence = &mut participant.subscribing.transport_sequence;
         let Some(section) = participant.subscribing.sections.get_mut(at) else { return Some(key) };
         if !section.live || section.track != Some(run.track) {
+            return Some(key);
+        }
+        if shed.leaves_out(section.kind, place) {
+            section.interrupt();
+            stats.shed += run.indices.len() as u64;
             return Some(key);
         }
         let mut writer = Writer { now, track, section, transport_sequence, stats, arena, cuts };

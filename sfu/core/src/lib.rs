@@ -10,6 +10,7 @@
 //! [`Engine::poll_timeout`] and call [`Engine::handle_timeout`].
 
 pub mod congestion;
+pub mod contain;
 pub mod engine;
 pub mod feedback;
 pub mod forward;
@@ -18,6 +19,7 @@ pub mod grace;
 pub mod history;
 pub mod keyframe;
 pub mod leaves;
+pub mod load;
 pub mod media;
 pub mod meeting;
 pub mod participant;
@@ -41,6 +43,7 @@ mod tests;
 pub use congestion::BitRate;
 pub use engine::{Engine, Input, Output};
 pub use forward::{Cut, TAG};
+pub use load::Shed;
 pub use participant::PeerKey;
 pub use record::{LinkId, Record};
 pub use stats::Stats;

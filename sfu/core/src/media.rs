@@ -32,6 +32,8 @@ impl Meeting {
         index: u64,
         packet: &[u8],
     ) {
+        #[cfg(test)]
+        crate::contain::spring(packet);
         shared.stats.received += 1;
         shared.stats.received_bytes += packet.len() as u64;
         let Some(participant) = &mut self.participants[place] else { return };

@@ -28,6 +28,8 @@ pub struct Meeting {
     pub(crate) participants: Vec<Option<Participant>>,
     pub(crate) tracks: Vec<Option<Track>>,
     pub(crate) speaker: Speaker,
+    /// Panics that were caught while it was at work.
+    pub(crate) faults: u32,
 }
 
 impl Meeting {
@@ -40,6 +42,7 @@ impl Meeting {
             participants: Vec::new(),
             tracks: Vec::new(),
             speaker: Speaker::default(),
+            faults: 0,
         }
     }
 
@@ -267,6 +270,15 @@ impl Meeting {
         participant.subscribing.revision = revision;
         shared.outputs.push_back(Output::ResetSubscribe(participant.key));
         self.carry_all(place);
+    }
+
+    /// What was offered is offered again, however the last offer fares: its answer would name old ICE parameters.
+    pub(crate) fn reoffer(&mut self, place: usize) {
+        if let Some(participant) = &mut self.participants[place]
+            && participant.subscribing.revision > 0
+        {
+            (participant.subscribing.changed, participant.subscribing.outstanding) = (true, None);
+        }
     }
 
     /// Makes the offers that are due: something changed and no offer is unanswered.

@@ -27,6 +27,8 @@ pub struct Stats {
     pub not_permitted: u64,
     /// Packets that belong to no negotiated stream, or came twice.
     pub unusable: u64,
+    /// Packets of pictures left out because the shard could not keep up.
+    pub shed: u64,
     /// Key-frame requests sent to publishers.
     pub key_requests: u64,
     /// NACKed sequence numbers of subscribers.

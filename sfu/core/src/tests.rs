@@ -1,5 +1,7 @@
 //! The engine as a whole in virtual time: who gets what, when, and what stops it.
 
+mod contain;
+
 use crate::engine::{Engine, Input, Output};
 use crate::forward::Cut;
 use crate::keyframe;

@@ -5,6 +5,7 @@ pub mod frame;
 pub mod tokens;
 
 use crate::shard::commands::{Command, Commands};
+use crate::shards::Shards;
 use crate::tls;
 use domain::message::record_link::{FromSfuRecord, ToSfuRecord};
 use frame::{FrameError, read, write};
@@ -66,7 +67,7 @@ pub async fn serve(
     listener: TcpListener,
     acceptor: TlsAcceptor,
     tokens: Arc<Tokens>,
-    commands: Commands,
+    shards: Shards,
 ) -> std::io::Result<()> {
     let places = Arc::new(Semaphore::new(MAX_LINKS));
     loop {
@@ -83,9 +84,9 @@ pub async fn serve(
             tracing::warn!("too many record links");
             continue;
         };
-        let (acceptor, tokens, commands) = (acceptor.clone(), tokens.clone(), commands.clone());
+        let (acceptor, tokens, shards) = (acceptor.clone(), tokens.clone(), shards.clone());
         tokio::spawn(async move {
-            if let Err(why) = link(stream, &acceptor, &tokens, &commands).await {
+            if let Err(why) = link(stream, &acceptor, &tokens, &shards).await {
                 tracing::info!(%why, "record link ended");
             }
             drop(place);
@@ -93,12 +94,7 @@ pub async fn serve(
     }
 }
 
-async fn link(
-    stream: TcpStream,
-    acceptor: &TlsAcceptor,
-    tokens: &Tokens,
-    commands: &Commands,
-) -> Result<(), LinkError> {
+async fn link(stream: TcpStream, acceptor: &TlsAcceptor, tokens: &Tokens, shards: &Shards) -> Result<(), LinkError> {
     // small messages, sent when they are there
     let _ = stream.set_nodelay(true);
     let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
@@ -111,6 +107,7 @@ async fn link(
     let granted = tokens.redeem(&token, &certificate).filter(|granted| granted.meeting == meeting);
     let granted = granted.ok_or(LinkError::Token)?;
     let firm = granted.participant.firm.clone();
+    let commands = shards.of(&meeting);
     let (messages, queue) = mpsc::channel(QUEUE);
     let (reply, answer) = oneshot::channel();
     let participant = granted.participant;

@@ -121,6 +121,7 @@ impl<F: Factory> Shard<F> {
 
     /// Hands recorders what their queues have room for.
     pub(super) fn feed_links(&mut self, now: Instant) {
+        // allocates for a link that was closed, nothing else
         let mut closed = Vec::new();
         for (link, messages) in &self.links.open {
             loop {
@@ -157,6 +158,13 @@ impl<F: Factory> Shard<F> {
                     self.tell(failed(meeting, participant, TransportKind::Subscribe, &why));
                 }
             }
+            ToSfu::Meeting { ref meeting, .. } => {
+                let meeting = meeting.clone();
+                self.engine.handle(self.clock.micros(now), Input::Control(message));
+                if self.engine.shedding().refuses_joins() {
+                    self.tell(FromSfu::Overload { meeting, overloaded: true });
+                }
+            }
             // an ICE-lite end learns the page's addresses from its checks
             ToSfu::Candidate { .. } => {}
             // the record listener's own
@@ -174,6 +182,10 @@ impl<F: Factory> Shard<F> {
         tracks: &[PublishedTrack],
     ) -> Result<String, Refused> {
         let peer = self.engine.peer(meeting, participant).ok_or(Refused::NotAdmitted)?;
+        self.blamed = Some(peer);
+        if self.engine.shedding().refuses_joins() && self.endpoints.of(peer, TransportKind::Publish).is_none() {
+            return Err(Refused::Overloaded);
+        }
         let offer = sdp::read::read(sdp)?;
         let sections = sdp::answer::negotiate(&offer, tracks)?;
         let place = self.publish_endpoint(now, peer, &offer);
@@ -198,6 +210,7 @@ impl<F: Factory> Shard<F> {
                 endpoint.transport.set_remote(parameters(), &offer.fingerprint);
                 endpoint.remote = Some((offer.ufrag.clone(), fingerprint));
                 self.endpoints.renamed(place);
+                self.restart_subscribe(now, peer);
             }
             return place;
         }
@@ -212,6 +225,17 @@ impl<F: Factory> Shard<F> {
             endpoint.remote = Some((offer.ufrag.clone(), offer.fingerprint.clone()));
         }
         place
+    }
+
+    /// A page that restarts ICE has another network: its subscribe transport, which the SFU offers, needs new checks too.
+    fn restart_subscribe(&mut self, now: Instant, peer: PeerKey) {
+        if let Some(place) = self.endpoints.of(peer, TransportKind::Subscribe)
+            && let Some(endpoint) = self.endpoints.get(place)
+        {
+            endpoint.transport.restart(now);
+            self.endpoints.renamed(place);
+            self.engine.handle(self.clock.micros(now), Input::Reoffer { peer });
+        }
     }
 
     fn local(&mut self, place: usize) -> Result<LocalTransport, Refused> {
@@ -229,6 +253,7 @@ impl<F: Factory> Shard<F> {
         sdp: &str,
     ) -> Result<(), Refused> {
         let peer = self.engine.peer(meeting, participant).ok_or(Refused::NotAdmitted)?;
+        self.blamed = Some(peer);
         let answer = sdp::read::read(sdp)?;
         let accepted = sdp::offer::accepted(&answer)?;
         let place = self.endpoints.of(peer, TransportKind::Subscribe).ok_or(Refused::NoTransport)?;
@@ -256,6 +281,7 @@ impl<F: Factory> Shard<F> {
         sections: &[OfferSection],
         tracks: Vec<SubscribedTrack>,
     ) {
+        self.blamed = Some(to);
         let place = match self.endpoints.of(to, TransportKind::Subscribe) {
             Some(place) => place,
             None => self.endpoints.add(now, to, TransportKind::Subscribe, self.factory.create(now)),
@@ -277,6 +303,8 @@ impl<F: Factory> Shard<F> {
 enum Refused {
     #[error("the participant is not admitted here")]
     NotAdmitted,
+    #[error("the media server is full: try again in a minute")]
+    Overloaded,
     #[error(transparent)]
     Sdp(#[from] SdpError),
     #[error("no offer was made for this transport, or it is gone")]

@@ -129,9 +129,9 @@ impl Endpoints {
         }
     }
 
-    /// Every place in use.
-    pub fn places(&self) -> Vec<usize> {
-        (0..self.places.len()).filter(|place| self.places[*place].is_some()).collect()
+    /// Places there are, free ones included.
+    pub fn places(&self) -> usize {
+        self.places.len()
     }
 
     /// How many there are: transports, proven addresses.

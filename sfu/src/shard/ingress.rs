@@ -1,11 +1,11 @@
 //! A datagram's way in: sorted by its first byte, tied to a proven source, opened, handed to the engine.
 
 use super::EdgeStats;
-use super::endpoint::Endpoints;
+use super::endpoint::{Endpoint, Endpoints};
 use crate::transport::Path;
 use domain::TransportKind;
 use sfu_core::rtp::{self, Header};
-use sfu_core::{Engine, Micros};
+use sfu_core::{Engine, Micros, PeerKey};
 use std::time::Instant;
 
 /// The way of one datagram in.
@@ -20,6 +20,8 @@ pub(super) struct Ingress<'a> {
     pub engine: &'a mut Engine,
     /// Counters.
     pub stats: &'a mut EdgeStats,
+    /// Whom the datagram is handled for.
+    pub blamed: Option<PeerKey>,
 }
 
 impl Ingress<'_> {
@@ -29,7 +31,8 @@ impl Ingress<'_> {
             0..=3 => self.stun(path, datagram),
             20..=63 => {
                 let place = self.proven(path)?;
-                self.endpoints.get(place)?.transport.handle_dtls(self.now, datagram);
+                let now = self.now;
+                self.endpoint(place)?.transport.handle_dtls(now, datagram);
                 Some(place)
             }
             128..=191 => {
@@ -54,6 +57,12 @@ impl Ingress<'_> {
         place
     }
 
+    fn endpoint(&mut self, place: usize) -> Option<&mut Endpoint> {
+        let endpoint = self.endpoints.get(place)?;
+        self.blamed = Some(endpoint.peer);
+        Some(endpoint)
+    }
+
     fn stun(&mut self, path: Path, datagram: &[u8]) -> Option<usize> {
         let named = is::stun::StunMessage::parse(datagram).ok().and_then(|message| {
             let (ufrag, _) = message.split_username()?;
@@ -63,9 +72,10 @@ impl Ingress<'_> {
             self.stats.bad_stun += 1;
             return None;
         };
-        let endpoint = self.endpoints.get(place)?;
-        if endpoint.transport.handle_stun(self.now, path, datagram) {
-            endpoint.heard = self.now;
+        let now = self.now;
+        let endpoint = self.endpoint(place)?;
+        if endpoint.transport.handle_stun(now, path, datagram) {
+            endpoint.heard = now;
             self.endpoints.prove(place, path);
         } else {
             self.stats.bad_stun += 1;
@@ -75,6 +85,7 @@ impl Ingress<'_> {
 
     fn media(&mut self, place: usize, datagram: &mut [u8]) -> Option<()> {
         let endpoint = self.endpoints.get(place)?;
+        self.blamed = Some(endpoint.peer);
         let receiver = &mut endpoint.srtp.as_mut()?.receiver;
         if rtp::is_rtcp(datagram) {
             let len = receiver.open_rtcp(datagram).ok()?;

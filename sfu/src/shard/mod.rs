@@ -3,8 +3,12 @@
 
 pub mod clock;
 pub mod commands;
+mod egress;
 pub mod endpoint;
+mod guard;
 mod ingress;
+mod load;
+mod poller;
 pub mod sockets;
 
 use crate::transport::{Event, Factory, Path};
@@ -14,10 +18,11 @@ use domain::TransportKind;
 use domain::message::control::FromSfu;
 use endpoint::Endpoints;
 use ingress::Ingress;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use load::Meter;
+use poller::Poller;
 use sfu_core::engine::Input;
 use sfu_core::participant::LinkState;
-use sfu_core::{Cut, Engine, Output};
+use sfu_core::{Cut, Engine, Output, PeerKey};
 use sockets::Sockets;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -35,8 +40,13 @@ const MAX_SLEEP: Duration = Duration::from_millis(100);
 const BATCHES_PER_TURN: usize = 8;
 /// Commands taken per turn.
 const COMMANDS_PER_TURN: usize = 256;
-/// The arena is sent and emptied when it holds so much.
-const ARENA: usize = 256 << 10;
+/// A turn takes no more packets after so long, so that commands and timers have theirs: a join waits 50 ms at most.
+const TURN: Duration = Duration::from_millis(10);
+/// Token of the commands' wake-up; sockets follow.
+const WAKE: u64 = 0;
+
+/// A sealed packet in the arena and where it goes.
+type Single = (SocketAddr, Range<usize>);
 
 /// Counters of the edge; those of the engine are in [`sfu_core::Stats`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +67,14 @@ pub struct EdgeStats {
     pub sent_alone: u64,
     /// Messages to signaling that found its queue full.
     pub control_dropped: u64,
+    /// RTCP packets sent.
+    pub rtcp_sent: u64,
+    /// Panics that ended somebody (our bug if ever above 0).
+    pub panics: u64,
+    /// Share of the last second that the thread worked, in thousandths.
+    pub busy_permille: u64,
+    /// Step of what is left out because the thread cannot keep up, 0 for nothing.
+    pub shedding: u64,
     /// Transports now.
     pub transports: u64,
     /// Proven addresses now.
@@ -93,7 +111,12 @@ pub struct Shard<F: Factory> {
     arena: Vec<u8>,
     cuts: Vec<Cut>,
     lens: Vec<usize>,
-    singles: Vec<Vec<(SocketAddr, Range<usize>)>>,
+    singles: egress::Singles,
+    poller: Poller,
+    touched: Vec<usize>,
+    meter: Meter,
+    /// Whom the running step is for.
+    blamed: Option<PeerKey>,
     flow: Flow,
 }
 
@@ -117,9 +140,19 @@ impl<F: Factory> Shard<F> {
     /// Puts a shard together.
     pub fn new(parts: Parts<F>) -> Self {
         let locals = parts.sockets.locals();
+        let poller = Poller::new().expect("a process that has sockets may have an epoll set");
+        poller.watch(&*parts.wake, WAKE).expect("an eventfd can be watched");
+        for (socket, token) in parts.sockets.fds().zip(WAKE + 1..) {
+            poller.watch(socket, token).expect("a socket can be watched");
+        }
+        let now = Instant::now();
         Self {
             clock: Clock::new(),
-            singles: vec![Vec::new(); locals.len()],
+            singles: vec![Vec::with_capacity(2 * egress::SINGLES); locals.len()],
+            poller,
+            touched: Vec::new(),
+            meter: Meter::new(now),
+            blamed: None,
             sockets: parts.sockets,
             locals,
             factory: parts.factory,
@@ -130,8 +163,8 @@ impl<F: Factory> Shard<F> {
             control: parts.control,
             links: Links::default(),
             stats: EdgeStats::default(),
-            next_sweep: Instant::now() + SWEEP,
-            arena: Vec::with_capacity(2 * ARENA),
+            next_sweep: now + SWEEP,
+            arena: Vec::with_capacity(2 * egress::ARENA),
             cuts: Vec::new(),
             lens: Vec::new(),
             flow: Flow::Continue,
@@ -146,53 +179,66 @@ impl<F: Factory> Shard<F> {
 
     /// One turn: sleep until something is to be done, and do it.
     pub fn turn(&mut self) -> Flow {
-        let readable = self.sleep();
+        self.sleep();
         self.take_commands();
-        for (at, _) in readable.iter().enumerate().filter(|(_, ready)| **ready) {
-            for _ in 0..BATCHES_PER_TURN {
-                if self.receive(at) < quinn_udp::BATCH_SIZE {
-                    break;
-                }
+        let begun = Instant::now();
+        let mut drained = true;
+        let mut at = 0;
+        while let Some(token) = self.poller.ready(at) {
+            at += 1;
+            if let Some(socket) = token.checked_sub(WAKE + 1) {
+                drained &= self.receive_some(begun, socket as usize);
             }
         }
         let now = Instant::now();
-        if self.engine.poll_timeout().is_some_and(|at| at <= self.clock.micros(now)) {
-            self.engine.handle_timeout(self.clock.micros(now));
+        if drained {
+            self.meter.drained(now);
+        }
+        self.timers(now);
+        self.forward(now);
+        self.guarded(now, |shard| shard.outputs(now));
+        self.guarded(now, |shard| shard.feed_links(now));
+        if let Some(shed) = self.meter.turn(now) {
+            let step = shed.step();
+            tracing::warn!(step, "the shard changes what it leaves out; 0 is nothing");
+            let micros = self.clock.micros(now);
+            self.guarded(now, |shard| shard.engine.shed(micros, shed));
+        }
+        self.flow
+    }
+
+    fn timers(&mut self, now: Instant) {
+        let micros = self.clock.micros(now);
+        if self.engine.poll_timeout().is_some_and(|at| at <= micros) {
+            self.guarded(now, |shard| shard.engine.handle_timeout(micros));
         }
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
             self.sweep(now);
         }
-        self.forward(now);
-        self.outputs(now);
-        self.feed_links(now);
-        self.flow
     }
 
-    fn sleep(&mut self) -> Vec<bool> {
+    fn sleep(&mut self) {
         let now = Instant::now();
         let engine =
             self.engine.poll_timeout().map_or(MAX_SLEEP, |at| Duration::from_micros(at.since(self.clock.micros(now))));
         let sweep = self.next_sweep.saturating_duration_since(now);
         let wait = if self.endpoints.counts().0 == 0 { engine.min(MAX_SLEEP) } else { engine.min(sweep) };
-        let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
-        let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(&*self.wake, PollFlags::IN)];
-        fds.extend(self.sockets.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        if poll(&mut fds, Some(&timeout)).is_err() {
-            return vec![false; self.locals.len()];
-        }
-        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        if ready[0] {
+        self.poller.wait(wait);
+        self.meter.slept(now.elapsed());
+        if (0..).map_while(|at| self.poller.ready(at)).any(|token| token == WAKE) {
             let mut count = [0; 8];
             let _ = rustix::io::read(&*self.wake, &mut count);
         }
-        ready[1..].to_vec()
     }
 
     fn take_commands(&mut self) {
         for _ in 0..COMMANDS_PER_TURN {
             match self.commands.try_recv() {
-                Ok(command) => self.command(Instant::now(), command),
+                Ok(command) => {
+                    let now = Instant::now();
+                    self.guarded(now, |shard| shard.command(now, command));
+                }
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.flow = Flow::Stop;
@@ -202,22 +248,40 @@ impl<F: Factory> Shard<F> {
         }
     }
 
+    /// Takes a socket's batches, as many as are its turn. True if nothing is left in it.
+    fn receive_some(&mut self, begun: Instant, socket: usize) -> bool {
+        for _ in 0..BATCHES_PER_TURN {
+            if self.receive(socket) < quinn_udp::BATCH_SIZE {
+                return true;
+            }
+            if begun.elapsed() > TURN {
+                return false;
+            }
+        }
+        false
+    }
+
     fn receive(&mut self, at: usize) -> usize {
         let now = Instant::now();
         let micros = self.clock.micros(now);
-        let Self { sockets, endpoints, engine, stats, .. } = self;
-        let mut touched = Vec::new();
+        let Self { sockets, endpoints, engine, stats, touched, .. } = self;
+        touched.clear();
         let count = sockets.receive(at, |local, remote, datagram| {
             let path = Path { local, remote };
-            let mut ingress = Ingress { now, micros, endpoints, engine, stats };
-            if let Some(place) = ingress.datagram(path, datagram)
-                && !touched.contains(&place)
-            {
-                touched.push(place);
+            let mut ingress = Ingress { now, micros, endpoints, engine, stats, blamed: None };
+            ingress.engine.acts_for_nobody();
+            match guard::caught(|| ingress.datagram(path, datagram)) {
+                Ok(Some(place)) if !touched.contains(&place) => touched.push(place),
+                Ok(_) => {}
+                Err(guard::Panicked) => {
+                    let blamed = ingress.blamed;
+                    guard::contain(micros, endpoints, engine, stats, blamed);
+                }
             }
         });
-        for place in touched {
-            self.transport_events(now, place);
+        for at in 0..self.touched.len() {
+            let place = self.touched[at];
+            self.guarded(now, |shard| shard.transport_events(now, place));
         }
         self.forward(now);
         count
@@ -227,6 +291,7 @@ impl<F: Factory> Shard<F> {
     fn transport_events(&mut self, now: Instant, place: usize) {
         while let Some(endpoint) = self.endpoints.get(place) {
             let (peer, transport) = (endpoint.peer, endpoint.kind);
+            self.blamed = Some(peer);
             let Some(event) = endpoint.transport.poll() else { return };
             match event {
                 Event::Send(path, datagram) => {
@@ -258,76 +323,21 @@ impl<F: Factory> Shard<F> {
     }
 
     fn sweep(&mut self, now: Instant) {
-        for place in self.endpoints.places() {
-            let Some(endpoint) = self.endpoints.get(place) else { continue };
-            if endpoint.is_dead(now) {
-                tracing::info!(transport = ?endpoint.kind, "transport silent beyond its bound");
-                self.drop_endpoint(now, place);
-                continue;
-            }
-            endpoint.transport.handle_timeout(now);
-            self.transport_events(now, place);
+        for place in 0..self.endpoints.places() {
+            self.guarded(now, |shard| shard.sweep_one(now, place));
         }
     }
 
-    /// Seals and sends everything that is ready.
-    fn forward(&mut self, now: Instant) {
-        let micros = self.clock.micros(now);
-        let (mut arena, mut cuts) = (std::mem::take(&mut self.arena), std::mem::take(&mut self.cuts));
-        while let Some(peer) = self.engine.poll_forward(micros, &mut arena, &mut cuts) {
-            if self.seal(peer, &mut arena, &cuts).is_none() {
-                self.stats.not_sealed += cuts.len() as u64;
-            }
-            if arena.len() >= ARENA {
-                self.send_singles(&mut arena);
-            }
+    fn sweep_one(&mut self, now: Instant, place: usize) {
+        let Some(endpoint) = self.endpoints.get(place) else { return };
+        self.blamed = Some(endpoint.peer);
+        if endpoint.is_dead(now) {
+            tracing::info!(transport = ?endpoint.kind, "transport silent beyond its bound");
+            self.drop_endpoint(now, place);
+            return;
         }
-        self.send_singles(&mut arena);
-        (self.arena, self.cuts) = (arena, cuts);
-    }
-
-    /// Seals one subscriber's packets in place. A run leaves at once, a single one waits for its like.
-    fn seal(&mut self, peer: sfu_core::PeerKey, arena: &mut [u8], cuts: &[Cut]) -> Option<()> {
-        let place = self.endpoints.of(peer, TransportKind::Subscribe)?;
-        let endpoint = self.endpoints.get(place)?;
-        let (socket, to) = endpoint.path?;
-        let sender = &mut endpoint.srtp.as_mut()?.sender;
-        for cut in cuts {
-            let packet = &mut arena[cut.start..cut.start + cut.len + sfu_core::TAG];
-            if let Err(error) = sender.seal(packet, cut.header, cut.ssrc, cut.index) {
-                tracing::error!(%error, "a packet could not be sealed");
-                return None;
-            }
-        }
-        if let [cut] = cuts {
-            self.singles[socket].push((to, cut.start..cut.start + cut.len + sfu_core::TAG));
-            return Some(());
-        }
-        let (first, last) = (cuts.first()?, cuts.last()?);
-        let range = first.start..last.start + last.len + sfu_core::TAG;
-        self.lens.clear();
-        self.lens.extend(cuts.iter().map(|cut| cut.len + sfu_core::TAG));
-        self.sockets.send_run(socket, to, &arena[range], &self.lens);
-        Some(())
-    }
-
-    fn send_singles(&mut self, arena: &mut Vec<u8>) {
-        for (socket, singles) in self.singles.iter_mut().enumerate() {
-            if !singles.is_empty() {
-                self.sockets.send_each(socket, singles, arena);
-                singles.clear();
-            }
-        }
-        arena.clear();
-    }
-
-    fn send_rtcp(&mut self, to: sfu_core::PeerKey, transport: TransportKind, packet: &[u8]) -> Option<()> {
-        let place = self.endpoints.of(to, transport)?;
-        let endpoint = self.endpoints.get(place)?;
-        let (socket, address) = endpoint.path?;
-        let sealed = endpoint.srtp.as_mut()?.sender.seal_rtcp(packet).ok()?;
-        self.sockets.send(socket, address, &sealed);
-        Some(())
+        endpoint.transport.handle_timeout(now);
+        self.transport_events(now, place);
     }
 
     fn outputs(&mut self, now: Instant) {
@@ -362,23 +372,10 @@ impl<F: Factory> Shard<F> {
         }
     }
 
-    /// Says goodbye on one transport and forgets it.
-    fn close_endpoint(&mut self, now: Instant, place: usize) {
-        let Some(mut endpoint) = self.endpoints.remove(place) else { return };
-        endpoint.transport.close(now);
-        while let Some(event) = endpoint.transport.poll() {
-            if let Event::Send(path, datagram) = event
-                && let Some(at) = self.sockets.index_of(path.local)
-            {
-                self.sockets.send(at, path.remote, &datagram);
-            }
-        }
-    }
-
     fn say_goodbye(&mut self) {
         let now = Instant::now();
-        for place in self.endpoints.places() {
-            self.close_endpoint(now, place);
+        for place in 0..self.endpoints.places() {
+            self.guarded(now, |shard| shard.close_endpoint(now, place));
         }
     }
 
@@ -394,6 +391,8 @@ impl<F: Factory> Shard<F> {
             addresses: addresses as u64,
             meetings: meetings as u64,
             participants: participants as u64,
+            busy_permille: self.meter.busy_permille(),
+            shedding: self.engine.shedding().step().into(),
             ..self.stats
         };
         (edge, self.engine.stats())

@@ -10,7 +10,7 @@ use sfu::transport::srtp::{Contexts, Profile, Role, TAG};
 use sfu_core::rtp::{self, Header};
 use sfu_core::sdp::{self, LocalTransport, offer::OfferSection};
 use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,12 @@ impl Maker {
     }
 
     pub fn client(&self) -> Client {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        self.client_at(IpAddr::from([127, 0, 0, 1]))
+    }
+
+    /// A client at another address of this machine.
+    pub fn client_at(&self, address: IpAddr) -> Client {
+        let socket = UdpSocket::bind((address, 0)).expect("an address of ours");
         socket.set_nonblocking(true).expect("a socket");
         let local = socket.local_addr().expect("bound");
         let now = Instant::now();
@@ -118,6 +123,18 @@ impl Client {
         self.ice.add_remote_candidate(Candidate::host(address, "udp").expect("an address"));
     }
 
+    /// New ICE parameters from another port, as after a change of network: everything sent before is lost.
+    pub fn move_and_restart(&mut self) {
+        let socket = UdpSocket::bind((self.local.ip(), 0)).expect("an address of ours");
+        socket.set_nonblocking(true).expect("a socket");
+        self.local = socket.local_addr().expect("bound");
+        self.socket = socket;
+        self.ice = IceAgent::new(IceCreds::new());
+        self.ice.set_controlling(true);
+        self.ice.add_local_candidate(Candidate::host(self.local, "udp").expect("an address"));
+        self.to = None;
+    }
+
     /// A publish offer for these sections.
     pub fn offer(&self, sections: &[OfferSection]) -> String {
         sdp::offer::write(&self.local_transport(), 1, sections)
@@ -151,12 +168,16 @@ impl Client {
     }
 
     fn take_remote(&mut self, remote: &sdp::read::Description, text: &str) {
+        if self.ice.remote_credentials().is_some_and(|known| known.ufrag == remote.ufrag) {
+            return;
+        }
         self.ice.set_remote_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.password.clone() });
         self.remote_fingerprint = remote.fingerprint.clone();
         for line in text.lines().filter_map(|l| l.strip_prefix("a=candidate:")) {
             let parts: Vec<&str> = line.split(' ').collect();
-            if parts[4] == "127.0.0.1" {
-                let address: SocketAddr = format!("{}:{}", parts[4], parts[5]).parse().expect("an address");
+            if parts[4] == self.local.ip().to_string() {
+                let ip: IpAddr = parts[4].parse().expect("an address");
+                let address = SocketAddr::new(ip, parts[5].parse().expect("a port"));
                 self.ice.add_remote_candidate(Candidate::host(address, "udp").expect("an address"));
             }
         }

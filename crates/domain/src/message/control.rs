@@ -107,6 +107,24 @@ pub enum ToSfu {
     },
 }
 
+impl ToSfu {
+    /// The meeting it is about.
+    pub fn meeting(&self) -> &MeetingId {
+        match self {
+            Self::Meeting { meeting, .. }
+            | Self::MeetingEnded { meeting }
+            | Self::Participant { meeting, .. }
+            | Self::PublishOffer { meeting, .. }
+            | Self::SubscribeAnswer { meeting, .. }
+            | Self::Candidate { meeting, .. }
+            | Self::Leaves { meeting, .. }
+            | Self::Cut { meeting, .. }
+            | Self::Mute { meeting, .. }
+            | Self::RecordToken { meeting, .. } => meeting,
+        }
+    }
+}
+
 /// What the SFU enforces for a firm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirmRule {
@@ -208,6 +226,20 @@ pub enum FromSfu {
         participant: ParticipantId,
         /// Up?
         up: bool,
+    },
+    /// State was lost to a fault of ours and begins anew: say again what was admitted.
+    Lost {
+        /// Where.
+        meeting: MeetingId,
+        /// Who; the whole meeting without.
+        participant: Option<ParticipantId>,
+    },
+    /// The part of the node that carries the meeting is full, or has room again: nobody new is admitted while it is.
+    Overload {
+        /// Which.
+        meeting: MeetingId,
+        /// Full?
+        overloaded: bool,
     },
     /// Active speaker.
     Speaker {

@@ -57,6 +57,10 @@ impl Meeting {
         if !known && self.people.len() >= MAX_MEMBERS {
             return Err(problem(ProblemCode::MeetingFull, "the meeting is full"));
         }
+        if !known && !entrant.recorder && self.overloaded {
+            let full = "the media server is full: try again in a minute";
+            return Err(problem(ProblemCode::MediaUnavailable, full));
+        }
         if !known && self.sfu.is_none() {
             return Err(problem(ProblemCode::MediaUnavailable, "no media server is connected: try again"));
         }

@@ -70,6 +70,8 @@ pub struct Meeting {
     receipts: BTreeMap<ParticipantId, (Epoch, B64)>,
     suspended: BTreeSet<FirmId>,
     sfu: Option<SfuInfo>,
+    /// The SFU takes nobody new.
+    overloaded: bool,
     lost: bool,
     out: VecDeque<Output>,
 }
@@ -127,6 +129,7 @@ impl Meeting {
             receipts: BTreeMap::new(),
             suspended: BTreeSet::new(),
             sfu: Some(sfu),
+            overloaded: false,
             lost: false,
             out: VecDeque::new(),
         };

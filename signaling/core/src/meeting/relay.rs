@@ -225,6 +225,8 @@ impl Meeting {
             FromSfu::Speaker { participant, .. } => {
                 self.tell_all(None, ToClient::Speaker { participant });
             }
+            FromSfu::Lost { participant, .. } => self.say_again(now, participant),
+            FromSfu::Overload { overloaded, .. } => self.overloaded = overloaded,
             FromSfu::Hello { .. } => {}
         }
         self.settle(now);
@@ -237,12 +239,22 @@ impl Meeting {
     /// The control link stands (again): the SFU learns all there is.
     pub fn sfu_up(&mut self, now: UnixMillis, info: SfuInfo) {
         self.sfu = Some(info);
-        let opening = self.opening();
-        self.inform_sfu(opening);
+        self.overloaded = false;
+        self.say_again(now, None);
+        self.settle(now);
+    }
+
+    /// Tells the SFU whom it is to carry: `only` one, or everything about the meeting.
+    fn say_again(&mut self, now: UnixMillis, only: Option<ParticipantId>) {
+        if only.is_none() {
+            let opening = self.opening();
+            self.inform_sfu(opening);
+        }
         let meeting = &self.terms.meeting;
         let all: Vec<ToSfu> = self
             .people
             .iter()
+            .filter(|(who, _)| only.as_ref().is_none_or(|only| only == *who))
             .map(|(who, person)| ToSfu::Participant {
                 meeting: meeting.clone(),
                 participant: who.clone(),
@@ -251,8 +263,10 @@ impl Meeting {
             })
             .collect();
         all.into_iter().for_each(|message| self.inform_sfu(message));
-        self.delivery.sfu(now, SfuLink::Up);
-        self.settle(now);
+        if only.is_none() {
+            // the leaves of the running epoch with it
+            self.delivery.sfu(now, SfuLink::Up);
+        }
     }
 
     /// The control link is lost: media goes on, nobody new comes in.

@@ -149,3 +149,42 @@ fn the_speaker_is_told_to_everybody() {
         assert_eq!(world.got(name, |m| matches!(m, ToClient::Speaker { .. }).then_some(())).len(), 1);
     }
 }
+
+#[test]
+fn nobody_new_is_admitted_while_the_media_server_is_full_and_who_is_in_may_come_back() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    let meeting = world.members["anna"].terms.clone().unwrap().meeting;
+    world.sfu_says(FromSfu::Overload { meeting: meeting.clone(), overloaded: true });
+    world.join("bob");
+    assert_eq!(world.refusals("bob"), [ProblemCode::MediaUnavailable]);
+    world.connect("ben", None);
+    assert!(!world.refusals("ben").contains(&ProblemCode::MediaUnavailable));
+    world.sfu_says(FromSfu::Overload { meeting, overloaded: false });
+    world.inbox.clear();
+    world.join("bob");
+    assert!(world.refusals("bob").is_empty());
+}
+
+#[test]
+fn what_the_media_server_lost_is_said_again() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    let meeting = world.members["anna"].terms.clone().unwrap().meeting;
+    let said = |world: &World| -> Vec<&str> {
+        let kind = |m: &ToSfu| match m {
+            ToSfu::Meeting { .. } => "meeting",
+            ToSfu::Participant { .. } => "person",
+            ToSfu::Leaves { .. } => "leaves",
+            _ => "other",
+        };
+        world.to_sfu.iter().map(|(_, m)| kind(m)).collect()
+    };
+    world.sfu_says(FromSfu::Lost { meeting: meeting.clone(), participant: Some(World::participant("ben")) });
+    assert_eq!(said(&world), ["person"]);
+    world.to_sfu.clear();
+    world.sfu_says(FromSfu::Lost { meeting, participant: None });
+    let again = said(&world);
+    assert_eq!(again[0], "meeting");
+    assert!(again.contains(&"leaves") && again.iter().filter(|kind| **kind == "person").count() == 2, "{again:?}");
+}
