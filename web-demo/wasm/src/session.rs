@@ -71,6 +71,10 @@ impl Session {
         let output = self.0.poll_output()?;
         Some(serde_json::to_string(&output).expect("outputs are plain JSON"))
     }
+    /// The WebSocket is gone: media goes on, manifests wait, the SFU alone enforces the recorder's grace.
+    pub fn disconnected(&mut self, now: f64) {
+        self.0.disconnected(time(now));
+    }
     /// The WebSocket is a new one.
     pub fn reconnect(&mut self, now: f64) {
         self.0.reconnect(time(now));

@@ -1,7 +1,7 @@
 //! Member to member, inside an MLS application message (signed and encrypted by the group), CBOR. Signaling carries it
 //! without seeing it.
 
-use crate::B64;
+use crate::{B64, Ctr, Epoch, ParticipantId, Slot};
 use serde::{Deserialize, Serialize};
 
 /// What travels inside.
@@ -12,5 +12,18 @@ pub enum MemberMessage {
     Manifest {
         /// `evidence::sender_manifest`, COSE_Sign1 by the sender's leaf key.
         signed: B64,
+    },
+    /// A recorder holds frames that no manifest it has names: their sender says those manifests again.
+    ManifestsWanted {
+        /// Whose frames.
+        of: ParticipantId,
+        /// Sealed in which epoch.
+        epoch: Epoch,
+        /// On which slot.
+        slot: Slot,
+        /// First frame that is not named.
+        first_ctr: Ctr,
+        /// How many from there on.
+        count: u64,
     },
 }

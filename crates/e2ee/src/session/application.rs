@@ -1,8 +1,12 @@
-//! Application messages of the group (signed and encrypted by MLS): sender manifests today.
+//! Application messages of the group (signed and encrypted by MLS): sender manifests, and recorders asking for those
+//! they missed.
 
+use super::sender::Wanted;
 use super::{Event, IncidentKind, MAX_AHEAD, Phase, Session};
-use domain::UnixMillis;
+use domain::message::client::ToServer;
+use domain::message::custody::LeafRole;
 pub(super) use domain::message::member::MemberMessage as Message;
+use domain::{B64, Ctr, Epoch, ParticipantId, Slot, UnixMillis};
 use evidence::sender_manifest;
 
 /// Messages remembered to drop a second copy quietly: some seconds of a meeting of 50.
@@ -64,7 +68,7 @@ impl Session {
         let Some(sender) = state.and_then(|state| state.members.get(&leaf)).cloned() else {
             return self.incident(IncidentKind::BadApplication, None);
         };
-        let from = sender.participant;
+        let (from, role) = (sender.participant, sender.role);
         match evidence::cbor::decode(&data) {
             Ok(Message::Manifest { signed }) => match sender_manifest::judge(&sender.public_key, &signed) {
                 Ok(manifest) if self.is_this_meeting(&manifest.meeting) => {
@@ -72,7 +76,34 @@ impl Session {
                 }
                 Ok(_) | Err(_) => self.incident(IncidentKind::BadManifest, Some(from)),
             },
-            Err(_) => self.incident(IncidentKind::BadApplication, Some(from)),
+            // only who keeps frames has a use for their names: others could make everybody repeat themselves
+            Ok(Message::ManifestsWanted { of, epoch, slot, first_ctr, count }) if role == LeafRole::Recorder => {
+                if of == self.own.participant {
+                    self.say_again(now, &Wanted { epoch, slot, first_ctr, count });
+                }
+            }
+            Ok(Message::ManifestsWanted { .. }) | Err(_) => {
+                self.incident(IncidentKind::BadApplication, Some(from));
+            }
+        }
+    }
+
+    fn say_again(&mut self, now: UnixMillis, wanted: &Wanted) {
+        for signed in self.sender.again(now, wanted) {
+            if let Some(message) = self.encrypt(&Message::Manifest { signed }) {
+                self.send(ToServer::Application { message: B64(message) });
+            }
+        }
+    }
+
+    /// Recorder: frames `first_ctr..first_ctr + count` of a sender are kept and no manifest names them; asks it to say
+    /// those again. Nothing is asked while there is no group to ask in.
+    pub fn want_manifests(&mut self, of: ParticipantId, epoch: Epoch, slot: Slot, first_ctr: Ctr, count: u64) {
+        if !matches!(self.phase, Phase::Member) {
+            return;
+        }
+        if let Some(message) = self.encrypt(&Message::ManifestsWanted { of, epoch, slot, first_ctr, count }) {
+            self.send(ToServer::Application { message: B64(message) });
         }
     }
 

@@ -59,6 +59,7 @@ impl Session {
             return self.end(policy_problem(&why));
         }
         self.ping_at = Some(now.plus(PING_MS));
+        self.recorders.reconnected(now);
         self.tell(Event::Admitted { participant, terms, roster });
         self.enter(now, entry);
     }
@@ -83,6 +84,9 @@ impl Session {
 
     fn drop_meeting(&mut self) {
         self.sender.leave_epoch();
+        self.sender.forget_manifests();
+        // its leaves and epoch numbers mean others in the next one
+        self.orders = super::orders::Orders::default();
         self.group = None;
         self.meeting = None;
         self.epochs.withdraw(Epoch(0));

@@ -28,7 +28,7 @@ pub use reveal::Revealed;
 use crate::leaf::LeafKey;
 use crate::mls::{self, Group, Resync};
 pub use crate::sframe::{OpenError, Opened};
-use domain::message::client::{MeetingTerms, Problem, Resume, ToClient, ToServer};
+use domain::message::client::{MeetingTerms, Problem, ProblemCode, Resume, ToClient, ToServer};
 use domain::message::custody::LeafRole;
 use domain::{B64, Codec, Epoch, ParticipantId, RoomId, Slot, UnixMillis};
 use epochs::Epochs;
@@ -170,12 +170,20 @@ impl Session {
         });
     }
 
+    /// The connection is gone. Media goes on; no beacon can come, so the SFU alone enforces the recorder's grace until
+    /// we are admitted again, for 15 minutes at most.
+    pub fn disconnected(&mut self, now: UnixMillis) {
+        self.recorders.disconnected(now);
+        self.settle(now);
+    }
+
     /// The connection is a new one: says `Hello` again, offering what is still held. Media goes on meanwhile.
     pub fn reconnect(&mut self, now: UnixMillis) {
         if matches!(self.phase, Phase::Over) {
             return;
         }
         self.out.retain(|output| matches!(output, Output::Event(_)));
+        self.recorders.disconnected(now);
         self.stuck_until = None;
         self.resync_at = None;
         self.ping_at = None;
@@ -202,6 +210,12 @@ impl Session {
             ToClient::Challenge { nonce } => self.on_challenge(&nonce),
             ToClient::Admitted { participant, terms, entry, roster, now: theirs } => {
                 self.on_admitted(now, participant, terms, entry, roster, theirs);
+            }
+            // a service that was restarted has no media server for a moment: the meeting is not over for that
+            ToClient::Refusal(problem)
+                if problem.code == ProblemCode::MediaUnavailable && self.meeting.is_some() =>
+            {
+                self.tell(Event::Passed(ToClient::Problem(problem)));
             }
             ToClient::Refusal(problem) => self.end(problem),
             ToClient::CommitAdds { joiners } => self.on_commit_adds(now, &joiners),

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Receipts that came before their epoch: a few recorders, one epoch ahead.
 const MAX_EARLY: usize = 64;
+/// While signaling cannot be reached no beacon can: the SFU alone enforces the grace, as it sees the acknowledgements. So
+/// long at most, ms; then the beacons that were last heard count as they are.
+const OFFLINE_MS: u64 = 15 * 60_000;
 /// Receipts remembered per firm, as many as epochs are held.
 const MAX_RECEIPTS: usize = 256;
 
@@ -24,6 +27,8 @@ struct Watch {
     /// Last good sign of life.
     alive_at: Option<UnixMillis>,
     participant: Option<ParticipantId>,
+    /// Time without signaling since that sign of life, ms.
+    offline_ms: u64,
     /// Highest beacon sequence by recorder certificate: an old beacon is no sign of life.
     sequences: HashMap<[u8; 32], u64>,
 }
@@ -33,6 +38,8 @@ struct Watch {
 pub(super) struct Recorders {
     firms: BTreeMap<FirmId, Watch>,
     early: Vec<(Receipt, Identity)>,
+    /// Signaling is away since.
+    offline: Option<UnixMillis>,
     reported: Option<Vec<RecorderState>>,
 }
 
@@ -41,6 +48,8 @@ impl Recorders {
     /// but the beacons that were heard.
     pub(super) fn watch(&mut self, rules: &MeetingRules) {
         let mut before = std::mem::take(&mut self.firms);
+        // of another meeting, if of any: they come again
+        self.early.clear();
         for statement in rules.statements() {
             if !matches!(statement.audio_video, Rule::Must | Rule::Should) {
                 continue;
@@ -51,6 +60,7 @@ impl Recorders {
                 receipts: BTreeSet::new(),
                 alive_at: None,
                 participant: None,
+                offline_ms: 0,
                 sequences: before.remove(&statement.firm).map(|watch| watch.sequences).unwrap_or_default(),
             };
             self.firms.insert(statement.firm.clone(), watch);
@@ -127,6 +137,7 @@ impl Recorders {
         let stale = beacon.epoch < latest.epoch && now.since(latest.entered_at) >= watch.grace_ms;
         if beacon.state == BeaconState::Recording && !stale {
             watch.alive_at = Some(now);
+            watch.offline_ms = 0;
             watch.participant = Some(beacon.recorder);
         }
         Ok(())
@@ -136,8 +147,32 @@ impl Recorders {
     pub(super) fn must(&self, firm: &FirmId) -> bool {
         self.firms.get(firm).is_some_and(|watch| watch.rule == Rule::Must)
     }
+    /// Signaling is away: what was alive stays so until it is back, for a bounded time.
+    pub(super) fn disconnected(&mut self, now: UnixMillis) {
+        self.offline.get_or_insert(now);
+    }
+    /// Signaling is back: each recorder has what was left of its grace to be heard.
+    pub(super) fn reconnected(&mut self, now: UnixMillis) {
+        let Some(since) = self.offline.take() else { return };
+        let away = now.since(since);
+        for watch in self.firms.values_mut().filter(|watch| watch.offline_ms + away < OFFLINE_MS) {
+            watch.alive_at = watch.alive_at.map(|at| at.plus(away));
+            // a service that cuts and comes back again and again stretches nothing: only a beacon gives the time back
+            watch.offline_ms += away;
+        }
+    }
+    /// Is signaling away?
+    pub(super) fn is_offline(&self) -> bool {
+        self.offline.is_some()
+    }
+    /// The time by which beacons are judged: it stands still while none can come.
+    fn beacon_time(&self, watch: &Watch, now: UnixMillis) -> UnixMillis {
+        self.offline.filter(|since| watch.offline_ms + now.since(*since) < OFFLINE_MS).unwrap_or(now)
+    }
     fn alive(&self, firm: &FirmId, now: UnixMillis) -> bool {
-        self.firms.get(firm).is_some_and(|w| w.alive_at.is_some_and(|at| now.since(at) < w.grace_ms))
+        let Some(watch) = self.firms.get(firm) else { return false };
+        let now = self.beacon_time(watch, now);
+        watch.alive_at.is_some_and(|at| now.since(at) < watch.grace_ms)
     }
     fn acknowledged(&self, firm: &FirmId, generation: u64) -> bool {
         self.firms.get(firm).is_some_and(|watch| watch.receipts.contains(&generation))
@@ -183,8 +218,9 @@ impl Recorders {
 
     /// What to show; `Some` when it changed.
     pub(super) fn report(&mut self, now: UnixMillis, latest: Option<&EpochState>) -> Option<Vec<RecorderState>> {
+        let at = |watch: &Watch| self.beacon_time(watch, now);
         let states: Vec<RecorderState> =
-            self.firms.iter().map(|(firm, watch)| state_of(firm, watch, now, latest)).collect();
+            self.firms.iter().map(|(firm, watch)| state_of(firm, watch, at(watch), latest)).collect();
         if self.reported.as_ref() == Some(&states) || latest.is_none() {
             return None;
         }
@@ -194,7 +230,10 @@ impl Recorders {
     /// Next moment at which a clock changes something.
     pub(super) fn next_change(&self, now: UnixMillis) -> Option<UnixMillis> {
         let alive = self.firms.values().filter_map(|watch| Some((watch.alive_at?, watch.grace_ms)));
-        alive.flat_map(|(at, grace)| [at.plus(BEACON_BANNER_MS), at.plus(grace)]).filter(|at| *at > now).min()
+        let by_beacons = alive.flat_map(|(at, grace)| [at.plus(BEACON_BANNER_MS), at.plus(grace)]);
+        let budgets = self.firms.values().map(|watch| OFFLINE_MS.saturating_sub(watch.offline_ms));
+        let offline = budgets.filter_map(|left| self.offline.map(|since| since.plus(left)));
+        by_beacons.chain(offline).filter(|at| *at > now).min()
     }
     /// Last acknowledged epoch of a firm, for tests and displays.
     pub(super) fn acknowledged_epoch(&self, firm: &FirmId, epochs: &Epochs) -> Option<Epoch> {

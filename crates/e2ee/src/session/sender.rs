@@ -4,12 +4,44 @@ use super::epochs::EpochState;
 use super::event::SealError;
 use crate::sframe::{BaseKey, SealKey};
 use domain::limits::MANIFEST_MS;
-use domain::{Codec, Ctr, Epoch, Kid, LeafIndex, MeetingId, Slot, UnixMillis};
+use domain::{B64, Codec, Ctr, Epoch, Kid, LeafIndex, MeetingId, Slot, UnixMillis};
 use evidence::sender_manifest::{MAX_FRAMES, SenderManifest, frame_hash};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Manifests that wait while there is no group to send them in: a minute of audio and three layers.
 const MAX_WAITING: usize = 256;
+/// Manifests said to the group are kept so long, ms: a recorder that was away gets its frames from the SFU up to 60 s
+/// late (the longest grace and 30 s), and asks for their names some seconds after.
+const KEEP_SAID_MS: u64 = 90_000;
+/// ... and at most so many: sound, three layers and a shared screen for that long, some 200 kB.
+const MAX_SAID: usize = 512;
+/// A manifest is said again at most once per, ms: several recorders ask for the same one.
+const AGAIN_MS: u64 = 1_000;
+
+/// A manifest that was said to the group.
+struct Said {
+    at: UnixMillis,
+    manifest: SenderManifest,
+    signed: B64,
+}
+
+/// Frames that a recorder has no manifest for.
+pub(super) struct Wanted {
+    pub(super) epoch: Epoch,
+    pub(super) slot: Slot,
+    pub(super) first_ctr: Ctr,
+    pub(super) count: u64,
+}
+
+impl Wanted {
+    fn names(&self, manifest: &SenderManifest) -> bool {
+        let (first, end) = (manifest.first_ctr.0, manifest.first_ctr.0.saturating_add(manifest.frames() as u64));
+        manifest.epoch == self.epoch
+            && manifest.slot == self.slot
+            && first < self.first_ctr.0.saturating_add(self.count)
+            && self.first_ctr.0 < end
+    }
+}
 
 struct Current {
     generation: u64,
@@ -29,6 +61,7 @@ pub(super) struct Sender {
     open: BTreeMap<Slot, SenderManifest>,
     flush_at: Option<UnixMillis>,
     waiting: VecDeque<SenderManifest>,
+    said: VecDeque<Said>,
 }
 
 impl Sender {
@@ -128,5 +161,29 @@ impl Sender {
     /// Puts one back that could not be sent yet.
     pub(super) fn put_back(&mut self, manifest: SenderManifest) {
         self.waiting.push_front(manifest);
+    }
+    /// Keeps one that was said, for a recorder that missed it.
+    pub(super) fn said(&mut self, now: UnixMillis, manifest: SenderManifest, signed: B64) {
+        while self.said.len() >= MAX_SAID || self.said.front().is_some_and(|old| now.since(old.at) > KEEP_SAID_MS) {
+            self.said.pop_front();
+        }
+        self.said.push_back(Said { at: now, manifest, signed });
+    }
+    /// Those of the kept that name what is wanted and were not said a moment ago.
+    pub(super) fn again(&mut self, now: UnixMillis, wanted: &Wanted) -> Vec<B64> {
+        let due = |said: &Said| wanted.names(&said.manifest) && now.since(said.at) >= AGAIN_MS;
+        let (again, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.said).into_iter().partition(due);
+        self.said = rest.into();
+        let signed = again.iter().map(|said| said.signed.clone()).collect();
+        // still in order of time, so that the oldest go first
+        self.said.extend(again.into_iter().map(|said| Said { at: now, ..said }));
+        signed
+    }
+    /// Another meeting begins: nobody there may be told of frames of this one.
+    pub(super) fn forget_manifests(&mut self) {
+        self.open.clear();
+        self.waiting.clear();
+        self.said.clear();
+        self.flush_at = None;
     }
 }

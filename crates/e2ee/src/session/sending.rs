@@ -122,14 +122,18 @@ impl Session {
 
     /// Signs the closed manifests and sends them to the group.
     pub(super) fn send_manifests(&mut self, now: UnixMillis) {
-        if !matches!(self.phase, Phase::Member) {
+        if !matches!(self.phase, Phase::Member) || self.recorders.is_offline() {
             return;
         }
         while let Some(manifest) = self.sender.next_manifest() {
             let payload = sender_manifest::encode(&manifest);
             let signed = self.key.sign_cose(sender_manifest::LABEL, &payload, None);
-            match self.encrypt(&super::application::Message::Manifest { signed: B64(signed) }) {
-                Some(message) => self.send(ToServer::Application { message: B64(message) }),
+            let signed = B64(signed);
+            match self.encrypt(&super::application::Message::Manifest { signed: signed.clone() }) {
+                Some(message) => {
+                    self.send(ToServer::Application { message: B64(message) });
+                    self.sender.said(now, manifest, signed);
+                }
                 None => {
                     self.sender.put_back(manifest);
                     return self.group_failed(now);

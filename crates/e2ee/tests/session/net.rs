@@ -448,7 +448,7 @@ impl Net {
         epoch: Epoch,
         reason: Reason,
     ) -> B64 {
-        let meeting = MEETING.parse().unwrap();
+        let meeting = self.world.terms.meeting.clone();
         let participant = participant.clone();
         let order = RemovalOrder { meeting, participant, leaf, epoch, reason, issued_at: self.now };
         B64(self.world.order.sign_cose(order::LABEL, &order::encode(&order), None))
