@@ -9,6 +9,12 @@ use domain::{Epoch, MediaKind, ParticipantId, Slot, UnixMillis};
 use evidence::archive::{Gap, GapCause};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A sender is asked for the names of the same frames so often: by then it is gone, or has forgotten them (it keeps 90 s,
+/// and is asked every 3 s).
+const MAX_ASKED: u32 = 30;
+/// Runs asked for at one look: a restart leaves one per source and epoch.
+const MAX_UNNAMED: usize = 64;
+
 /// One KID of one sender.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -66,6 +72,30 @@ pub struct Accounts {
     link_losses: Vec<UnixMillis>,
     /// Times without a recorder.
     absences: Vec<(UnixMillis, UnixMillis)>,
+    /// Frames that had no name at the last look.
+    suspects: BTreeMap<(Key, u64), Suspect>,
+}
+
+/// Kept frames that no sender manifest names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unnamed {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// Layer.
+    pub slot: Slot,
+    /// Epoch.
+    pub epoch: Epoch,
+    /// First counter.
+    pub first_ctr: u64,
+    /// How many.
+    pub count: u64,
+}
+
+/// A run of frames without a name, by its first counter.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    end: u64,
+    asked: u32,
 }
 
 impl Accounts {
@@ -126,6 +156,34 @@ impl Accounts {
         count: u64,
     ) {
         self.stream(participant, slot, epoch).listed.insert(first, first + count, at);
+    }
+
+    /// Frames that were here without a name at the look before and still are: their manifests were lost on the way here.
+    /// Looks must be further apart than manifests.
+    pub fn unnamed(&mut self) -> Vec<Unnamed> {
+        let before = std::mem::take(&mut self.suspects);
+        let mut out = Vec::new();
+        for (key, stream) in &self.streams {
+            let runs = stream.received.iter().flat_map(|run| stream.listed.missing(run.start, run.end));
+            for (start, end) in runs {
+                let mut suspect = Suspect { end, asked: 0 };
+                if let Some(known) = before.get(&(key.clone(), start)) {
+                    suspect.asked = known.asked;
+                    if known.asked < MAX_ASKED && out.len() < MAX_UNNAMED {
+                        suspect.asked += 1;
+                        out.push(Unnamed {
+                            participant: key.participant.clone(),
+                            slot: key.slot,
+                            epoch: key.epoch,
+                            first_ctr: start,
+                            count: known.end.min(end) - start,
+                        });
+                    }
+                }
+                self.suspects.insert((key.clone(), start), suspect);
+            }
+        }
+        out
     }
 
     /// The SFU could not deliver some of what it had.
@@ -264,6 +322,27 @@ mod tests {
         }
         come(&mut accounts, 2, 2, 3..30, 3);
         assert_eq!(found(&accounts), [(2, 2, 0, 3, GapCause::LostBeforeSfu), (3, 1, 45, 1, GapCause::LostBeforeSfu)]);
+    }
+
+    #[test]
+    fn frames_that_stay_without_a_name_are_asked_for_until_named_or_given_up() {
+        let mut accounts = Accounts::default();
+        let look = |accounts: &mut Accounts| -> Vec<_> {
+            accounts.unnamed().iter().map(|u| (u.slot.0, u.epoch.0, u.first_ctr, u.count)).collect()
+        };
+        come(&mut accounts, 0, 1, 0..100, 999);
+        accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(1), 0, 40);
+        assert_eq!(look(&mut accounts), [], "the manifest may still be on its way");
+        come(&mut accounts, 0, 1, 100..200, 999);
+        assert_eq!(look(&mut accounts), [(0, 1, 40, 60)], "the newest have time until the next look");
+        accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(1), 40, 60);
+        assert_eq!(look(&mut accounts), [], "another run begins at 100");
+        accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(1), 100, 100);
+        accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(1), 40, 60);
+        assert_eq!(look(&mut accounts), []);
+        come(&mut accounts, 0, 2, 0..1, 999);
+        let asked = (0..1_000).filter(|_| !look(&mut accounts).is_empty()).count();
+        assert_eq!(asked as u32, MAX_ASKED, "a sender that never says is not asked for ever");
     }
 
     #[test]

@@ -67,11 +67,26 @@ impl Live {
         self.redial(now().mono_ms);
     }
 
+    /// A signaling that lost its state begins another meeting. The one known here keeps session and keys to its end; the
+    /// new one gets a leaf and a session of its own.
+    fn other_meeting(&mut self, now_ms: u64) {
+        self.meeting_over();
+        self.session = None;
+        self.redial_ms = REDIAL_MS.0;
+        self.disconnected("another meeting has begun in the room");
+        self.dial_at_ms = now_ms;
+    }
+
     pub(super) fn heard(&mut self, text: &str) {
         let now = now();
         self.heard_ms = now.mono_ms;
         let Some(session) = &mut self.session else { return };
         match serde_json::from_str::<ToClient>(text) {
+            Ok(ToClient::Admitted { terms, .. })
+                if session.terms().is_some_and(|known| known.meeting != terms.meeting) =>
+            {
+                self.other_meeting(now.mono_ms);
+            }
             Ok(message) => session.handle(now.wall, message),
             Err(_) => session.handle_unreadable(),
         }

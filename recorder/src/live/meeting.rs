@@ -1,14 +1,14 @@
 //! What session, SFU and disk say while a meeting runs, and what the recording asks for.
 
-use super::{LINK_RETRY_MS, Live, REDIAL_MS};
+use super::{LINK_RETRY_MS, Live, REDIAL_MS, STEP_BACK_MS};
 use crate::clock::now;
 use crate::link::{Link, Target};
 use crate::recording::{FromDisk, Recording};
 use crate::tls;
-use domain::Epoch;
 use domain::message::client::{Problem, ProblemCode, ToClient, ToServer};
 use domain::message::record_link::ToSfuRecord;
 use domain::policy::Rule;
+use domain::{Ctr, Epoch};
 use e2ee::session::{Event, Session};
 use evidence::archive::manifest::Closed;
 use evidence::archive::{ArchiveEvent, Digest, EpochKey, event};
@@ -57,9 +57,6 @@ impl Live {
         self.admitted = true;
         self.redial_ms = REDIAL_MS.0;
         self.close_unfinished(Some(&terms.meeting));
-        if self.recording.as_ref().is_some_and(|recording| recording.meeting_id != terms.meeting) {
-            self.meeting_over();
-        }
         let armed = match &mut self.recording {
             Some(_) if self.recorded_leaf == self.leaf => Ok(()),
             Some(recording) => recording.renew(&self.shared, &statement).await,
@@ -95,7 +92,7 @@ impl Live {
     /// Leaves a meeting that cannot or must not be recorded, and tries again later.
     pub(super) fn step_back(&mut self) {
         self.session = None;
-        self.redial_ms = REDIAL_MS.1;
+        self.redial_ms = STEP_BACK_MS;
         self.disconnected("leaving the room");
     }
 
@@ -139,7 +136,7 @@ impl Live {
         self.session = None;
         if problem.code != ProblemCode::Removed {
             tracing::error!(room = %self.room, code = ?problem.code, "signaling refuses this recorder: {}", problem.detail);
-            self.redial_ms = self.redial_ms.max(REDIAL_MS.1 / 4);
+            self.redial_ms = self.redial_ms.max(STEP_BACK_MS / 4);
         }
         self.disconnected(if over { "the meeting is over" } else { "refused" });
     }
@@ -217,6 +214,12 @@ impl Live {
     pub(super) fn core_output(&mut self, output: Output) {
         match output {
             Output::Ack { seq } => self.to_sfu(ToSfuRecord::Ack { seq }),
+            Output::WantManifests(one) => {
+                if let Some(session) = self.session.as_mut().filter(|_| self.admitted) {
+                    tracing::info!(room = %self.room, frames = one.count, "frames without a name: their sender is asked");
+                    session.want_manifests(one.participant, one.epoch, one.slot, Ctr(one.first_ctr), one.count);
+                }
+            }
             Output::NeedKeyFrame { track } => self.to_sfu(ToSfuRecord::NeedKeyFrame { track }),
             Output::Receipt { epoch, transcript_hash, sealed_hash, commitment } => {
                 let (Some(session), Some(recording)) = (&self.session, &self.recording) else { return };

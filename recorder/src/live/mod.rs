@@ -25,8 +25,10 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-/// Between two attempts to reach signaling, ms: doubled up to the second.
-const REDIAL_MS: (u64, u64) = (500, 15_000);
+/// Between two attempts to reach signaling, ms: doubled up to the second. People of a must firm wait for us.
+const REDIAL_MS: (u64, u64) = (500, 2_000);
+/// A room that cannot or must not be recorded is looked at again after, ms.
+const STEP_BACK_MS: u64 = 15_000;
 /// Signaling parks a recorder until a person enters. So long without an admission means: the meeting that this recorder
 /// knew is over, ms. If it was not (a slow signaling), its archive is opened again at the admission.
 const PARKED_MS: u64 = 3_000;

@@ -9,6 +9,7 @@ mod recover;
 mod tests;
 mod writer;
 
+use crate::account::Unnamed;
 use crate::store::Batch;
 use crate::summary::Summary;
 use domain::limits::BEACON_MS;
@@ -24,6 +25,9 @@ pub use writer::Found;
 
 /// An acknowledgement at least so often, also when nothing is new, ms (the record link's rule).
 pub const ACK_MS: u64 = 500;
+/// Between two looks for kept frames without a name, ms: above the senders' 2 s, so that a manifest on its way is not
+/// asked for.
+const NAMES_MS: u64 = 3_000;
 /// The link counts as alive so long after its last message, ms: the SFU says `Idle` every 250 ms.
 pub const LINK_ALIVE_MS: u64 = 1_000;
 
@@ -133,6 +137,8 @@ pub enum Output {
         /// Number on the record link.
         track: u32,
     },
+    /// Ask a sender in the group for its manifests again.
+    WantManifests(Unnamed),
     /// Sign and send: the sealed base key is durable.
     Receipt {
         /// Epoch.
@@ -196,6 +202,7 @@ pub struct Meeting {
     beacons: u64,
     next_beacon_ms: u64,
     next_ack_ms: u64,
+    next_names_ms: u64,
     acknowledged: u64,
 }
 
@@ -224,6 +231,8 @@ impl Meeting {
             beacons: now.wall.0,
             next_beacon_ms: now.mono_ms,
             next_ack_ms: now.mono_ms,
+            // what a restart finds is known to be old: it is asked for at the second look
+            next_names_ms: now.mono_ms,
         }
     }
 
@@ -317,6 +326,10 @@ impl Meeting {
         if self.link.is_up() && now.mono_ms >= self.next_ack_ms {
             self.next_ack_ms = now.mono_ms + ACK_MS;
             self.out.push_back(Output::Ack { seq: self.acknowledged });
+        }
+        if now.mono_ms >= self.next_names_ms {
+            self.next_names_ms = now.mono_ms + NAMES_MS;
+            self.out.extend(self.summary.accounts.unnamed().into_iter().map(Output::WantManifests));
         }
         let upto = self.link.resolved();
         if let Some(batch) = self.writer.poll_commit(now, upto, &mut self.summary) {
@@ -414,7 +427,10 @@ impl Meeting {
             if self.link.is_up() {
                 at = at.min(self.next_ack_ms);
             }
-            at = at.min(self.writer.poll_timeout().unwrap_or(u64::MAX)).min(self.link.poll_timeout());
+            at = at
+                .min(self.next_names_ms)
+                .min(self.writer.poll_timeout().unwrap_or(u64::MAX))
+                .min(self.link.poll_timeout());
         }
         Some(at)
     }

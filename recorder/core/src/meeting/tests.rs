@@ -120,6 +120,7 @@ struct Rig {
     receipts: Vec<Epoch>,
     beacons: Vec<BeaconState>,
     sealed: Vec<SegmentManifest>,
+    wanted: Vec<Unnamed>,
     finished: bool,
 }
 
@@ -147,6 +148,7 @@ impl Rig {
             receipts: Vec::new(),
             beacons: Vec::new(),
             sealed: Vec::new(),
+            wanted: Vec::new(),
             finished: false,
         }
     }
@@ -185,6 +187,7 @@ impl Rig {
                 Output::Receipt { epoch, .. } => self.receipts.push(epoch),
                 Output::Beacon { state, .. } => self.beacons.push(state),
                 Output::Seal(manifest) => self.sealed.push(manifest),
+                Output::WantManifests(unnamed) => self.wanted.push(unnamed),
                 Output::Finished => self.finished = true,
             }
         }
@@ -322,6 +325,60 @@ fn beacons_of_a_restart_count_on_above_those_before_it() {
     let before = last(&mut Meeting::new(config(1), at(0)), 0, 3_600_000);
     let after = last(&mut Meeting::new(config(2), at(3_600_500)), 3_600_500, 3_601_000);
     assert!(after > before, "{after} {before}");
+}
+
+/// What anna signs for `frames` microphone frames of an epoch; the core leaves the signature to the session.
+fn manifest(epoch: u64, frames: usize) -> Input {
+    let manifest = evidence::sender_manifest::SenderManifest {
+        meeting: config(1).meeting,
+        epoch: Epoch(epoch),
+        slot: Slot(0),
+        first_ctr: Ctr(0),
+        hashes: vec![0; frames * evidence::sender_manifest::HASH],
+    };
+    let payload = evidence::sender_manifest::encode(&manifest);
+    let signed = evidence::cose::sign::<std::convert::Infallible>("test", &payload, None, |_| Ok([0; 64]));
+    let Ok(signed) = signed;
+    Input::SenderManifest { from: anna(), signed: signed.into() }
+}
+
+#[test]
+fn frames_whose_manifest_was_lost_with_a_killed_recorder_are_asked_for_after_its_return() {
+    let mut rig = Rig::new(1);
+    rig.up(1);
+    stream(40, |_| 1).into_iter().for_each(|message| rig.give(Input::Link(message)));
+    rig.run(1_000);
+    assert!(rig.acked > 0 && rig.wanted.is_empty(), "the manifest has time");
+    // killed: what is durable is read back; the manifest that was on its way never came
+    let [events, keys] =
+        [FileId::Events, FileId::EpochKeys].map(|file| rig.disk.get(&file).cloned().unwrap_or_default());
+    let mut found = Recovered::new(&events, &keys).expect("an event segment");
+    for (file, bytes) in &rig.disk {
+        if matches!(file, FileId::Track { .. }) {
+            found.segment(bytes, Found::Unsealed);
+        }
+    }
+    let mut back = Rig::with(found.go_on(config(2), at(5_000)), at(5_000), 1);
+    back.disk = rig.disk.clone();
+    back.run(NAMES_MS + 10);
+    let sound = |rig: &mut Rig| {
+        rig.wanted
+            .drain(..)
+            .filter(|one| one.slot == Slot(0))
+            .map(|one| (one.epoch.0, one.first_ctr, one.count))
+            .collect()
+    };
+    let asked: Vec<_> = sound(&mut back);
+    assert_eq!(asked, [(1, 0, 40)]);
+    back.run(NAMES_MS);
+    let asked: Vec<_> = sound(&mut back);
+    assert_eq!(asked, [(1, 0, 40)], "asked again: the question may be lost as well");
+    // said again, and by two who were asked: nothing is unnamed, and saying it twice changes nothing
+    back.give(manifest(1, 40));
+    back.give(manifest(1, 40));
+    back.run(3 * NAMES_MS);
+    let asked: Vec<(u64, u64, u64)> = sound(&mut back);
+    assert_eq!(asked, []);
 }
 
 #[test]
