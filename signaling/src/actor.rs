@@ -2,15 +2,19 @@
 
 use crate::hub::{Hub, Outbound, SfuHandle};
 use crate::relays;
-use domain::message::client::ToClient;
+use domain::message::client::{ProblemCode, ToClient};
 use domain::message::control::ToSfu;
 use domain::{FirmId, RoomId, UserId};
+use signaling_core::problem::problem;
 use signaling_core::{ConnId, Input, Output, Ports, Room, RoomRecord};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+#[cfg(test)]
+mod tests;
 
 /// While a meeting runs its members are read again so often: a change takes effect within 2 s.
 const LOOK: Duration = Duration::from_secs(1);
@@ -70,7 +74,7 @@ impl RoomActor {
                     if let Input::Join { room, .. } = &input {
                         self.members = members(room);
                     }
-                    self.room.handle(self.hub.clock.now(), input);
+                    self.take(input);
                 }
                 _ = renewals.tick(), if !self.relayed.is_empty() => self.renew_relays(),
                 _ = looks.tick(), if self.room.meeting().is_some() => self.look().await,
@@ -80,6 +84,23 @@ impl RoomActor {
             }
             self.act();
         }
+    }
+
+    /// One panic ends one participant: what a connection said that the core cannot bear costs that connection. Where
+    /// nobody is to blame the panic goes on and ends this room, never the process.
+    fn take(&mut self, input: Input) {
+        let now = self.hub.clock.now();
+        let Some(conn) = sayer(&input) else { return self.room.handle(now, input) };
+        if caught(|| self.room.handle(now, input)).is_ok() {
+            return;
+        }
+        tracing::error!("a message made the room's core fail (our bug): its connection is closed");
+        let refusal = ToClient::Refusal(problem(ProblemCode::Internal, "your message made this service fail"));
+        if let Ok(text) = serde_json::to_string(&refusal) {
+            self.send(conn, Outbound::Text(text.into()));
+        }
+        self.send(conn, Outbound::Close);
+        self.room.handle(now, Input::Closed { conn });
     }
 
     /// Who is no longer a member is told to the core. A directory that does not answer changes nothing: running meetings
@@ -178,6 +199,20 @@ impl RoomActor {
             self.hub.sfu.send_if_modified(|sfu| sfu.take().is_some());
         }
     }
+}
+
+/// The connection that an input came from.
+fn sayer(input: &Input) -> Option<ConnId> {
+    match input {
+        Input::Join { conn, .. } | Input::Message { conn, .. } | Input::Alive { conn } => Some(*conn),
+        Input::Closed { .. } | Input::Sfu(_) | Input::SfuLost | Input::MembershipEnded { .. } => None,
+    }
+}
+
+/// Runs what may panic. Its state may be half changed after a panic; the core holds no lock and no invariant that memory
+/// safety hangs on, and what it does next is judged by every member.
+fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
 }
 
 fn members(room: &RoomRecord) -> Members {

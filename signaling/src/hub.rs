@@ -81,20 +81,30 @@ impl Hub {
     pub fn new(loaded: &Loaded) -> Arc<Self> {
         let ports = Ports { trust: loaded.trust.clone(), signer: loaded.orders.clone(), random: Arc::new(System) };
         Arc::new(Self {
-            trust: loaded.trust.clone(),
-            clock: Clock::start(),
             origins: loaded.config.origins.clone(),
+            relays: loaded.relays.clone(),
+            statements: loaded.config.statements.clone(),
+            ..Self::with(ports, loaded.directory.clone())
+        })
+    }
+
+    /// Without connections, origins, relays and statements.
+    pub fn with(ports: Ports, directory: Arc<dyn RoomDirectory>) -> Self {
+        Self {
+            trust: ports.trust.clone(),
+            clock: Clock::start(),
+            origins: Vec::new(),
             connections: DashMap::new(),
             meetings: DashMap::new(),
             sfu: watch::Sender::new(None),
             free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-            relays: loaded.relays.clone(),
+            relays: None,
             rooms: DashMap::new(),
             ports,
-            directory: loaded.directory.clone(),
-            statements: loaded.config.statements.clone(),
+            directory,
+            statements: PathBuf::new(),
             next: AtomicU64::new(1),
-        })
+        }
     }
 
     /// A number for a new connection.
@@ -134,10 +144,35 @@ impl Hub {
             Entry::Vacant(free) => {
                 let (sender, inputs) = mpsc::channel(ROOM_QUEUE);
                 let actor = RoomActor::new(self.clone(), room.clone(), self.ports.clone(), sender.clone());
-                tokio::spawn(actor.run(inputs));
+                let (hub, name, own) = (self.clone(), room.clone(), sender.clone());
+                tokio::spawn(async move {
+                    // its connections end with it: they wait on its queue
+                    if tokio::spawn(actor.run(inputs)).await.is_err() {
+                        tracing::error!(
+                            "a room failed (our bug): its meeting ends, its people come back into a new one"
+                        );
+                        hub.forget(&name, &own);
+                    }
+                });
                 free.insert(sender.clone());
                 sender
             }
+        }
+    }
+
+    /// A room's task is gone: the next who comes starts it anew, and the SFU forgets its meeting.
+    fn forget(&self, room: &RoomId, gone: &mpsc::Sender<Input>) {
+        self.rooms.remove_if(room, |_, sender| sender.same_channel(gone));
+        let mut ended = Vec::new();
+        self.meetings.retain(|meeting, sender| {
+            let ours = sender.same_channel(gone);
+            ended.extend(ours.then(|| meeting.clone()));
+            !ours
+        });
+        let link = self.sfu.borrow().as_ref().map(|sfu| sfu.to.clone());
+        for meeting in ended {
+            // a link whose queue is full is given up by the next room that writes to it
+            let _ = link.as_ref().map(|link| link.try_send(ToSfu::MeetingEnded { meeting }));
         }
     }
 

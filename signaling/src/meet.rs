@@ -15,6 +15,7 @@ use signaling_core::{ConnId, Input, problem};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{interval, timeout};
 
 /// A ping so often: three fit into the silence that removes a participant.
@@ -114,13 +115,34 @@ async fn meet(hub: Arc<Hub>, mut sink: Sink, stream: Stream, proven: Box<Proven>
     hub.connections.insert(conn, queue);
     let room = hub.room(&record.room);
     let writer = tokio::spawn(write_all(sink, outbound));
+    let here = Here { hub: hub.clone(), conn, room: room.clone() };
     let joined = room.send(Input::Join { conn, proven, room: Arc::new(record) }).await;
     if joined.is_ok() {
-        read_all(&hub, conn, stream, &room).await;
-        let _ = room.send(Input::Closed { conn }).await;
+        tokio::select! {
+            () = read_all(&hub, conn, stream, &room) => {}
+            // the room failed: who was in it connects again, to a new one
+            () = room.closed() => {}
+        }
     }
-    hub.connections.remove(&conn);
+    drop(here);
     let _ = writer.await;
+}
+
+/// A connection that is in a room. Whatever ends its task, a panic included, takes it out.
+struct Here {
+    hub: Arc<Hub>,
+    conn: ConnId,
+    room: mpsc::Sender<Input>,
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.hub.connections.remove(&self.conn);
+        if let Err(TrySendError::Full(closed)) = self.room.try_send(Input::Closed { conn: self.conn }) {
+            let room = self.room.clone();
+            tokio::spawn(async move { room.send(closed).await });
+        }
+    }
 }
 
 /// Reads until the client is gone, silent, or its writer ended.

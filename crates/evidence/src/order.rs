@@ -42,6 +42,8 @@ pub enum Reason {
     Membership,
     /// Another connection took its place.
     Replaced,
+    /// Its certificate ended an hour ago and was not renewed.
+    Expired,
     /// It committed what the majority cannot process.
     BadCommit,
 }

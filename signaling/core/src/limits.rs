@@ -33,6 +33,8 @@ pub const MAX_PARKED: usize = 64;
 pub const MESSAGES_PER_S: u64 = 100;
 /// ... and a burst of trickled candidates and acknowledgements below this.
 pub const MESSAGE_BURST: u64 = 400;
+/// Whose certificate is expired for so long is removed, ms: a page renews it an hour before, so it had two hours to.
+pub const EXPIRED_MS: u64 = 3_600_000;
 /// Record link tokens at most one per, ms and recorder.
 pub const RECORD_TOKEN_MS: u64 = 1_000;
 /// Removal orders are kept for those who return and replay commits, ms: as long as the commits.

@@ -80,6 +80,7 @@ impl Room {
                             recorder: proven.is_recorder(),
                             host,
                             certificate_hash: id.certificate_hash,
+                            not_after_s: id.not_after_s,
                         };
                         self.join(now, conn, entrant, proven.resume, &room);
                     }

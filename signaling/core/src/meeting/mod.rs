@@ -43,6 +43,8 @@ pub struct Entrant {
     pub host: bool,
     /// SHA-256 of its certificate.
     pub certificate_hash: [u8; 32],
+    /// End of its certificate's validity, s since 1970.
+    pub not_after_s: u64,
 }
 
 /// Where a meeting stands.
@@ -195,6 +197,7 @@ impl Meeting {
     pub fn timeout(&mut self, now: UnixMillis) {
         self.delivery.timeout(now);
         self.remove_silent(now);
+        self.remove_expired(now);
         self.orders.retain(|who, given| {
             now.since(given.at) < crate::limits::KEPT_ORDERS_MS || self.delivery.leaf_of(who).is_some()
         });
@@ -203,7 +206,7 @@ impl Meeting {
 
     /// When [`Meeting::timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<UnixMillis> {
-        self.delivery.poll_timeout().into_iter().chain(self.silence_timeout()).min()
+        self.delivery.poll_timeout().into_iter().chain(self.silence_timeout()).chain(self.expiry_timeout()).min()
     }
 
     /// Carries out what the delivery service wants.

@@ -34,6 +34,7 @@ fn told(reason: Reason) -> Option<Problem> {
         Reason::Membership => (ProblemCode::Removed, "your membership of the room ended"),
         Reason::Replaced => (ProblemCode::Replaced, "another connection took your place"),
         Reason::BadCommit => (ProblemCode::BadCommit, "the others could not process your commit"),
+        Reason::Expired => (ProblemCode::BadCertificate, "your certificate expired: log in again"),
         Reason::Left => return None,
     };
     Some(problem(code, detail))

@@ -1,7 +1,8 @@
-//! One row of the roster, and when its owner counts as silent.
+//! One row of the roster, and when its owner counts as silent or its certificate as too old.
 
 use super::{Entrant, Meeting};
 use crate::bucket::Bucket;
+use crate::limits::EXPIRED_MS;
 use crate::ports::ConnId;
 use domain::limits::SILENT_MS;
 use domain::message::client::{RosterEntry, Source, ToClient};
@@ -44,6 +45,12 @@ impl Person {
         }
     }
 
+    /// Removed for an expired certificate at.
+    fn expired_at(&self) -> Option<UnixMillis> {
+        let end = UnixMillis(self.entrant.not_after_s.saturating_mul(1_000));
+        (!self.entrant.recorder).then(|| end.plus(EXPIRED_MS))
+    }
+
     /// Silent from then on, unless its media says otherwise.
     fn silent_at(&self) -> Option<UnixMillis> {
         let watched = self.media.is_empty() && (self.conn.is_some() || !self.entrant.recorder);
@@ -52,6 +59,21 @@ impl Person {
 }
 
 impl Meeting {
+    /// A member whose certificate ran out stays a while: judged when it came in, it speaks for itself until then. A
+    /// recorder is not removed for it: its receipts and beacons count for nothing from its expiry on.
+    pub(super) fn expiry_timeout(&self) -> Option<UnixMillis> {
+        self.people.values().filter_map(Person::expired_at).min()
+    }
+
+    pub(super) fn remove_expired(&mut self, now: UnixMillis) {
+        let expired = |person: &Person| person.expired_at().is_some_and(|at| at <= now);
+        let who: Vec<ParticipantId> =
+            self.people.iter().filter(|(_, person)| expired(person)).map(|(who, _)| who.clone()).collect();
+        for who in who {
+            self.remove(now, &who, Reason::Expired);
+        }
+    }
+
     pub(super) fn silence_timeout(&self) -> Option<UnixMillis> {
         self.people.values().filter_map(Person::silent_at).min()
     }

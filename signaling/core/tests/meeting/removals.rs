@@ -1,6 +1,7 @@
 //! Removal: an order signed by the delivery service, the SFU cut at once, the commit by the lowest leaf that stays.
 
-use crate::member::Commits;
+use crate::firms::{START, Use};
+use crate::member::{Commits, Member};
 use crate::world::World;
 use domain::message::client::{ProblemCode, ToClient, ToServer};
 use domain::message::control::{FromSfu, ToSfu};
@@ -288,4 +289,45 @@ fn who_leaves_while_being_added_is_ordered_out_of_the_leaf_it_got() {
     assert!(orders(&world, "amy").iter().any(|order| order.leaf == Some(LeafIndex(2))), "members obey only this one");
     world.invariant_one_group(&["anna", "amy"]);
     assert_eq!(world.members["anna"].group.as_ref().unwrap().roster().members_iter().count(), 2);
+}
+
+#[test]
+fn who_leaves_is_gone_from_roster_media_and_connection_at_once() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    let at = world.now;
+    world.say("ben", ToServer::Leave {});
+    let left = world.got("anna", |m| {
+        if let ToClient::RosterLeft { participant } = m { Some(participant.to_string()) } else { None }
+    });
+    assert_eq!(left, [(at, World::id("ben"))]);
+    assert_eq!(cuts(&world), [(at, World::id("ben"))]);
+    assert!(world.is_closed("ben"));
+    // no virtual time has passed: the last one is alone in its group as well
+    assert_eq!(world.members["anna"].group.as_ref().unwrap().roster().members_iter().count(), 1);
+}
+
+#[test]
+fn who_did_not_renew_its_certificate_is_removed_an_hour_after_its_end() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    // theirs end 8 h after the start, amy's 11 h after it
+    let id = World::id("amy");
+    let leaf = world.firms[0].certify_for(&id, Use::Member, -1, 11);
+    let trust = world.trust.clone();
+    world.members.insert("amy".into(), Member::new(&trust, &id, leaf, false));
+    world.join("amy");
+    world.advance(1_000);
+    let removed_at = START.plus(9 * 3_600_000);
+    world.advance_alive(removed_at.0 - 1 - world.now.0);
+    assert_eq!(orders(&world, "amy"), [], "a leaf that expired within the meeting has an hour");
+    world.invariant_one_group(&["anna", "ben", "amy"]);
+    world.advance(1);
+    let given: Vec<_> = orders(&world, "amy").into_iter().map(|order| order.reason).collect();
+    assert_eq!(given, [Reason::Expired, Reason::Expired]);
+    assert_eq!(world.refusals("ben"), [ProblemCode::BadCertificate]);
+    world.advance(2_000);
+    assert_eq!(world.members["amy"].group.as_ref().unwrap().roster().members_iter().count(), 1);
+    // and it does not come back with it
+    assert!(world.handshake("ben", None).is_err());
 }

@@ -1,0 +1,195 @@
+//! A core that fails: one message costs its sender, a failure of nobody's costs one room, nothing costs the process.
+
+use super::*;
+use crate::directory::{DirectoryError, DirectoryRoom, RoomDirectory};
+use domain::message::control::FromSfu;
+use domain::message::custody::LeafRole;
+use domain::policy::{Rule, Statement, Tier};
+use domain::{B64, MeetingId, UnixMillis};
+use evidence::identity::{FirmTrust, Identity, TrustMap};
+use evidence::key::PublicKey;
+use p256::ecdsa::SigningKey;
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use signaling_core::admission::Proven;
+use signaling_core::{Member, OrderSigner, Randomness};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const ROOM: &str = "deal-room";
+const FIRM: &str = "bank-a";
+
+/// Fails once when told to.
+#[derive(Default)]
+struct Fragile(AtomicBool);
+
+impl Fragile {
+    fn touch(&self) {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "a planted failure");
+    }
+}
+
+impl Randomness for Fragile {
+    fn bytes(&self) -> [u8; 32] {
+        self.touch();
+        rand::random()
+    }
+}
+
+impl OrderSigner for Fragile {
+    fn sign(&self, _: &[u8; 32]) -> [u8; 64] {
+        self.touch();
+        [7; 64]
+    }
+}
+
+/// Knows no room: whoever is in one is a member no more at the next look.
+struct Empty;
+
+impl RoomDirectory for Empty {
+    fn room(&self, _: &RoomId) -> Result<Option<DirectoryRoom>, DirectoryError> {
+        Ok(None)
+    }
+}
+
+struct Site {
+    hub: Arc<Hub>,
+    random: Arc<Fragile>,
+    signer: Arc<Fragile>,
+    key: SigningKey,
+    to_sfu: mpsc::Receiver<ToSfu>,
+}
+
+fn public(key: &SigningKey) -> PublicKey {
+    PublicKey::from_sec1(key.verifying_key().to_encoded_point(false).as_bytes()).expect("a point")
+}
+
+impl Site {
+    fn new() -> Self {
+        let key = SigningKey::from_slice(&[3; 32]).expect("a scalar");
+        let spki = B64(public(&key).to_spki());
+        let firm = FirmTrust {
+            firm: FIRM.parse().expect("an id"),
+            name: FIRM.to_owned(),
+            roots: Vec::new(),
+            policy_key: spki.clone(),
+            recorder_identity: spki.clone(),
+            record_key: spki.clone(),
+            ledger_key: spki.clone(),
+            archive_keys: Vec::new(),
+        };
+        let trust = Arc::new(TrustMap { version: 1, firms: vec![firm], order_key: spki });
+        let (random, signer) = (Arc::new(Fragile::default()), Arc::new(Fragile::default()));
+        let ports = Ports { trust, signer: signer.clone(), random: random.clone() };
+        let hub = Arc::new(Hub::with(ports, Arc::new(Empty)));
+        let (to, to_sfu) = mpsc::channel(64);
+        let hello = FromSfu::Hello {
+            node: "sfu-1".into(),
+            record_address: "127.0.0.1:1".into(),
+            record_server_name: "localhost".into(),
+            record_certificate: vec![7; 32].into(),
+        };
+        hub.sfu.send_replace(Some(SfuHandle { hello, to }));
+        Self { hub, random, signer, key, to_sfu }
+    }
+
+    fn record(&self) -> RoomRecord {
+        let firm: FirmId = FIRM.parse().expect("an id");
+        let statement = Statement {
+            version: 1,
+            serial: 1,
+            firm: firm.clone(),
+            room: ROOM.parse().expect("an id"),
+            audio_video: Rule::Off,
+            chat: Rule::Off,
+            files: Rule::Off,
+            tier: Tier::Full,
+            retention_years: 5,
+            recorder_grace_ms: 2_000,
+            archive_key_ids: Vec::new(),
+            issued_at: UnixMillis(0),
+        };
+        let payload = evidence::statement::encode(&statement);
+        let sign = |hash: &[u8; 32]| -> Result<[u8; 64], Infallible> {
+            let signature: p256::ecdsa::Signature = self.key.sign_prehash(hash).expect("a SHA-256 hash");
+            Ok(signature.to_bytes().into())
+        };
+        let Ok(signed) = evidence::cose::sign(evidence::statement::LABEL, &payload, None, sign);
+        RoomRecord {
+            room: ROOM.parse().expect("an id"),
+            title: "Project Alder".into(),
+            members: vec![Member { firm: firm.clone(), user: "anna".parse().expect("an id"), host: true }],
+            statements: vec![(firm, signed.into())],
+        }
+    }
+
+    /// Anna joins on a device; returns what is written to her.
+    async fn join(&self, device: &str) -> mpsc::Receiver<Outbound> {
+        let conn = self.hub.number();
+        let (queue, outbound) = mpsc::channel(64);
+        self.hub.connections.insert(conn, queue);
+        let identity = Identity {
+            participant: format!("{FIRM}/anna/{device}").parse().expect("an id"),
+            role: LeafRole::Member,
+            name: "Anna".into(),
+            public_key: public(&self.key),
+            not_before_s: 0,
+            not_after_s: u64::MAX / 10_000,
+            certificate_hash: [1; 32],
+        };
+        let room: RoomId = ROOM.parse().expect("an id");
+        let proven = Box::new(Proven { identity, room: room.clone(), resume: None });
+        let sent = self.hub.room(&room).send(Input::Join { conn, proven, room: Arc::new(self.record()) }).await;
+        assert!(sent.is_ok(), "the room takes inputs");
+        outbound
+    }
+}
+
+async fn first(outbound: &mut mpsc::Receiver<Outbound>) -> ToClient {
+    match outbound.recv().await {
+        Some(Outbound::Text(text)) => serde_json::from_str(text.as_str()).expect("a message"),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn admitted(outbound: &mut mpsc::Receiver<Outbound>) -> MeetingId {
+    match first(outbound).await {
+        ToClient::Admitted { terms, .. } => terms.meeting,
+        other => panic!("not admitted: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn one_panic_ends_one_connection_and_its_room_goes_on() {
+    let site = Site::new();
+    site.random.0.store(true, Ordering::SeqCst);
+    let room = site.hub.room(&ROOM.parse().expect("an id"));
+    let mut unlucky = site.join("a1").await;
+    assert!(matches!(first(&mut unlucky).await, ToClient::Refusal(why) if why.code == ProblemCode::Internal));
+    assert!(matches!(unlucky.recv().await, Some(Outbound::Close)));
+    let mut next = site.join("a2").await;
+    admitted(&mut next).await;
+    assert!(!room.is_closed(), "the same task serves the room");
+}
+
+#[tokio::test]
+async fn a_panic_of_nobodys_ends_one_room_which_begins_anew() {
+    let mut site = Site::new();
+    let name: RoomId = ROOM.parse().expect("an id");
+    let room = site.hub.room(&name);
+    // the first look at the directory removes her, and the order's signature fails
+    site.signer.0.store(true, Ordering::SeqCst);
+    let mut anna = site.join("a1").await;
+    let before = admitted(&mut anna).await;
+    room.closed().await;
+    let ended = async {
+        while let Some(message) = site.to_sfu.recv().await {
+            if let ToSfu::MeetingEnded { meeting } = message {
+                return meeting;
+            }
+        }
+        panic!("the SFU's link is gone");
+    };
+    assert_eq!(ended.await, before, "the SFU is not left with a meeting that nobody owns");
+    let mut again = site.join("a1").await;
+    assert_ne!(admitted(&mut again).await, before);
+}
