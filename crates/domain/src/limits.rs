@@ -52,3 +52,7 @@ pub const MAX_LEAF_LIFE_S: u64 = 12 * 3600;
 pub const MAX_RECORD_MESSAGE: usize = 64 * 1024;
 /// Largest custody request: a signed meeting manifest of 250 members.
 pub const MAX_CUSTODY_MESSAGE: usize = 4 << 20;
+/// Layers of one source, on slots counted from its first: three in simulcast today, one to spare.
+pub const MAX_LAYERS: u8 = 4;
+/// Sources one page may wish for: 250 members with camera and screen.
+pub const MAX_WISHES: usize = 500;

@@ -2,6 +2,7 @@
 
 use crate::contain::Acting;
 use crate::forward::{Cut, Run, Shared};
+use crate::layers::wishes::View;
 use crate::meeting::Meeting;
 use crate::participant::{LinkState, PeerKey};
 use crate::record::{LinkId, Record};
@@ -211,6 +212,18 @@ impl Engine {
                     meeting.mute(&participant, slot, muted);
                 }
             }
+            ToSfu::View { meeting, participant, wishes } => {
+                if let Some((meeting, shared)) = self.by_id(&meeting)
+                    && let Some(peer) = meeting.peer(&participant)
+                {
+                    meeting.view(shared, now, peer.place as usize, View::new(wishes));
+                }
+            }
+            ToSfu::Layers { meeting, participant, slot, heights } => {
+                if let Some((meeting, _)) = self.by_id(&meeting) {
+                    meeting.heights(&participant, slot, heights);
+                }
+            }
             // their SDP and tokens are the edge's
             ToSfu::PublishOffer { .. }
             | ToSfu::SubscribeAnswer { .. }
@@ -297,29 +310,38 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Micros> {
         let meetings = self.meetings.iter().flatten().filter_map(Meeting::deadline);
-        self.next_tick.into_iter().chain(meetings).min()
+        self.next_tick.into_iter().chain(self.shared.wakes.next()).chain(meetings).min()
     }
 
     /// Writes the next packets for one subscriber to the end of `arena`, each followed by [`crate::TAG`] free bytes,
     /// and describes them in `cuts` (cleared first). `None` when nothing is left to forward.
     pub fn poll_forward(&mut self, now: Micros, arena: &mut Vec<u8>, cuts: &mut Vec<Cut>) -> Option<PeerKey> {
         cuts.clear();
-        while let Some(run) = self.shared.runs.front_mut() {
-            let meeting = self.meetings.get_mut(run.meeting as usize).and_then(Option::as_mut);
-            self.acting = Some(Acting { meeting: run.meeting, place: None });
-            let counted = (self.shared.shed, &mut self.shared.stats);
-            let step = meeting.and_then(|meeting| meeting.forward(now, run, counted, arena, cuts));
-            match step {
-                Some(key) if !cuts.is_empty() => return Some(key),
-                Some(_) => {}
-                None => {
-                    if let Some(done) = self.shared.runs.pop_front() {
-                        self.shared.recycle(done);
+        loop {
+            while let Some(run) = self.shared.runs.front_mut() {
+                let meeting = self.meetings.get_mut(run.meeting as usize).and_then(Option::as_mut);
+                self.acting = Some(Acting { meeting: run.meeting, place: None });
+                let aside = (self.shared.shed, &mut self.shared.stats, &mut self.shared.wakes);
+                let step = meeting.and_then(|meeting| meeting.forward(now, run, aside, arena, cuts));
+                match step {
+                    Some(key) if !cuts.is_empty() => return Some(key),
+                    Some(_) => {}
+                    None => {
+                        if let Some(done) = self.shared.runs.pop_front() {
+                            self.shared.recycle(done);
+                        }
                     }
                 }
             }
+            let (due, peer) = self.shared.wakes.due(now)?;
+            self.acting = Some(Acting { meeting: peer.meeting, place: Some(peer.place) });
+            if let Some(Some(meeting)) = self.meetings.get_mut(peer.meeting as usize) {
+                meeting.serve(&mut self.shared, (now, due), peer, arena, cuts);
+            }
+            if !cuts.is_empty() {
+                return Some(peer);
+            }
         }
-        None
     }
 
     /// The next thing to do.

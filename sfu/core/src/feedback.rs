@@ -1,11 +1,13 @@
 //! RTCP of both sides and everything that is done by the clock: retransmission requests, reports, key-frame requests.
 
 use crate::Micros;
+use crate::congestion::Purpose;
 use crate::engine::Output;
 use crate::forward::{Run, Shared};
 use crate::grace::Gate;
+use crate::layers::feeds::quality;
 use crate::meeting::Meeting;
-use crate::participant::{LinkState, Participant, RESEND_BUDGET};
+use crate::participant::{LinkState, Participant};
 use crate::record::Record;
 use crate::rtcp::{self, Item, build};
 use crate::track::Role;
@@ -34,11 +36,22 @@ impl Meeting {
                     self.sender_report(shared, now, place, ssrc, (ntp, timestamp));
                 }
                 (TransportKind::Subscribe, Item::Nack { ssrc, sequences }) => {
-                    self.resend(shared, place, ssrc, &sequences);
+                    self.resend(shared, now, place, ssrc, &sequences);
+                }
+                (TransportKind::Subscribe, Item::TransportFeedback(feedback)) => {
+                    self.transport_feedback(shared, now, place, &feedback);
+                }
+                (TransportKind::Subscribe, Item::Remb { rate }) => self.remb(now, place, rate),
+                (TransportKind::Subscribe, Item::Block { ssrc, lost, last_sr, delay }) => {
+                    self.subscriber_block(now, place, ssrc, (lost, last_sr, delay));
                 }
                 (TransportKind::Subscribe, Item::KeyFrame { ssrc }) => {
                     let track = self.participants[place].as_ref().and_then(|p| {
-                        p.subscribing.sections.iter().find(|s| s.ssrc == ssrc && s.live).and_then(|s| s.track)
+                        p.subscribing
+                            .sections
+                            .iter()
+                            .find(|s| s.ssrc == ssrc && s.live)
+                            .and_then(|s| s.target.or(s.feed))
                     });
                     if let Some(track) = track {
                         self.want_key(shared, now, track);
@@ -59,10 +72,13 @@ impl Meeting {
     ) {
         let Some(participant) = &self.participants[place] else { return };
         let known = participant.publishing.streams.iter().find(|(s, _, role)| *s == ssrc && *role == Role::Media);
-        let Some(track) = known.and_then(|(_, track, _)| self.tracks[*track].as_mut()) else { return };
+        let Some((_, place, _)) = known.copied() else { return };
+        let Some(track) = self.tracks[place].as_mut() else { return };
         if let Some(reception) = &mut track.reception {
             reception.note_report(now, ntp, timestamp);
         }
+        let lead = track.lead;
+        let Some(track) = self.tracks[lead].as_ref().filter(|lead| lead.recorded.feed == Some(place)) else { return };
         for (recorder, number) in &track.recorders {
             if let Some(log) = self.participants[*recorder].as_mut().and_then(Participant::log) {
                 log.push(now, Record::SenderReport { track: *number, at: now, ntp, timestamp });
@@ -71,30 +87,45 @@ impl Meeting {
         }
     }
 
-    fn resend(&mut self, shared: &mut Shared, place: usize, ssrc: u32, sequences: &[u16]) {
+    fn resend(&mut self, shared: &mut Shared, now: Micros, place: usize, ssrc: u32, sequences: &[u16]) {
         let Some(participant) = &mut self.participants[place] else { return };
         let subscribing = &mut participant.subscribing;
         let Some(at) = subscribing.sections.iter().position(|s| s.ssrc == ssrc && s.live) else { return };
         let section = &subscribing.sections[at];
-        let (Some(track), MediaKind::Video) = (section.track, section.kind) else { return };
+        if section.kind == MediaKind::Audio {
+            return; // no repair stream, and its own numbers are sealed once
+        }
         for sequence in sequences {
             shared.stats.nacked += 1;
-            if subscribing.resend_budget == 0 {
-                return;
-            }
-            if let Some((extended, index)) = section.rewriter.source_of(*sequence) {
-                subscribing.resend_budget -= 1;
-                shared.runs.push_back(Run::resend(self.place, track, index, (place, at), extended));
+            let Some((extended, source, index)) = section.rewriter.source_of(*sequence) else { continue };
+            let kept = self.tracks[source].as_ref().and_then(|track| track.history.get(index));
+            if let Some((_, payload)) = kept
+                && subscribing.downlink.may_repeat(now, ssrc, extended, payload.len())
+            {
+                let again = (extended, Purpose::Repair);
+                shared.runs.push_back(Run::resend(self.place, source, index, (place, at), again));
             }
         }
     }
 
     /// Wants a key frame of a track, and asks for it if the spacing allows.
     pub(crate) fn want_key(&mut self, shared: &mut Shared, now: Micros, track: usize) {
+        if !self.is_used(track) {
+            return;
+        }
         if let Some(track) = &mut self.tracks[track] {
             track.want_key();
         }
         self.request_key(shared, now, track);
+    }
+
+    /// A layer that nobody is sent, waits for or records needs no key frame.
+    fn is_used(&self, place: usize) -> bool {
+        let Some(track) = &self.tracks[place] else { return false };
+        let recorded = self.tracks[track.lead].as_ref().is_some_and(|lead| {
+            !lead.recorders.is_empty() && (lead.recorded.feed == Some(place) || lead.recorded.target == Some(place))
+        });
+        !track.is_layer() || recorded || !track.subscribers.is_empty()
     }
 
     fn request_key(&mut self, shared: &mut Shared, now: Micros, track: usize) {
@@ -116,6 +147,7 @@ impl Meeting {
         for place in 0..self.participants.len() {
             self.publisher_feedback(shared, now, place);
             self.subscriber_reports(shared, now, place);
+            self.tick_downlink(shared, now, place);
             if let Some(log) = self.participants[place].as_mut().and_then(Participant::log) {
                 log.expire(now);
                 log.idle(now);
@@ -125,6 +157,7 @@ impl Meeting {
         for track in 0..self.tracks.len() {
             self.request_key(shared, now, track);
         }
+        self.choose_all(shared, now);
         self.offers(shared, now);
         if let Some(place) = self.speaker.decide(now)
             && let Some(participant) = self.participants.get(place).and_then(Option::as_ref)
@@ -153,7 +186,9 @@ impl Meeting {
                 packets.extend(build::nack(OWN_SSRC, ssrc, &missing));
             }
             if report && let Some(reception) = &mut track.reception {
-                blocks.push(reception.block(now, ssrc));
+                let block = reception.block(now, ssrc);
+                track.quality = quality(block.lost);
+                blocks.push(block);
             }
         }
         if report && !blocks.is_empty() {
@@ -171,19 +206,19 @@ impl Meeting {
     fn subscriber_reports(&mut self, shared: &mut Shared, now: Micros, place: usize) {
         let Some(participant) = &mut self.participants[place] else { return };
         let subscribing = &mut participant.subscribing;
-        subscribing.resend_budget = RESEND_BUDGET;
         if subscribing.state == LinkState::Down || now.since(subscribing.reported) < REPORT_US {
             return;
         }
         subscribing.reported = now;
-        for section in subscribing.sections.iter().filter(|s| s.live) {
+        for section in subscribing.sections.iter_mut().filter(|s| s.live) {
             // the sender's own mapping, not ours: only it knows when sound and picture were captured (lip sync)
-            let track = section.track.and_then(|track| self.tracks[track].as_ref());
+            let track = section.feed.and_then(|track| self.tracks[track].as_ref());
             let clock = track.and_then(|track| track.reception.as_ref()?.sender_clock());
             let Some((ntp, source)) = clock.map(|clock| clock.carried_to(now, section.kind.clock_rate())) else {
                 continue;
             };
             let Some(timestamp) = section.rewriter.translate(source) else { continue };
+            section.reported = Some(((ntp >> 16) as u32, now));
             let packet = build::sender_report(section.ssrc, ntp, timestamp, section.packets, section.octets);
             let (to, transport) = (participant.key, TransportKind::Subscribe);
             shared.outputs.push_back(Output::Rtcp { to, transport, packet });

@@ -1,6 +1,8 @@
 //! From a track's history to one subscriber's packets: numbers rewritten, small frames padded to one size, laid end to
 //! end so that the edge seals them in place and sends a frame in one call.
 
+use crate::congestion::pacer::Admission;
+use crate::congestion::{Purpose, Wakes};
 use crate::engine::Output;
 use crate::history::Entry;
 use crate::load::Shed;
@@ -10,7 +12,7 @@ use crate::rewrite::{FORWARD_HEADER, Head, Rewritten, patch};
 use crate::subscription::{Section, payload_types};
 use crate::track::Track;
 use crate::{Micros, Stats};
-use domain::MediaKind;
+use domain::{Codec, MediaKind};
 use std::collections::VecDeque;
 
 /// Room behind each packet for the tag of SRTP's AEAD profiles (RFC 7714).
@@ -54,8 +56,8 @@ enum Audience {
     All,
     /// One who just came: (place, section).
     One(usize, usize),
-    /// Retransmission to one, of its own sequence number.
-    Resend(usize, usize, u64),
+    /// A packet again to one, of its own sequence number: asked for, or for a probe.
+    Resend(usize, usize, u64, Purpose),
 }
 
 impl Run {
@@ -68,8 +70,14 @@ impl Run {
         Self { meeting, track, indices, to: Audience::One(to.0, to.1), cursor: 0, pad_to: 0, serving: None }
     }
     /// One packet again, over the repair stream.
-    pub(crate) fn resend(meeting: u32, track: usize, index: u64, to: (usize, usize), sequence: u64) -> Self {
-        let to = Audience::Resend(to.0, to.1, sequence);
+    pub(crate) fn resend(
+        meeting: u32,
+        track: usize,
+        index: u64,
+        to: (usize, usize),
+        (sequence, purpose): (u64, Purpose),
+    ) -> Self {
+        let to = Audience::Resend(to.0, to.1, sequence, purpose);
         Self { meeting, track, indices: vec![index], to, cursor: 0, pad_to: 0, serving: None }
     }
 }
@@ -82,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) spare: Vec<Vec<u64>>,
     pub(crate) stats: Stats,
     pub(crate) shed: Shed,
+    pub(crate) wakes: Wakes,
     random: u64,
     generation: u64,
 }
@@ -94,6 +103,7 @@ impl Shared {
             spare: Vec::new(),
             stats: Stats::default(),
             shed: Shed::NONE,
+            wakes: Wakes::default(),
             random: seed,
             generation: 0,
         }
@@ -136,23 +146,25 @@ impl Meeting {
         &mut self,
         now: Micros,
         run: &mut Run,
-        (shed, stats): (Shed, &mut Stats),
+        (shed, stats, wakes): (Shed, &mut Stats, &mut Wakes),
         arena: &mut Vec<u8>,
         cuts: &mut Vec<Cut>,
     ) -> Option<PeerKey> {
         let track = self.tracks.get(run.track)?.as_ref()?;
         let (place, at) = match run.to {
             Audience::All => *track.subscribers.get(run.cursor)?,
-            Audience::One(place, at) | Audience::Resend(place, at, _) if run.cursor == 0 => (place, at),
+            Audience::One(place, at) | Audience::Resend(place, at, ..) if run.cursor == 0 => (place, at),
             Audience::One(..) | Audience::Resend(..) => return None,
         };
         run.cursor += 1;
         run.serving = Some(place as u32);
         let participant = self.participants.get_mut(place)?.as_mut()?;
         let key = participant.key;
-        let transport_sequence = &mut participant.subscribing.transport_sequence;
+        let downlink = &mut participant.subscribing.downlink;
         let Some(section) = participant.subscribing.sections.get_mut(at) else { return Some(key) };
-        if !section.live || section.track != Some(run.track) {
+        let again = matches!(run.to, Audience::Resend(..));
+        let concerned = again || section.feed == Some(run.track) || section.target == Some(run.track);
+        if !section.live || !concerned {
             return Some(key);
         }
         if shed.leaves_out(section.kind, place) {
@@ -160,9 +172,26 @@ impl Meeting {
             stats.shed += run.indices.len() as u64;
             return Some(key);
         }
-        let mut writer = Writer { now, track, section, transport_sequence, stats, arena, cuts };
+        let purpose = match (run.to, section.kind) {
+            (Audience::Resend(.., purpose), _) => purpose,
+            (_, MediaKind::Audio) => Purpose::Audio,
+            (_, MediaKind::Video) => Purpose::Video,
+        };
+        let mut admission = downlink.admits(now, purpose);
+        if admission == Admission::Refused {
+            if again || section.feed == Some(run.track) {
+                stats.refused += run.indices.len() as u64;
+                if !again {
+                    section.starve();
+                }
+                return Some(key);
+            }
+            // the way to a lower layer is not barred by the higher one's queue
+            admission = Admission::Later;
+        }
+        let mut writer = Writer { now, place: run.track, track, section, stats, arena, cuts };
         match run.to {
-            Audience::Resend(_, _, sequence) => writer.repair(run.indices[0], sequence),
+            Audience::Resend(_, _, sequence, _) => writer.repair(run.indices[0], sequence),
             Audience::All | Audience::One(..) => {
                 let last = run.indices.len().saturating_sub(1);
                 for (n, index) in run.indices.iter().enumerate().take(MAX_RUN) {
@@ -170,15 +199,18 @@ impl Meeting {
                 }
             }
         }
+        downlink.dispatch(now, purpose, admission, arena, cuts);
+        wakes.arm(now, key, downlink);
         Some(key)
     }
 }
 
 struct Writer<'a> {
     now: Micros,
+    /// Place of the track.
+    place: usize,
     track: &'a Track,
     section: &'a mut Section,
-    transport_sequence: &'a mut u16,
     stats: &'a mut Stats,
     arena: &'a mut Vec<u8>,
     cuts: &'a mut Vec<Cut>,
@@ -187,13 +219,26 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn packet(&mut self, index: u64, pad_to: usize) {
         let Some((entry, payload)) = self.track.history.get(index) else { return };
-        if self.section.awaiting_key {
+        let section = &mut *self.section;
+        if section.feed != Some(self.place) {
+            if section.target != Some(self.place) || !entry.key {
+                return;
+            }
+            section.switch();
+        }
+        if section.awaiting_key {
             if !entry.key {
                 return;
             }
-            self.section.awaiting_key = false;
+            section.awaiting_key = false;
         }
-        let Some(rewritten) = self.section.rewriter.place(self.now, entry, payload) else { return };
+        if !section.admits(entry) {
+            // VP8 counts pictures without holes; VP9 says by number which it leans on
+            let pictures = u16::from(entry.begins && section.codec == Codec::Vp8);
+            section.rewriter.leave_out(entry.index, pictures);
+            return;
+        }
+        let Some(rewritten) = section.rewriter.place(self.now, self.place, entry, payload) else { return };
         let padding = if entry.padding { 0 } else { pad_to.saturating_sub(payload.len()) };
         let start = self.head(entry, rewritten, self.section.ssrc, rewritten.sequence, padding > 0);
         self.payload(entry, rewritten, payload);
@@ -229,12 +274,11 @@ impl Writer<'_> {
             ssrc,
             sequence: sequence as u16,
             timestamp: rewritten.timestamp,
-            marker: entry.marker,
+            // the last layer sent ends the picture
+            marker: entry.marker || (entry.ends && entry.spatial == self.section.cap.spatial),
             padding: entry.padding || padded,
-            transport_sequence: *self.transport_sequence,
         };
-        *self.transport_sequence = self.transport_sequence.wrapping_add(1);
-        head.write(self.now, self.arena);
+        head.write(self.arena);
         start
     }
 

@@ -31,6 +31,16 @@ pub struct Entry {
     pub tl0: Option<u8>,
     /// A subscription may begin here: start of a key frame, or sound.
     pub key: bool,
+    /// First packet of a frame (of one spatial layer's).
+    pub begins: bool,
+    /// Last packet of a frame (of one spatial layer's).
+    pub ends: bool,
+    /// Spatial layer.
+    pub spatial: u8,
+    /// Temporal layer.
+    pub temporal: u8,
+    /// Its temporal layer may begin here.
+    pub sync: bool,
     start: usize,
     len: usize,
     at: Micros,
@@ -57,6 +67,16 @@ pub struct Marks {
     pub tl0: Option<usize>,
     /// Start of a key frame, or sound.
     pub key: bool,
+    /// First packet of a frame.
+    pub begins: bool,
+    /// Last packet of a frame.
+    pub ends: bool,
+    /// Spatial layer.
+    pub spatial: u8,
+    /// Temporal layer.
+    pub temporal: u8,
+    /// The temporal layer may begin here.
+    pub sync: bool,
 }
 
 /// Why a packet was not kept, and so must not be forwarded.
@@ -99,6 +119,11 @@ impl History {
             picture_id: narrow(marks.picture_id),
             tl0: narrow(marks.tl0),
             key: marks.key,
+            begins: marks.begins,
+            ends: marks.ends,
+            spatial: marks.spatial,
+            temporal: marks.temporal,
+            sync: marks.sync,
             start,
             len: payload.len(),
             at: now,

@@ -18,6 +18,7 @@ pub mod gaps;
 pub mod grace;
 pub mod history;
 pub mod keyframe;
+pub mod layers;
 pub mod leaves;
 pub mod load;
 pub mod media;

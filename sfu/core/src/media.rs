@@ -10,7 +10,7 @@ use crate::reception::Reception;
 use crate::record::Record;
 use crate::rtp::Header;
 use crate::track::{HOLD_US, Role, Track};
-use crate::tripwire::{self, Expected, LeafCheck, Refusal, Shape};
+use crate::tripwire::{self, Expected, LeafCheck, Refusal, Shape, Slots};
 use bytes::Bytes;
 use domain::MediaKind;
 
@@ -68,11 +68,14 @@ impl Meeting {
         }
     }
 
-    fn interrupt_subscribers(&mut self, track: usize) {
-        let Some(track) = &self.tracks[track] else { return };
-        for (place, at) in &track.subscribers {
-            if let Some(participant) = &mut self.participants[*place] {
-                participant.subscribing.sections[*at].interrupt();
+    fn interrupt_subscribers(&mut self, place: usize) {
+        let Some(track) = &self.tracks[place] else { return };
+        for (subscriber, at) in &track.subscribers {
+            if let Some(participant) = &mut self.participants[*subscriber] {
+                let section = &mut participant.subscribing.sections[*at];
+                if section.feed == Some(place) {
+                    section.interrupt();
+                }
             }
         }
     }
@@ -93,7 +96,7 @@ impl Meeting {
         if !self.permitted(shared, now, place) {
             return;
         }
-        let shape = match self.judge(shared, now, place, header, payload) {
+        let shape = match self.judge(shared, now, place, (header, arrived.packet), payload) {
             Some(shape) => shape,
             None => return,
         };
@@ -102,6 +105,10 @@ impl Meeting {
         if track.history.push(now, index, header, whole, shape.marks).is_err() {
             shared.stats.unusable += 1;
             return;
+        }
+        track.rate.note(now, shape.marks.spatial, shape.marks.temporal, arrived.packet.len());
+        if shape.structure.is_some() {
+            track.structure = shape.structure;
         }
         if shape.marks.key && track.kind() == MediaKind::Video {
             track.last_key = Some(track.last_key.map_or(index, |last| last.max(index)));
@@ -113,7 +120,9 @@ impl Meeting {
         if let Some(&[level]) = header.extension(arrived.packet, track.section.level_id) {
             self.speaker.note(track.owner, level & 0x7f);
         }
-        self.write_down(shared, now, place, arrived.packet);
+        if self.written(place, shape.marks.key) {
+            self.write_down(shared, now, place, arrived.packet);
+        }
         self.set_ready(shared, now, place, arrived);
     }
 
@@ -148,13 +157,19 @@ impl Meeting {
         shared: &mut Shared,
         now: Micros,
         place: usize,
-        header: &Header,
+        (header, packet): (&Header, &[u8]),
         payload: &[u8],
     ) -> Option<Shape> {
         let track = self.tracks[place].as_mut()?;
         let owner = self.participants[track.owner].as_ref()?;
-        let expected = Expected { participant: &owner.id, slot: track.section.slot, codec: track.section.codec };
-        match tripwire::judge(now, header, payload, expected, &self.leaves) {
+        let single = track.is_layer() || track.kind() == MediaKind::Audio;
+        let expected = Expected {
+            participant: &owner.id,
+            slots: if single { Slots::One(track.slot()) } else { Slots::Nested(track.section.slot) },
+            codec: track.section.codec,
+            dependency: (track.section.dependency_id, track.structure.as_ref()),
+        };
+        match tripwire::judge(now, (header, packet), payload, expected, &self.leaves) {
             Ok((shape, _)) if !shape.start && track.refused == Some(header.timestamp) => {
                 shared.stats.not_sealed += 1;
                 None
@@ -179,10 +194,8 @@ impl Meeting {
 
     /// One copy of the packet for all record logs.
     fn write_down(&mut self, shared: &mut Shared, now: Micros, place: usize, packet: &[u8]) {
-        let Some(track) = &self.tracks[place] else { return };
-        if track.recorders.is_empty() {
-            return;
-        }
+        let lead = self.tracks[place].as_ref().and_then(|track| self.tracks[track.lead].as_ref());
+        let Some(track) = lead.filter(|lead| !lead.recorders.is_empty()) else { return };
         let rtp = Bytes::copy_from_slice(packet);
         for (recorder, number) in &track.recorders {
             if let Some(log) = self.participants[*recorder].as_mut().and_then(Participant::log) {
@@ -259,13 +272,14 @@ fn stream(
         return (by_type(track) == Some(*role)).then_some((*place, *role));
     }
     let own = || publishing.tracks.iter().filter_map(|place| Some((*place, tracks[*place].as_ref()?)));
-    let by_mid = own()
-        .find(|(_, t)| header.extension(packet, t.section.mid_id).is_some_and(|mid| mid == t.section.mid.as_bytes()));
-    let (place, track) = match by_mid {
+    let of_mid =
+        |t: &Track| header.extension(packet, t.section.mid_id).is_some_and(|mid| mid == t.section.mid.as_bytes());
+    let (place, track) = match own().find(|(_, t)| of_mid(t)) {
+        Some((_, t)) if t.is_layer() => own().find(|(_, t)| of_mid(t) && names(t, header, packet))?,
         Some(found) => found,
         // without a mid the payload type decides, where it is one track's only
         None => {
-            let mut fitting = own().filter(|(_, t)| by_type(t).is_some() && t.section.ssrcs.is_none());
+            let mut fitting = own().filter(|(_, t)| by_type(t).is_some() && t.section.ssrcs.is_none() && !t.is_layer());
             let first = fitting.next()?;
             fitting.next().is_none().then_some(first)?
         }
@@ -273,6 +287,13 @@ fn stream(
     let role = by_type(track)?;
     publishing.learn(header.ssrc, place, role);
     Some((place, role))
+}
+
+/// Does the packet name this layer: by its own name, or as a retransmission of it (RFC 8852)?
+fn names(track: &Track, header: &Header, packet: &[u8]) -> bool {
+    let named = |id: u8| header.extension(packet, id);
+    let name = named(track.section.rid_id).or_else(|| named(track.section.repair_rid_id));
+    name.is_some() && name == track.rid().map(str::as_bytes)
 }
 
 /// The packet inside a retransmission (RFC 4588 section 4), with its extended sequence number.

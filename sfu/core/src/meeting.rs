@@ -3,8 +3,9 @@
 
 use crate::Micros;
 use crate::engine::Output;
-use crate::forward::{Run, Shared};
+use crate::forward::Shared;
 use crate::grace::{Gate, GraceClock};
+use crate::layers::ladder::Ladder;
 use crate::leaves::LeafLines;
 use crate::participant::{ANSWER_WAIT_US, Kind, LinkState, MAX_TRACKS, Participant, PeerKey, Publishing, Subscribing};
 use crate::record::{LinkId, Record, RecordLog};
@@ -12,7 +13,7 @@ use crate::sdp::offer::OfferSection;
 use crate::speaker::Speaker;
 use crate::subscription::Carried;
 use crate::track::{PublishSection, Role, Track};
-use domain::limits::{GRACE_MIN_MS, MAX_MEMBERS};
+use domain::limits::{GRACE_MIN_MS, MAX_LAYERS, MAX_MEMBERS};
 use domain::message::client::SubscribedTrack;
 use domain::message::control::{FirmRule, FromSfu};
 use domain::{FirmId, MediaKind, MeetingId, ParticipantId, Slot, TransportKind};
@@ -119,13 +120,18 @@ impl Meeting {
     /// Gives a subscriber a section for every track of the others.
     fn carry_all(&mut self, place: usize) {
         for track_place in 0..self.tracks.len() {
-            if let Some(carried) = self.carried(track_place)
+            if self.is_lead(track_place)
+                && let Some(carried) = self.carried(track_place)
                 && self.tracks[track_place].as_ref().is_some_and(|t| t.owner != place)
                 && let Some(participant) = &mut self.participants[place]
             {
                 participant.subscribing.carry(carried);
             }
         }
+    }
+
+    fn is_lead(&self, track: usize) -> bool {
+        self.tracks[track].as_ref().is_some_and(|t| t.lead == track)
     }
 
     fn carried(&self, track: usize) -> Option<Carried> {
@@ -191,10 +197,11 @@ impl Meeting {
         let mut kept = Vec::new();
         for track_place in known {
             let Some(track) = &mut self.tracks[track_place] else { continue };
-            let same = new
-                .iter()
-                .find(|s| s.mid == track.section.mid && s.slot == track.section.slot && s.codec == track.section.codec);
-            match same {
+            let same = |s: &&PublishSection| {
+                let old = &track.section;
+                s.mid == old.mid && s.slot == old.slot && s.codec == old.codec && s.rids == old.rids
+            };
+            match new.iter().find(same) {
                 Some(section) => {
                     track.section = section.clone();
                     kept.push(section.mid.clone());
@@ -208,20 +215,32 @@ impl Meeting {
         }
     }
 
+    /// One track for each layer of the source, the lowest first: it leads.
     fn begin_track(&mut self, shared: &mut Shared, now: Micros, owner: usize, section: PublishSection) {
-        let place = self.tracks.iter().position(Option::is_none).unwrap_or(self.tracks.len());
-        if place == self.tracks.len() {
-            self.tracks.push(None);
+        let mut layers = Vec::new();
+        for layer in 0..section.rids.len().max(1) {
+            let place = self.tracks.iter().position(Option::is_none).unwrap_or(self.tracks.len());
+            if place == self.tracks.len() {
+                self.tracks.push(None);
+            }
+            let lead = layers.first().copied().unwrap_or(place);
+            self.tracks[place] = Some(Track::new(owner, section.clone(), lead, layer as u8));
+            layers.push(place);
         }
-        self.tracks[place] = Some(Track::new(owner, section));
         if let Some(participant) = &mut self.participants[owner] {
-            participant.publishing.tracks.push(place);
+            participant.publishing.tracks.extend(&layers);
         }
-        self.learn_ssrcs(owner, place);
+        let lead = layers[0];
+        if let Some(track) = &mut self.tracks[lead] {
+            // what has one encoding is recorded from its first packet on
+            track.recorded.feed = (layers.len() == 1).then_some(lead);
+            track.layers = layers;
+        }
+        self.learn_ssrcs(owner, lead);
         for recorder in 0..self.participants.len() {
-            self.announce_track(shared, now, recorder, place);
+            self.announce_track(shared, now, recorder, lead);
         }
-        let Some(carried) = self.carried(place) else { return };
+        let Some(carried) = self.carried(lead) else { return };
         for participant in self.participants.iter_mut().flatten() {
             if participant.key.place as usize != owner && participant.is_member() {
                 participant.subscribing.carry(carried.clone());
@@ -229,9 +248,19 @@ impl Meeting {
         }
     }
 
+    /// A page said how high the layers of a source are now.
+    pub(crate) fn heights(&mut self, id: &ParticipantId, slot: Slot, heights: Vec<u16>) {
+        let Some(place) = self.peer(id).map(|key| key.place as usize) else { return };
+        let of_source = |track: &&mut Track| track.owner == place && track.section.slot == slot && track.layer == 0;
+        if let Some(lead) = self.tracks.iter_mut().flatten().find(of_source) {
+            lead.heights = heights.into_iter().take(usize::from(MAX_LAYERS)).collect();
+        }
+    }
+
     fn learn_ssrcs(&mut self, owner: usize, place: usize) {
         let (Some(participant), Some(track)) = (&mut self.participants[owner], &self.tracks[place]) else { return };
-        let Some((media, repair)) = track.section.ssrcs else { return };
+        // layers are known by their names alone
+        let Some((media, repair)) = track.section.ssrcs.filter(|_| !track.is_layer()) else { return };
         participant.publishing.learn(media, place, Role::Media);
         if let Some(repair) = repair {
             participant.publishing.learn(repair, place, Role::Repair);
@@ -252,9 +281,13 @@ impl Meeting {
             }
         }
         for participant in self.participants.iter_mut().flatten() {
-            for section in participant.subscribing.sections.iter_mut().filter(|s| s.track == Some(place)) {
-                section.end();
-                participant.subscribing.changed = true;
+            for section in participant.subscribing.sections.iter_mut() {
+                if section.track == Some(place) {
+                    section.end();
+                    participant.subscribing.changed = true;
+                } else if section.feed == Some(place) || section.target == Some(place) {
+                    section.pause();
+                }
             }
         }
     }
@@ -388,29 +421,34 @@ impl Meeting {
         if participant.subscribing.state == LinkState::Down {
             return;
         }
-        let mut wanted = Vec::new();
+        let mut began = Vec::new();
         for (at, section) in participant.subscribing.sections.iter_mut().enumerate() {
-            let Some(track_place) = section.track.filter(|_| section.answered && !section.live) else { continue };
-            let Some(track) = &mut self.tracks[track_place] else { continue };
+            let Some(lead) = section.track.filter(|_| section.answered && !section.live) else { continue };
             section.live = true;
             section.interrupt();
+            began.push((at, lead, section.kind));
+        }
+        for (at, lead, kind) in began {
+            match kind {
+                MediaKind::Video => self.follow(shared, now, (place, at), self.first_layer(now, lead)),
+                MediaKind::Audio => self.feed(place, at, lead),
+            }
+        }
+    }
+
+    /// Sound is sent from now on.
+    fn feed(&mut self, place: usize, at: usize, track: usize) {
+        if let Some(participant) = &mut self.participants[place] {
+            participant.subscribing.sections[at].feed = Some(track);
+        }
+        if let Some(track) = &mut self.tracks[track] {
             track.subscribers.push((place, at));
-            if track.kind() == MediaKind::Audio {
-                continue;
-            }
-            // a key frame of the last second serves as well as a new one, and costs the publisher nothing
-            let recent = track.last_key.filter(|key| track.keys.throttled(now) && track.history.get(*key).is_some());
-            match recent {
-                Some(key) => {
-                    let indices = track.history.since(key).collect();
-                    shared.runs.push_back(Run::replay(self.place, track_place, indices, (place, at)));
-                }
-                None => wanted.push(track_place),
-            }
         }
-        for track in wanted {
-            self.want_key(shared, now, track);
-        }
+    }
+
+    /// The layer that a newcomer is shown before more is known of its link: the lowest that flows.
+    fn first_layer(&self, now: Micros, lead: usize) -> usize {
+        Ladder::of(now, &self.tracks, lead).0.first().map_or(lead, |rung| rung.track)
     }
 
     /// Tells signaling whose gate opened or closed, and asks for pictures where it opened.

@@ -1,6 +1,8 @@
 //! A participant in a meeting: what it may do, what it publishes and what it is sent.
 
 use crate::Micros;
+use crate::congestion::{BitRate, Downlink};
+use crate::layers::wishes::View;
 use crate::record::RecordLog;
 use crate::rtcp::twcc::Arrivals;
 use crate::subscription::{Carried, Section};
@@ -15,8 +17,6 @@ pub const MAX_STREAMS: usize = 64;
 pub const MAX_TRACKS: usize = 8;
 /// An offer that was not answered for so long is made again.
 pub const ANSWER_WAIT_US: u64 = 10_000_000;
-/// Retransmissions for one subscriber per tick: 5,000 a second, above any picture's rate.
-pub const RESEND_BUDGET: u32 = 100;
 
 /// Handle of a participant for the edge; stale ones are recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,12 +79,16 @@ pub struct Subscribing {
     pub outstanding: Option<Micros>,
     /// The next offer differs from the last.
     pub changed: bool,
-    /// Next transport-wide sequence number.
-    pub transport_sequence: u16,
+    /// The way out: estimate, pacer, probes.
+    pub downlink: Downlink,
     /// When the last sender reports went.
     pub reported: Micros,
-    /// Retransmissions left in this tick.
-    pub resend_budget: u32,
+    /// What its link carries now; `None`: not known yet, taken as unlimited.
+    pub estimate: Option<BitRate>,
+    /// What the page shows; `None`: it has not said, it gets everything.
+    pub view: Option<View>,
+    /// When layers were last chosen for it.
+    pub chosen: Micros,
     /// SSRCs given out on this transport.
     next_ssrc: u32,
 }
@@ -92,7 +96,7 @@ pub struct Subscribing {
 impl Subscribing {
     /// A transport without sections; SSRCs count up from `first_ssrc`.
     pub fn new(first_ssrc: u32) -> Self {
-        Self { next_ssrc: first_ssrc, resend_budget: RESEND_BUDGET, ..Self::default() }
+        Self { next_ssrc: first_ssrc, ..Self::default() }
     }
 
     /// Gives the track a section: a free one of its kind, else a new one. Returns its place, `None` if full.

@@ -57,7 +57,8 @@ impl Meeting {
 
     /// Gives a track a number in a recorder's log, if the log has begun.
     pub(crate) fn announce_track(&mut self, shared: &mut Shared, now: Micros, recorder: usize, place: usize) {
-        let Some(track) = &mut self.tracks[place] else { return };
+        // a source is one track to recorders, whichever layer they are sent
+        let Some(track) = self.tracks[place].as_mut().filter(|track| track.lead == place) else { return };
         let Some(owner) = self.participants[track.owner].as_ref().map(|p| p.id.clone()) else { return };
         let Some(log) = self.participants[recorder].as_mut().and_then(Participant::log) else { return };
         if !log.active() {
@@ -88,7 +89,11 @@ impl Meeting {
                     .tracks
                     .iter()
                     .position(|t| t.as_ref().is_some_and(|t| t.recorders.contains(&(recorder, track))));
-                if let Some(track) = wanted {
+                let recorded = wanted.and_then(|lead| {
+                    let recorded = &self.tracks[lead].as_ref()?.recorded;
+                    recorded.target.or(recorded.feed).or(Some(lead))
+                });
+                if let Some(track) = recorded {
                     self.want_key(shared, now, track);
                 }
             }

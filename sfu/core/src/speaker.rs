@@ -34,6 +34,11 @@ impl Speaker {
         entry.count += 1;
     }
 
+    /// Who speaks, or spoke last.
+    pub fn current(&self) -> Option<usize> {
+        self.current
+    }
+
     /// Someone left.
     pub fn forget(&mut self, place: usize) {
         if self.current == Some(place) {

@@ -29,6 +29,10 @@ pub struct Stats {
     pub unusable: u64,
     /// Packets of pictures left out because the shard could not keep up.
     pub shed: u64,
+    /// Packets of pictures and of repairs left out because too much waited for a subscriber already.
+    pub refused: u64,
+    /// Packets sent again to find out what a network carries.
+    pub probed: u64,
     /// Key-frame requests sent to publishers.
     pub key_requests: u64,
     /// NACKed sequence numbers of subscribers.

@@ -1,8 +1,25 @@
 //! A section of a participant's subscribe transport: one m-line that carries one track, is kept inactive when the track
 //! ends, and is used again for another track of the same kind.
 
+use crate::Micros;
+use crate::history::Entry;
 use crate::rewrite::Rewriter;
+use domain::message::client::Feed;
 use domain::{Codec, MediaKind, ParticipantId, Slot};
+
+/// Layers inside one stream that are sent, up to and with these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cap {
+    /// Spatial.
+    pub spatial: u8,
+    /// Temporal.
+    pub temporal: u8,
+}
+
+impl Cap {
+    /// Everything.
+    pub const NONE: Self = Self { spatial: u8::MAX, temporal: u8::MAX };
+}
 
 /// Payload types of our own offers.
 pub fn payload_types(codec: Codec) -> (u8, Option<u8>) {
@@ -31,8 +48,20 @@ pub struct Section {
     pub participant: ParticipantId,
     /// Its first slot.
     pub slot: Slot,
-    /// Place of the track; `None` when it ended.
+    /// Place of the source's lead track; `None` when it ended.
     pub track: Option<usize>,
+    /// Place of the layer that is sent; `None` while paused.
+    pub feed: Option<usize>,
+    /// Place of the layer to go over to, at its next key frame.
+    pub target: Option<usize>,
+    /// What is sent of the layers inside the stream.
+    pub cap: Cap,
+    /// What is to be sent of them, from the next place where that is possible.
+    pub goal: Cap,
+    /// When it last had to give way to others on the link.
+    pub fell: Option<Micros>,
+    /// What the page was told of it.
+    pub told: Option<Feed>,
     /// What the offer under way says of it.
     pub offered_active: bool,
     /// The page has answered an offer with the present track.
@@ -47,6 +76,12 @@ pub struct Section {
     pub awaiting_key: bool,
     /// Next sequence number of retransmissions.
     pub repair_sequence: u64,
+    /// Frames were refused since the last key frame: one is asked for when there is room.
+    pub starved: bool,
+    /// Share of it that the subscriber lost lately, of 256.
+    pub lost: u8,
+    /// Middle 32 bits of the last sender report's NTP time, and when it went.
+    pub reported: Option<(u32, Micros)>,
     /// Packets sent.
     pub packets: u32,
     /// Payload bytes sent.
@@ -78,6 +113,12 @@ impl Section {
             participant: carried.participant,
             slot: carried.slot,
             track: Some(carried.track),
+            feed: None,
+            target: None,
+            cap: Cap::NONE,
+            goal: Cap::NONE,
+            fell: None,
+            told: None,
             offered_active: false,
             answered: false,
             live: false,
@@ -85,6 +126,9 @@ impl Section {
             rewriter: Rewriter::new(carried.codec.kind()),
             awaiting_key: carried.codec.kind() == MediaKind::Video,
             repair_sequence: 1,
+            starved: false,
+            lost: 0,
+            reported: None,
             packets: 0,
             octets: 0,
         }
@@ -98,8 +142,45 @@ impl Section {
     /// The track ended: nothing more goes, the m-line becomes inactive with the next offer.
     pub fn end(&mut self) {
         self.track = None;
+        self.pause();
         self.answered = false;
         self.live = false;
+    }
+
+    /// Nothing goes until another layer is chosen.
+    pub fn pause(&mut self) {
+        (self.feed, self.target) = (None, None);
+        self.interrupt();
+    }
+
+    /// Goes over to its target, whose key frame is there.
+    pub fn switch(&mut self) {
+        self.feed = self.target.take();
+        self.cap = self.goal;
+        self.rewriter.interrupt();
+        self.awaiting_key = false;
+    }
+
+    /// Is this packet of a layer that is sent? Layers inside the stream come and go only where a decoder can follow:
+    /// all at a key frame, down at the start of a picture, one temporal layer up where it says that it may begin.
+    pub fn admits(&mut self, entry: &Entry) -> bool {
+        if entry.key {
+            self.cap = self.goal;
+        } else if entry.begins && entry.spatial == 0 {
+            self.cap.spatial = self.cap.spatial.min(self.goal.spatial);
+            self.cap.temporal = self.cap.temporal.min(self.goal.temporal);
+            let next = self.cap.temporal.saturating_add(1);
+            if entry.sync && entry.temporal == next && next <= self.goal.temporal {
+                self.cap.temporal = if self.goal.temporal == u8::MAX && entry.temporal >= 2 { u8::MAX } else { next };
+            }
+        }
+        entry.spatial <= self.cap.spatial && entry.temporal <= self.cap.temporal
+    }
+
+    /// A frame was refused because too much waits: pictures go on from a key frame, which is asked for when there is room.
+    pub fn starve(&mut self) {
+        self.starved = true;
+        self.interrupt();
     }
 
     /// Packets were left out: go on without a hole, pictures from the next key frame.

@@ -1,6 +1,7 @@
 //! The engine as a whole in virtual time: who gets what, when, and what stops it.
 
 mod contain;
+mod layers;
 
 use crate::engine::{Engine, Input, Output};
 use crate::forward::Cut;
@@ -100,6 +101,10 @@ impl World {
             mid_id: 4,
             transport_sequence_id: 3,
             level_id: 1,
+            rids: vec![],
+            rid_id: 0,
+            repair_rid_id: 0,
+            dependency_id: 0,
         };
         let sections = vec![
             section("0", Slot::MICROPHONE, Codec::Opus, 111, (SOUND_SSRC, None)),
@@ -285,6 +290,9 @@ fn a_nack_is_answered_on_the_repair_stream_with_the_same_bytes() {
     let payload = header.payload(&out[0].2).expect("no padding");
     assert_eq!(payload[..2], (first[0].1.index as u16).to_be_bytes());
     assert_eq!(payload[2..], first[0].2[Header::parse(&first[0].2).expect("RTP").len..]);
+    world.engine.handle_rtcp(world.now, ben, TransportKind::Subscribe, &nack);
+    assert!(world.forwarded().is_empty(), "it cannot have heard of the first one yet");
+    world.until(world.now.plus_ms(100));
     world.engine.handle_rtcp(world.now, ben, TransportKind::Subscribe, &nack);
     assert_ne!(world.forwarded()[0].1.index, out[0].1.index, "no index of the repair stream is used twice");
 }

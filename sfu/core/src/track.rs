@@ -1,11 +1,17 @@
-//! A published track: one source of one participant, its last second of packets and what is asked of its publisher.
+//! A published track: one stream of one participant, its last second of packets and what is asked of its publisher. A
+//! source in simulcast is several of them, one a layer; the first is the source's lead and stands for it.
 
 use crate::Micros;
 use crate::gaps::Gaps;
 use crate::grace::Gate;
 use crate::history::History;
 use crate::keyframe::KeyRequests;
+use crate::layers::needs::Needs;
+use crate::layers::rate::Rate;
+use crate::layers::record::Recorded;
 use crate::reception::Reception;
+use crate::rtp::dependency::Structure;
+use domain::message::client::LinkQuality;
 use domain::{Codec, MediaKind, Slot};
 
 /// Packets of an unfinished frame are held so long for its marker, microseconds: a frame then leaves in one send.
@@ -26,6 +32,14 @@ pub struct PublishSection {
     pub repair_payload_type: Option<u8>,
     /// SSRC of the media and of its retransmissions, where the offer names them.
     pub ssrcs: Option<(u32, Option<u32>)>,
+    /// Names of the simulcast layers, lowest first; empty: one encoding.
+    pub rids: Vec<String>,
+    /// Id of the extension that names a packet's layer, 0 if none.
+    pub rid_id: u8,
+    /// Id of the extension that names the layer of a retransmission, 0 if none.
+    pub repair_rid_id: u8,
+    /// Id of the dependency descriptor, 0 if none.
+    pub dependency_id: u8,
     /// Id of the mid extension, 0 if none.
     pub mid_id: u8,
     /// Id of the transport-wide sequence number, 0 if none.
@@ -50,6 +64,24 @@ pub struct Track {
     pub owner: usize,
     /// The negotiated section.
     pub section: PublishSection,
+    /// Place of the source's first track: this one's own if there is one encoding.
+    pub lead: usize,
+    /// Which layer of the source it is, lowest 0.
+    pub layer: u8,
+    /// On a lead: places of all layers, lowest first.
+    pub layers: Vec<usize>,
+    /// On a lead: heights of the layers, as the page says; empty if it does not.
+    pub heights: Vec<u16>,
+    /// On a lead: the layers somebody needs.
+    pub needs: Needs,
+    /// On a lead: the layer that recorders are sent.
+    pub recorded: Recorded,
+    /// What its layers take.
+    pub rate: Rate,
+    /// How well its packets reach us.
+    pub quality: LinkQuality,
+    /// What its frames look like, where a dependency descriptor says.
+    pub structure: Option<Structure>,
     /// SSRC once a packet came.
     pub ssrc: Option<u32>,
     /// Last second.
@@ -78,10 +110,19 @@ pub struct Track {
 
 impl Track {
     /// A track without packets.
-    pub fn new(owner: usize, section: PublishSection) -> Self {
+    pub fn new(owner: usize, section: PublishSection, lead: usize, layer: u8) -> Self {
         Self {
             owner,
             section,
+            lead,
+            layer,
+            layers: Vec::new(),
+            heights: Vec::new(),
+            needs: Needs::default(),
+            recorded: Recorded::default(),
+            rate: Rate::default(),
+            quality: LinkQuality::Good,
+            structure: None,
             ssrc: None,
             history: History::default(),
             pending: Vec::new(),
@@ -102,6 +143,21 @@ impl Track {
         self.section.codec.kind()
     }
 
+    /// Is it one layer of several?
+    pub fn is_layer(&self) -> bool {
+        !self.section.rids.is_empty()
+    }
+
+    /// The slot that this very stream is sealed under.
+    pub fn slot(&self) -> Slot {
+        Slot(self.section.slot.0 + self.layer)
+    }
+
+    /// Its name in the offer, if it is one layer of several.
+    pub fn rid(&self) -> Option<&str> {
+        self.section.rids.get(usize::from(self.layer)).map(String::as_str)
+    }
+
     /// The source starts anew under another SSRC (page reloaded its encoder): nothing of the old one counts.
     pub fn restart(&mut self, ssrc: u32) {
         self.ssrc = Some(ssrc);
@@ -112,6 +168,8 @@ impl Track {
         self.last_key = None;
         self.reception = None;
         self.refused = None;
+        self.rate = Rate::default();
+        self.structure = None;
     }
 
     /// Asks for a key frame if pictures are sent.

@@ -2,26 +2,43 @@
 //! tripwire, no guarantee; the guarantee is the tag that the receiver checks.
 
 use crate::leaves::{LeafLines, Verdict};
-use crate::rtp::{Header, vp8};
+use crate::rtp::dependency::{self, Structure};
+use crate::rtp::{Header, av1, vp8, vp9};
 use crate::{Micros, history::Marks};
-use domain::{Codec, MediaKind, ParticipantId, Slot, sframe};
+use domain::limits::MAX_LAYERS;
+use domain::{Codec, ParticipantId, Slot, sframe};
 
-/// Slots of one source from its first: one for sound, the rest of its range for pictures.
-fn in_range(first: Slot, slot: Slot) -> bool {
-    match first.0 {
-        0 | 1 => slot == first,
-        2..=15 => (first.0..=15).contains(&slot.0),
-        _ => (first.0..=31).contains(&slot.0),
+/// Which slots a stream may be sealed under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slots {
+    /// This one: sound, or one simulcast layer.
+    One(Slot),
+    /// From this one, one for each spatial layer inside the stream.
+    Nested(Slot),
+}
+
+impl Slots {
+    fn hold(self, slot: Slot) -> bool {
+        match self {
+            Self::One(only) => slot == only,
+            Self::Nested(first) => {
+                slot.kind() == first.kind()
+                    && (slot >= Slot::SCREEN) == (first >= Slot::SCREEN)
+                    && (first.0..first.0 + MAX_LAYERS).contains(&slot.0)
+            }
+        }
     }
 }
 
 /// What a packet is in its frame.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Shape {
     /// First packet of a frame.
     pub start: bool,
-    /// Key frame start (for sound: every packet), and offsets for rewriting.
+    /// Key frame start (for sound: every packet), layers, and offsets for rewriting.
     pub marks: Marks,
+    /// A dependency descriptor's structure that came with it.
+    pub structure: Option<Structure>,
 }
 
 /// Why a packet is refused.
@@ -56,40 +73,33 @@ pub enum LeafCheck {
 pub struct Expected<'a> {
     /// Publisher.
     pub participant: &'a ParticipantId,
-    /// First slot of the source.
-    pub slot: Slot,
+    /// Under which slots.
+    pub slots: Slots,
     /// Codec.
     pub codec: Codec,
+    /// Id of the dependency descriptor, 0 if none, and the structure it gave so far.
+    pub dependency: (u8, Option<&'a Structure>),
 }
 
-/// Judges the opened payload of one packet.
+/// Judges the opened payload of one packet; `packet` is the whole of it.
 pub fn judge(
     now: Micros,
-    header: &Header,
+    (header, packet): (&Header, &[u8]),
     payload: &[u8],
     expected: Expected<'_>,
     lines: &LeafLines,
 ) -> Result<(Shape, LeafCheck), Refusal> {
-    let (start, offset, marks) = match expected.codec {
-        Codec::Vp8 => {
-            let d = vp8::descriptor(payload).ok_or(Refusal::Malformed)?;
-            (d.start, d.len, Marks { picture_id: d.picture_id, tl0: d.tl0, key: false })
-        }
-        Codec::Opus => (true, 0, Marks::default()),
-        // their packets are not opened further until their descriptors are read here
-        Codec::Vp9 | Codec::Av1 => return Err(Refusal::Malformed),
-    };
+    let Opening { start, offset, marks, key, structure } = opening(header, packet, payload, &expected)?;
+    let shape = Shape { start, marks, structure };
     if !start {
-        return Ok((Shape { start, marks }, LeafCheck::Passed));
+        return Ok((shape, LeafCheck::Passed));
     }
-    let frame = &payload[offset..];
-    let shim = sframe::shim(expected.codec, frame).ok_or(Refusal::NotSealed)?;
-    let sealed = &frame[shim.len..];
+    let sealed = &payload[offset..];
     let sframe = sframe::header(sealed).map_err(|_| Refusal::NotSealed)?;
     if !sframe.kid.is_ours() || (header.marker && sealed.len() < sframe::MIN_SEALED) {
         return Err(Refusal::NotSealed);
     }
-    if !in_range(expected.slot, sframe.kid.slot()) {
+    if !expected.slots.hold(sframe.kid.slot()) {
         return Err(Refusal::WrongSlot);
     }
     let check = match lines.judge(now, sframe.kid, expected.participant) {
@@ -97,8 +107,71 @@ pub fn judge(
         Verdict::Unknown => LeafCheck::Suspended,
         Verdict::Foreign => return Err(Refusal::WrongLeaf),
     };
-    let key = expected.codec.kind() == MediaKind::Audio || shim.key_frame == Some(true);
-    Ok((Shape { start, marks: Marks { key, ..marks } }, check))
+    Ok((Shape { marks: Marks { key, ..shape.marks }, ..shape }, check))
+}
+
+/// What stands before the sealed bytes of a packet.
+struct Opening {
+    start: bool,
+    /// Where the SFrame header stands, if the frame starts here.
+    offset: usize,
+    marks: Marks,
+    key: bool,
+    structure: Option<Structure>,
+}
+
+fn opening(header: &Header, packet: &[u8], payload: &[u8], expected: &Expected<'_>) -> Result<Opening, Refusal> {
+    match expected.codec {
+        Codec::Opus => Ok(Opening { start: true, offset: 0, marks: Marks::default(), key: true, structure: None }),
+        Codec::Vp8 => {
+            let d = vp8::descriptor(payload).ok_or(Refusal::Malformed)?;
+            let marks = Marks {
+                picture_id: d.picture_id,
+                tl0: d.tl0,
+                begins: d.start,
+                ends: header.marker,
+                temporal: d.temporal,
+                sync: d.sync,
+                ..Marks::default()
+            };
+            let (mut offset, mut key) = (d.len, false);
+            if d.start {
+                let shim = sframe::shim(Codec::Vp8, &payload[d.len..]).ok_or(Refusal::NotSealed)?;
+                (offset, key) = (d.len + shim.len, shim.key_frame == Some(true));
+            }
+            Ok(Opening { start: d.start, offset, marks, key, structure: None })
+        }
+        Codec::Vp9 => {
+            let d = vp9::descriptor(payload).ok_or(Refusal::Malformed)?;
+            let marks = Marks {
+                picture_id: d.picture_id,
+                tl0: d.tl0,
+                begins: d.start,
+                ends: d.end,
+                spatial: d.spatial,
+                temporal: d.temporal,
+                sync: d.switching,
+                ..Marks::default()
+            };
+            Ok(Opening { start: d.start, offset: d.len, marks, key: d.key(), structure: None })
+        }
+        Codec::Av1 => av1(header, packet, payload, expected),
+    }
+}
+
+/// AV1: the aggregation header, then one OBU whose size field the packetizer took away. Layers are known by the
+/// dependency descriptor alone; without one the stream is taken as a single layer.
+fn av1(header: &Header, packet: &[u8], payload: &[u8], expected: &Expected<'_>) -> Result<Opening, Refusal> {
+    let obu = av1::start(payload).ok_or(Refusal::Malformed)?;
+    let (id, known) = expected.dependency;
+    let described = header.extension(packet, id).and_then(|bytes| dependency::descriptor(bytes, known));
+    let mut marks = Marks { begins: obu.start, ends: header.marker, ..Marks::default() };
+    let mut structure = None;
+    if let Some(d) = described {
+        (marks.spatial, marks.temporal, marks.sync, marks.ends) = (d.spatial, d.temporal, d.sync, d.end);
+        structure = d.structure;
+    }
+    Ok(Opening { start: obu.start, offset: obu.content, marks, key: obu.key, structure })
 }
 
 #[cfg(test)]
@@ -131,10 +204,15 @@ mod tests {
         let ben: ParticipantId = "bank-b/ben/1".parse().expect("well formed");
         let mut lines = LeafLines::default();
         lines.take(Micros(0), Epoch(3), vec![(LeafIndex(1), anna.clone()), (LeafIndex(2), ben)]);
-        let expected = Expected { participant: &anna, slot: Slot::CAMERA, codec: Codec::Vp8 };
+        let expected = Expected {
+            participant: &anna,
+            slots: Slots::Nested(Slot::CAMERA),
+            codec: Codec::Vp8,
+            dependency: (0, None),
+        };
         let run = |payload: &[u8], marker| {
             let (header, payload) = packet(marker, payload);
-            judge(Micros(1), &header, &payload, expected, &lines)
+            judge(Micros(1), (&header, &payload), &payload, expected, &lines)
         };
         let (shape, check) = run(&vp8(0, &sealed(2, 1, 3)), false).expect("sealed");
         assert!(shape.start && shape.marks.key && check == LeafCheck::Passed && shape.marks.picture_id == Some(2));

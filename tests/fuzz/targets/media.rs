@@ -94,6 +94,10 @@ fn section(mid: &str, slot: Slot, codec: Codec, payload_type: u8, ssrcs: (u32, O
         mid_id: 4,
         transport_sequence_id: 3,
         level_id: 1,
+        rids: vec![],
+        rid_id: 0,
+        repair_rid_id: 0,
+        dependency_id: 0,
     }
 }
 

@@ -107,6 +107,19 @@ pub enum ToServer {
         /// Muted?
         muted: bool,
     },
+    /// What I show, and how large: the SFU sends no more than that. Replaces what I said before; without it I am sent
+    /// everything.
+    View {
+        /// One for each source on the screen or behind it; a source that is not named is not wanted.
+        wishes: Vec<Wish>,
+    },
+    /// How high the layers of a source of mine are now, lowest first: another camera has other sizes.
+    Layers {
+        /// First slot of the source.
+        slot: Slot,
+        /// Pixels.
+        heights: Vec<u16>,
+    },
     /// Recorder only: signed receipt for an epoch (`evidence::receipt`).
     Receipt {
         /// COSE_Sign1.
@@ -150,6 +163,75 @@ pub struct PublishedTrack {
     pub slot: Slot,
     /// Codec.
     pub codec: Codec,
+}
+
+/// How much of a source a page can use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// First slot of the source.
+    pub slot: Slot,
+    /// Height of its tile in device pixels; 0: hidden, nothing is to be sent.
+    pub max_height: u16,
+    /// How much it matters when the link cannot carry all.
+    pub weight: Weight,
+}
+
+/// Rank of a source that a person can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// As the others.
+    Normal,
+    /// Enlarged by the person.
+    Pinned,
+}
+
+/// What a subscriber is sent of a source, and what limits it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// First slot of the source.
+    pub slot: Slot,
+    /// Which layer, lowest 0; `None`: nothing.
+    pub layer: Option<u8>,
+    /// Height of that layer in pixels, as its sender said; 0 if it did not.
+    pub height: u16,
+    /// Why it is not more.
+    pub limit: FeedLimit,
+    /// How well the sender's own packets reach the SFU.
+    pub sender: LinkQuality,
+}
+
+/// Why a feed is not larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedLimit {
+    /// It is all the page asked for.
+    Wish,
+    /// The page does not show it.
+    Hidden,
+    /// The subscriber's own link carries no more.
+    Link,
+    /// Its sender sends no more now.
+    Sender,
+}
+
+/// How well a link works, by its losses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkQuality {
+    /// Nobody notices anything.
+    #[default]
+    Good,
+    /// Some losses.
+    Fair,
+    /// Many losses, or silence.
+    Poor,
 }
 
 /// From signaling to participant.
@@ -300,6 +382,18 @@ pub enum ToClient {
     Speaker {
         /// Who.
         participant: ParticipantId,
+    },
+    /// Only these layers of a source of yours have a viewer or a recorder: the others need not be encoded.
+    LayersWanted {
+        /// First slot of the source.
+        slot: Slot,
+        /// Layers, lowest 0.
+        layers: Vec<u8>,
+    },
+    /// What you are sent of others changed; only what changed is named.
+    Feeds {
+        /// Each source.
+        feeds: Vec<Feed>,
     },
     /// Something you asked for cannot be; the connection goes on.
     Problem(Problem),

@@ -1,7 +1,7 @@
 //! Control link: each SFU dials signaling (`/v1/sfu`, WSS, mutual TLS under the operator's CA). JSON, one message a
 //! text frame. The SFU learns transports, firms and leaves; never a key, a name beyond the participant id, a statement.
 
-use super::client::{PublishedTrack, SubscribedTrack};
+use super::client::{Feed, PublishedTrack, SubscribedTrack, Wish};
 use crate::policy::Rule;
 use crate::units::{Epoch, LeafIndex, Slot};
 use crate::{B64, FirmId, MeetingId, ParticipantId, TransportKind};
@@ -94,6 +94,26 @@ pub enum ToSfu {
         /// On or off.
         muted: bool,
     },
+    /// What a participant shows ([`super::client::ToServer::View`]).
+    View {
+        /// Where.
+        meeting: MeetingId,
+        /// Who.
+        participant: ParticipantId,
+        /// Everything it wishes.
+        wishes: Vec<Wish>,
+    },
+    /// Heights of a source's layers, lowest first ([`super::client::ToServer::Layers`]).
+    Layers {
+        /// Where.
+        meeting: MeetingId,
+        /// Whose.
+        participant: ParticipantId,
+        /// First slot of the source.
+        slot: Slot,
+        /// Pixels.
+        heights: Vec<u16>,
+    },
     /// A recorder may open its record link with this token, once.
     RecordToken {
         /// Where.
@@ -120,6 +140,8 @@ impl ToSfu {
             | Self::Leaves { meeting, .. }
             | Self::Cut { meeting, .. }
             | Self::Mute { meeting, .. }
+            | Self::View { meeting, .. }
+            | Self::Layers { meeting, .. }
             | Self::RecordToken { meeting, .. } => meeting,
         }
     }
@@ -247,5 +269,25 @@ pub enum FromSfu {
         meeting: MeetingId,
         /// Who.
         participant: ParticipantId,
+    },
+    /// Which layers of a source anybody needs ([`super::client::ToClient::LayersWanted`]).
+    LayersWanted {
+        /// Where.
+        meeting: MeetingId,
+        /// The publisher.
+        participant: ParticipantId,
+        /// First slot of the source.
+        slot: Slot,
+        /// Layers, lowest 0.
+        layers: Vec<u8>,
+    },
+    /// What a subscriber is sent changed ([`super::client::ToClient::Feeds`]).
+    Feeds {
+        /// Where.
+        meeting: MeetingId,
+        /// The subscriber.
+        participant: ParticipantId,
+        /// What changed.
+        feeds: Vec<Feed>,
     },
 }

@@ -2,7 +2,7 @@
 
 use crate::mls::{Group, GroupError};
 use crate::sframe::{BaseKey, Frame, OpenError, Opened, Opener};
-use domain::limits::{KEEP_EPOCH_MS, KEEP_EPOCHS};
+use domain::limits::{KEEP_EPOCH_MS, KEEP_EPOCHS, MAX_LAYERS};
 use domain::message::custody::LeafRole;
 use domain::{Codec, Epoch, LeafIndex, ParticipantId, Slot, UnixMillis};
 use evidence::identity::Identity;
@@ -12,8 +12,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const RECORDER_KEEP_MS: u64 = 120_000;
 /// ... and more of them.
 const RECORDER_KEEP: usize = 256;
-/// Slots of one source: three simulcast layers today, one to spare.
-const MAX_LAYERS: u8 = 4;
 /// How many epochs ahead a frame may be and still be held.
 const AHEAD: u16 = 8;
 

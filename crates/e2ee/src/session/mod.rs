@@ -240,6 +240,8 @@ impl Session {
             | ToClient::FirmSuspended { .. }
             | ToClient::Relays { .. }
             | ToClient::Speaker { .. }
+            | ToClient::LayersWanted { .. }
+            | ToClient::Feeds { .. }
             | ToClient::Problem(_)) => self.tell(Event::Passed(passed)),
         }
         self.settle(now);

@@ -57,6 +57,16 @@ pub fn receiver_report(sender: u32, blocks: &[Block]) -> Vec<u8> {
     words(start(blocks.len() as u8, 201), &all)
 }
 
+/// Our receiver's clock (RFC 3611 section 4.4), so that a sender can give it back.
+pub fn receiver_time(sender: u32, ntp: u64) -> Vec<u8> {
+    words(start(0, 207), &[sender, 4 << 24 | 2, (ntp >> 32) as u32, ntp as u32])
+}
+
+/// A receiver's clock given back (RFC 3611 section 4.5): `last_rr` as it gave it, `delay` since in 1/65,536 s.
+pub fn receiver_time_back(sender: u32, receiver: u32, last_rr: u32, delay: u32) -> Vec<u8> {
+    words(start(0, 207), &[sender, 5 << 24 | 3, receiver, last_rr, delay])
+}
+
 /// Picture loss indication (RFC 4585 section 6.3.1).
 pub fn key_frame_request(sender: u32, media: u32) -> Vec<u8> {
     words(start(1, 206), &[sender, media])

@@ -24,6 +24,10 @@ pub enum Item {
         ssrc: u32,
         /// Share lost since the last report, of 256.
         lost: u8,
+        /// Middle 32 bits of the NTP time of the last sender report that it had of us, 0 for none.
+        last_sr: u32,
+        /// Time between that and this, in 1/65,536 s.
+        delay: u32,
     },
     /// Retransmissions asked for (RFC 4585 section 6.2.1).
     Nack {
@@ -37,8 +41,27 @@ pub enum Item {
         /// Which of our streams.
         ssrc: u32,
     },
-    /// Transport-wide feedback; counted, not yet used.
-    TransportFeedback,
+    /// Transport-wide feedback.
+    TransportFeedback(twcc::Feedback),
+    /// The receiver's own estimate (draft-alvestrand-rmcat-remb-03), bits a second.
+    Remb {
+        /// Bits a second.
+        rate: u64,
+    },
+    /// The receiver's clock (RFC 3611 section 4.4), to be given back with the delay since.
+    ReceiverTime {
+        /// Whose.
+        ssrc: u32,
+        /// 64-bit NTP timestamp.
+        ntp: u64,
+    },
+    /// Our own receiver's clock given back (RFC 3611 section 4.5).
+    ReceiverTimeBack {
+        /// Middle 32 bits of the time that we gave.
+        last_rr: u32,
+        /// Time between its arrival and this, in 1/65,536 s.
+        delay: u32,
+    },
     /// The stream ends.
     Bye {
         /// Which.
@@ -92,8 +115,13 @@ fn part(part: &[u8], items: &mut Vec<Item>) -> Option<()> {
             sequences.truncate(MAX_NACKED);
             items.push(Item::Nack { ssrc, sequences });
         }
-        (205, 15) => items.push(Item::TransportFeedback),
+        (205, 15) => items.push(Item::TransportFeedback(twcc::read(part)?)),
         (206, 1) => items.push(Item::KeyFrame { ssrc: be32(part, 8)? }),
+        (206, 15) if part.get(12..16) == Some(b"REMB") => {
+            let (exponent, mantissa) = (*part.get(17)? >> 2, be32(part, 16)? & 0x0003_ffff);
+            items.push(Item::Remb { rate: u64::from(mantissa) << exponent.min(40) });
+        }
+        (207, _) => extended(part, items)?,
         (206, 4) => {
             for fci in part.get(12..)?.chunks_exact(8) {
                 items.push(Item::KeyFrame { ssrc: be32(fci, 0)? });
@@ -107,7 +135,26 @@ fn part(part: &[u8], items: &mut Vec<Item>) -> Option<()> {
 fn blocks(part: &[u8], first: usize, count: u8, items: &mut Vec<Item>) -> Option<()> {
     for at in 0..usize::from(count) {
         let block = part.get(first + 24 * at..first + 24 * (at + 1))?;
-        items.push(Item::Block { ssrc: be32(block, 0)?, lost: block[4] });
+        let (last_sr, delay) = (be32(block, 16)?, be32(block, 20)?);
+        items.push(Item::Block { ssrc: be32(block, 0)?, lost: block[4], last_sr, delay });
+    }
+    Some(())
+}
+
+/// Extended reports (RFC 3611): the receiver's clock and its answer.
+fn extended(part: &[u8], items: &mut Vec<Item>) -> Option<()> {
+    let ssrc = be32(part, 4)?;
+    let mut rest = part.get(8..)?;
+    while rest.len() >= 4 {
+        let len = 4 * (usize::from(u16::from_be_bytes([rest[2], rest[3]])) + 1);
+        let block = rest.get(..len)?;
+        match block[0] {
+            4 => items.push(Item::ReceiverTime { ssrc, ntp: u64::from(be32(block, 4)?) << 32 | u64::from(be32(block, 8)?) }),
+            // one sub-block is ours: we are one receiver
+            5 => items.push(Item::ReceiverTimeBack { last_rr: be32(block, 8)?, delay: be32(block, 12)? }),
+            _ => {}
+        }
+        rest = &rest[len..];
     }
     Some(())
 }
@@ -127,7 +174,28 @@ mod tests {
         assert_eq!(items[0], Item::SenderReport { ssrc: 5, ntp: 7 << 32 | 9, timestamp: 1234 });
         assert_eq!(items[1], Item::KeyFrame { ssrc: 5 });
         assert_eq!(items[2], Item::Nack { ssrc: 5, sequences: vec![10, 11, 26, 27, 400] });
-        assert_eq!(items[3], Item::Block { ssrc: 5, lost: 3 });
+        assert_eq!(items[3], Item::Block { ssrc: 5, lost: 3, last_sr: 0, delay: 0 });
+    }
+
+    #[test]
+    fn the_receivers_clock_goes_there_and_back() {
+        let mut compound = build::receiver_time(1, 7 << 32 | 9);
+        compound.extend(build::receiver_time_back(5, 1, 0x0007_0000, 65_536));
+        let expected = [
+            Item::ReceiverTime { ssrc: 1, ntp: 7 << 32 | 9 },
+            Item::ReceiverTimeBack { last_rr: 0x0007_0000, delay: 65_536 },
+        ];
+        assert_eq!(parse(&compound), expected);
+    }
+
+    #[test]
+    fn a_receivers_own_estimate_is_read() {
+        let mut remb = vec![0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0];
+        remb.extend(b"REMB");
+        remb.extend([1, 3 << 2 | 1, 0x00, 0x10, 0, 0, 0, 9]);
+        assert_eq!(parse(&remb), [Item::Remb { rate: 0x1_0010 << 3 }]);
+        remb[17] = 0xff;
+        assert_eq!(parse(&remb).len(), 1, "an impossible exponent does not overflow");
     }
 
     #[test]

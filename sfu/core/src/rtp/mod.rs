@@ -1,6 +1,9 @@
 //! RTP headers (RFC 3550 section 5.1) and header extensions (RFC 8285), read in place. Nothing here allocates.
 
+pub mod av1;
+pub mod dependency;
 pub mod vp8;
+pub mod vp9;
 
 /// Bytes of the fixed header.
 pub const FIXED_HEADER: usize = 12;

@@ -2,9 +2,10 @@
 
 use super::read::{Description, Media};
 use super::{
-    AUDIO_LEVEL, LocalTransport, MID, SdpError, TRANSPORT_SEQUENCE, write_candidates, write_codec, write_session,
-    write_transport,
+    AUDIO_LEVEL, LocalTransport, MID, REPAIRED_RID, RID, SdpError, TRANSPORT_SEQUENCE, write_candidates, write_codec,
+    write_session, write_transport,
 };
+use crate::rtp::dependency;
 use crate::track::PublishSection;
 use domain::message::client::PublishedTrack;
 use std::fmt::Write;
@@ -35,6 +36,11 @@ fn section(media: &Media, track: &PublishedTrack) -> Option<PublishSection> {
         let pair = media.pairs.iter().find(|(media, _)| media == first);
         (*first, pair.map(|(_, repair)| *repair))
     });
+    // layers are slots from the first: without their names nobody could tell them apart
+    let rids = media.simulcast.clone();
+    if !rids.is_empty() && (media.extension(RID) == 0 || media.extension(MID) == 0) {
+        return None;
+    }
     Some(PublishSection {
         mid: track.mid.clone(),
         slot: track.slot,
@@ -45,6 +51,10 @@ fn section(media: &Media, track: &PublishedTrack) -> Option<PublishSection> {
         mid_id: media.extension(MID),
         transport_sequence_id: media.extension(TRANSPORT_SEQUENCE),
         level_id: media.extension(AUDIO_LEVEL),
+        rid_id: if rids.is_empty() { 0 } else { media.extension(RID) },
+        repair_rid_id: if rids.is_empty() { 0 } else { media.extension(REPAIRED_RID) },
+        dependency_id: media.extension(dependency::URI),
+        rids,
     })
 }
 
@@ -70,9 +80,14 @@ fn write_receiving(out: &mut String, local: &LocalTransport, media: &Media, sect
     let _ = write!(out, "m={} 9 UDP/TLS/RTP/SAVPF {types}\r\n", media.kind);
     write_transport(out, local, "passive");
     let _ = write!(out, "a=mid:{}\r\na=recvonly\r\n", media.mid);
-    for (id, uri) in
-        [(section.mid_id, MID), (section.transport_sequence_id, TRANSPORT_SEQUENCE), (section.level_id, AUDIO_LEVEL)]
-    {
+    for (id, uri) in [
+        (section.mid_id, MID),
+        (section.transport_sequence_id, TRANSPORT_SEQUENCE),
+        (section.level_id, AUDIO_LEVEL),
+        (section.rid_id, RID),
+        (section.repair_rid_id, REPAIRED_RID),
+        (section.dependency_id, dependency::URI),
+    ] {
         if id != 0 {
             let _ = write!(out, "a=extmap:{id} {uri}\r\n");
         }
@@ -80,6 +95,12 @@ fn write_receiving(out: &mut String, local: &LocalTransport, media: &Media, sect
     let offered = media.formats.iter().find(|f| f.payload_type == section.payload_type);
     let parameters = offered.and_then(|f| f.parameters.as_deref());
     write_codec(out, section.codec, section.payload_type, section.repair_payload_type, parameters);
+    if !section.rids.is_empty() {
+        for rid in &section.rids {
+            let _ = write!(out, "a=rid:{rid} recv\r\n");
+        }
+        let _ = write!(out, "a=simulcast:recv {}\r\n", section.rids.join(";"));
+    }
     write_candidates(out, local);
 }
 

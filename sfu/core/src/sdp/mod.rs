@@ -18,6 +18,11 @@ pub const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/ab
 /// URI of the audio level (RFC 6464).
 pub const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
+/// URI of the name of a packet's layer (RFC 8852).
+pub const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+/// URI of the name of the layer that a retransmission repairs (RFC 8852).
+pub const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+
 /// Our end of a transport, as the edge made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalTransport {
@@ -165,6 +170,39 @@ mod tests {
         let ours = read::read(&text).expect("our own words");
         assert_eq!(ours.media.len(), 2);
         assert_eq!(ours.media[1].formats.len(), 2);
+    }
+
+    /// The camera of [`CHROMIUM`] in three layers, as Chromium writes it: names instead of SSRCs.
+    fn layered() -> String {
+        let (before, camera) = CHROMIUM.split_at(CHROMIUM.find("m=video").expect("a camera"));
+        let lines = camera.lines().filter(|line| !line.starts_with("a=ssrc"));
+        let mut text = format!("{before}{}\r\n", lines.collect::<Vec<_>>().join("\r\n"));
+        if !text.contains(RID) {
+            text.push_str(&format!("a=extmap:10 {RID}\r\na=extmap:11 {REPAIRED_RID}\r\n"));
+        }
+        text.push_str("a=rid:q send\r\na=rid:h send\r\na=rid:f send\r\na=simulcast:send q;~h;f\r\n");
+        text
+    }
+
+    #[test]
+    fn layers_are_answered_by_name_with_those_of_their_retransmissions() {
+        let offer = read::read(&layered()).expect("Chromium's own words");
+        let sections = answer::negotiate(&offer, &tracks()).expect("both fit");
+        assert_eq!(sections[1].rids, ["q", "h", "f"]);
+        assert!(sections[1].ssrcs.is_none() && sections[1].rid_id != 0 && sections[1].repair_rid_id != 0);
+        let text = answer::write(&local(), &offer, &sections);
+        for line in ["a=rid:q recv", "a=rid:f recv", "a=simulcast:recv q;h;f"] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(text.contains(RID) && text.contains(REPAIRED_RID) && text.contains(MID));
+        // without the extension that names them they cannot be told apart
+        let nameless = layered().replace(RID, "urn:x-none");
+        let refused = answer::negotiate(&read::read(&nameless).expect("readable"), &tracks());
+        assert!(matches!(refused, Err(SdpError::Codec { .. })));
+        for bad in ["q;q", "q;h;f;g;i", "q;", "q;h h", "q/1"] {
+            let text = layered().replace("q;~h;f", bad);
+            assert!(bad == "q;h h" || read::read(&text).is_err(), "{bad}");
+        }
     }
 
     #[test]

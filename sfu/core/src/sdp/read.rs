@@ -1,6 +1,7 @@
 //! Reads a browser's session description as far as the SFU needs it; unknown lines are passed over.
 
 use super::SdpError;
+use domain::limits::MAX_LAYERS;
 use domain::{Codec, MediaKind};
 use std::collections::BTreeSet;
 
@@ -68,6 +69,8 @@ pub struct Media {
     pub ssrcs: Vec<u32>,
     /// `a=ssrc-group:FID` pairs.
     pub pairs: Vec<(u32, u32)>,
+    /// Names of the simulcast layers that its writer sends, in its order.
+    pub simulcast: Vec<String>,
 }
 
 /// A description.
@@ -197,6 +200,20 @@ fn media_attribute(media: &mut Media, name: &str, value: &str) -> Option<()> {
             let ssrc = value.split(' ').next()?.parse().ok()?;
             if !media.ssrcs.contains(&ssrc) && media.ssrcs.len() < 16 {
                 media.ssrcs.push(ssrc);
+            }
+        }
+        // of alternatives the first counts; a paused layer is a layer
+        "simulcast" => {
+            if let Some(layers) = value.strip_prefix("send ").and_then(|rest| rest.split(' ').next()) {
+                let first = |layer: &str| layer.split(',').next().unwrap_or("").trim_start_matches('~').to_owned();
+                let rids: Vec<String> = layers.split(';').map(first).collect();
+                let fine =
+                    |rid: &String| (1..=16).contains(&rid.len()) && rid.bytes().all(|b| b.is_ascii_alphanumeric());
+                let distinct = (1..rids.len()).all(|at| !rids[..at].contains(&rids[at]));
+                if rids.len() > usize::from(MAX_LAYERS) || !rids.iter().all(fine) || !distinct {
+                    return None;
+                }
+                media.simulcast = rids;
             }
         }
         "ssrc-group" => {

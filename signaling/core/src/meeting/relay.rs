@@ -5,7 +5,8 @@ use super::{Meeting, SfuInfo};
 use crate::delivery::{Offered, SfuLink};
 use crate::limits::{MAX_CANDIDATE, MAX_SDP, MAX_TRACKS, RECORD_TOKEN_MS};
 use crate::problem::{bad_message, problem};
-use domain::message::client::{Problem, ProblemCode, PublishedTrack, Source, ToClient, ToServer};
+use domain::limits::{MAX_LAYERS, MAX_WISHES};
+use domain::message::client::{Problem, ProblemCode, PublishedTrack, Source, ToClient, ToServer, Wish};
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{B64, Epoch, ParticipantId, Slot, TransportKind, UnixMillis};
 use evidence::identity::Identity;
@@ -18,6 +19,8 @@ impl Meeting {
             ToServer::Offer { sdp, tracks } => self.offer(who, sdp, tracks),
             ToServer::Answer { sdp, revision } => self.answer(who, sdp, revision),
             ToServer::Candidate { transport, candidate } => self.candidate(who, transport, candidate),
+            ToServer::View { wishes } => self.view(who, wishes),
+            ToServer::Layers { slot, heights } => self.layers(who, slot, heights),
             ToServer::Receipt { receipt } => self.receipt(now, who, receipt),
             ToServer::Beacon { beacon } => self.beacon(now, who, beacon),
             ToServer::NeedRecordLink {} => self.record_link(now, who),
@@ -114,6 +117,27 @@ impl Meeting {
         }
         let meeting = self.terms.meeting.clone();
         self.inform_sfu(ToSfu::Candidate { meeting, participant: who.clone(), transport, candidate });
+        Ok(())
+    }
+
+    fn view(&mut self, who: &ParticipantId, wishes: Vec<Wish>) -> Result<(), Problem> {
+        self.with_media(who, "")?;
+        if wishes.len() > MAX_WISHES {
+            return Err(bad_message("more wishes than a meeting has sources"));
+        }
+        let meeting = self.terms.meeting.clone();
+        self.inform_sfu(ToSfu::View { meeting, participant: who.clone(), wishes });
+        Ok(())
+    }
+
+    fn layers(&mut self, who: &ParticipantId, slot: Slot, heights: Vec<u16>) -> Result<(), Problem> {
+        self.with_media(who, "")?;
+        let known = self.people.get(who).is_some_and(|person| person.sources.iter().any(|s| s.slot == slot));
+        if !known || heights.len() > usize::from(MAX_LAYERS) {
+            return Err(bad_message("layers of a source that is not published, or too many"));
+        }
+        let meeting = self.terms.meeting.clone();
+        self.inform_sfu(ToSfu::Layers { meeting, participant: who.clone(), slot, heights });
         Ok(())
     }
 
@@ -225,6 +249,10 @@ impl Meeting {
             FromSfu::Speaker { participant, .. } => {
                 self.tell_all(None, ToClient::Speaker { participant });
             }
+            FromSfu::LayersWanted { participant, slot, layers, .. } => {
+                self.tell(&participant, ToClient::LayersWanted { slot, layers });
+            }
+            FromSfu::Feeds { participant, feeds, .. } => self.tell(&participant, ToClient::Feeds { feeds }),
             FromSfu::Lost { participant, .. } => self.say_again(now, participant),
             FromSfu::Overload { overloaded, .. } => self.overloaded = overloaded,
             FromSfu::Hello { .. } => {}

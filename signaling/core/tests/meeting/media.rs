@@ -1,7 +1,8 @@
 //! What passes through: JSEP, mute, application messages; and the SFU's link going and coming.
 
 use crate::world::World;
-use domain::message::client::{ProblemCode, PublishedTrack, Source, ToClient, ToServer};
+use domain::limits::MAX_WISHES;
+use domain::message::client::{ProblemCode, PublishedTrack, Source, ToClient, ToServer, Weight, Wish};
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{Codec, Slot, TransportKind};
 use signaling_core::Input;
@@ -148,6 +149,29 @@ fn the_speaker_is_told_to_everybody() {
     for name in ["anna", "ben"] {
         assert_eq!(world.got(name, |m| matches!(m, ToClient::Speaker { .. }).then_some(())).len(), 1);
     }
+}
+
+#[test]
+fn what_a_page_shows_reaches_the_media_server_and_what_it_is_sent_comes_back_to_it_alone() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    world.say("anna", ToServer::Offer { sdp: String::new(), tracks: vec![track(2, Codec::Vp8)] });
+    let wish = Wish { participant: World::participant("anna"), slot: Slot(2), max_height: 180, weight: Weight::Normal };
+    world.say("ben", ToServer::View { wishes: vec![wish.clone()] });
+    world.say("anna", ToServer::Layers { slot: Slot(2), heights: vec![180, 360] });
+    world.say("anna", ToServer::Layers { slot: Slot(16), heights: vec![1080] });
+    world.say("ben", ToServer::View { wishes: vec![wish; MAX_WISHES + 1] });
+    let heard = |m: &ToSfu| matches!(m, ToSfu::View { .. } | ToSfu::Layers { .. });
+    assert_eq!(world.to_sfu.iter().filter(|(_, m)| heard(m)).count(), 2, "an unpublished source and too many wishes go no further");
+    for name in ["anna", "ben"] {
+        let refused = |m: &ToClient| matches!(m, ToClient::Problem(p) if p.code == ProblemCode::BadMessage).then_some(());
+        assert_eq!(world.got(name, refused).len(), 1, "{name}");
+    }
+    let meeting = world.members["anna"].terms.clone().unwrap().meeting;
+    let participant = World::participant("anna");
+    world.sfu_says(FromSfu::LayersWanted { meeting, participant, slot: Slot(2), layers: vec![0] });
+    let wanted = |m: &ToClient| matches!(m, ToClient::LayersWanted { .. }).then_some(());
+    assert_eq!((world.got("anna", wanted).len(), world.got("ben", wanted).len()), (1, 0));
 }
 
 #[test]

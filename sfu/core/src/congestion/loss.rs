@@ -1,0 +1,171 @@
+//! The rate that loss allows. Loss that goes away when less is sent is congestion, and the lower rate stays; loss that
+//! stays is the link's own (radio), and the cut is taken back. So 5 % of random loss costs one short trial, not the rate.
+
+use super::BitRate;
+use crate::Micros;
+
+/// Loss is judged over so long ...
+const INTERVAL_US: u64 = 250_000;
+/// ... and so many packets at least.
+const LEAST_PACKETS: u32 = 20;
+/// More than this above the link's own loss is cut at once (GCC section 6).
+const MUCH: f64 = 0.10;
+/// More than this is tried with a lower rate when it lasts (GCC section 6: above it the rate does not grow).
+const SOME: f64 = 0.02;
+/// It lasts when it was there for so many intervals.
+const LASTING: u32 = 4;
+/// A trial of a lower rate takes so long: the queue must empty first.
+const TRIAL_US: u64 = 1_000_000;
+/// Loss that falls below this share of what it was came from our rate.
+const FELL_TO: f64 = 0.5;
+/// A trial's cut at least.
+const LEAST_CUT: f64 = 0.05;
+/// Growth of the bound a second while there is little loss (GCC section 6).
+const GROWTH: f64 = 1.08;
+/// Weight of a new interval in the link's own loss, when it is lower.
+const FORGET: f64 = 0.3;
+/// No more than this is ever taken for the link's own: such a link is of no use at full rate.
+const MOST_OWN: f64 = 0.20;
+
+#[derive(Debug, Clone, Copy)]
+struct Trial {
+    began: Micros,
+    before: BitRate,
+    loss: f64,
+    lost: u32,
+    packets: u32,
+}
+
+/// Rate control by loss.
+#[derive(Debug, Default)]
+pub struct LossControl {
+    bound: Option<BitRate>,
+    lost: u32,
+    packets: u32,
+    since: Option<Micros>,
+    lasting: u32,
+    own: f64,
+    last: f64,
+    trial: Option<Trial>,
+    grown: Option<Micros>,
+}
+
+impl LossControl {
+    /// A feedback told of so many packets, so many of them missing.
+    pub fn note(&mut self, packets: u32, lost: u32) {
+        self.packets += packets;
+        self.lost += lost;
+        if let Some(trial) = &mut self.trial {
+            trial.packets += packets;
+            trial.lost += lost;
+        }
+    }
+
+    /// Share lost in the last interval.
+    pub fn loss(&self) -> f64 {
+        self.last
+    }
+
+    /// Is loss above the link's own at present? Then nothing should be probed.
+    pub fn is_lossy(&self) -> bool {
+        self.last > self.own + MUCH
+    }
+
+    /// The bound now, given the rate in use: `None` while loss bounds nothing.
+    pub fn update(&mut self, now: Micros, rate: BitRate) -> Option<BitRate> {
+        let since = *self.since.get_or_insert(now);
+        if let Some(trial) = self.trial.filter(|trial| now.since(trial.began) >= TRIAL_US) {
+            self.judge(trial);
+        }
+        if now.since(since) < INTERVAL_US || self.packets < LEAST_PACKETS {
+            return self.bound;
+        }
+        let loss = f64::from(self.lost) / f64::from(self.packets);
+        (self.lost, self.packets, self.since, self.last) = (0, 0, Some(now), loss);
+        if loss < self.own {
+            self.own += (loss - self.own) * FORGET;
+        }
+        let excess = loss - self.own;
+        self.lasting = if excess > SOME { self.lasting + 1 } else { 0 };
+        if self.trial.is_none() && (excess > MUCH || self.lasting >= LASTING) {
+            // to what arrives: if it was too much, nothing more is lost
+            let cut = loss.max(LEAST_CUT);
+            self.trial = Some(Trial { began: now, before: rate, loss, lost: 0, packets: 0 });
+            self.bound = Some(rate.scale(1.0 - cut));
+        } else if self.trial.is_some() && excess > 2.0 * MUCH {
+            // far too much: the trial's cut was too small
+            self.bound = Some(self.bound.unwrap_or(rate).min(rate).scale(1.0 - loss / 2.0));
+        } else if excess <= SOME && self.trial.is_none() {
+            self.grow(now, rate);
+        }
+        self.grown = Some(now);
+        self.bound
+    }
+
+    fn judge(&mut self, trial: Trial) {
+        if trial.packets < LEAST_PACKETS {
+            return; // nothing was told: the trial goes on
+        }
+        self.trial = None;
+        self.lasting = 0;
+        let after = f64::from(trial.lost) / f64::from(trial.packets);
+        if after >= FELL_TO * trial.loss {
+            self.own = after.min(MOST_OWN);
+            self.bound = Some(self.bound.unwrap_or(trial.before).max(trial.before));
+        }
+    }
+
+    fn grow(&mut self, now: Micros, rate: BitRate) {
+        let Some(bound) = self.bound else { return };
+        let elapsed = self.grown.map_or(0, |at| now.since(at)).min(1_000_000) as f64 / 1_000_000.0;
+        let grown = bound.scale(GROWTH.powf(elapsed));
+        // a bound far above what is in use bounds nothing
+        self.bound = (grown < rate.scale(2.0)).then_some(grown);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds 100 packets a 100 ms with the loss that `of` gives for the bound; the bounds seen.
+    fn run(control: &mut LossControl, ms: std::ops::Range<u64>, of: impl Fn(BitRate) -> u32) -> Vec<BitRate> {
+        let rate = BitRate::kbps(1000);
+        let mut seen = Vec::new();
+        for at in ms.step_by(100) {
+            let now = control.bound.unwrap_or(rate).min(rate);
+            control.note(100, of(now));
+            control.update(Micros(at * 1000), now);
+            seen.push(control.bound.unwrap_or(rate).min(rate));
+        }
+        seen
+    }
+
+    #[test]
+    fn loss_that_stays_when_less_is_sent_costs_one_trial() {
+        let mut control = LossControl::default();
+        let seen = run(&mut control, 0..20_000, |_| 5);
+        assert!(seen.iter().min() < Some(&BitRate::kbps(1000)), "it was tried");
+        assert!(seen[60..].iter().all(|rate| *rate == BitRate::kbps(1000)), "{:?}", &seen[60..]);
+    }
+
+    #[test]
+    fn loss_that_comes_of_our_rate_keeps_the_rate_down() {
+        let mut control = LossControl::default();
+        let policer = |rate: BitRate| if rate > BitRate::kbps(700) { 100 - (70_000_000 / rate.0) as u32 } else { 0 };
+        let seen = run(&mut control, 0..30_000, policer);
+        let late = &seen[150..];
+        assert!(late.iter().all(|rate| *rate <= BitRate::kbps(900)), "{late:?}");
+        let mean = late.iter().map(|r| r.0).sum::<u64>() / late.len() as u64;
+        assert!((600_000..=800_000).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn a_burst_of_one_second_is_over_within_two() {
+        let mut control = LossControl::default();
+        run(&mut control, 0..2000, |_| 0);
+        run(&mut control, 2000..3000, |_| 20);
+        let seen = run(&mut control, 3000..6000, |_| 0);
+        assert!(seen[20..].iter().all(|rate| *rate >= BitRate::kbps(900)), "{seen:?}");
+    }
+}
