@@ -37,6 +37,8 @@ function say(config: PageConfig, notice: Notice): void {
     }
     case "joined-muted":
       return toast(t("toastJoinedMuted"));
+    case "device-lost":
+      return toast(t(notice.device === "camera" ? "toastCameraLost" : "toastMicrophoneLost"), "warn");
     case "incident":
       return toast(t("toastIncident", { text: notice.text }), "warn");
     case "problem":

@@ -69,7 +69,7 @@ export class CallController {
 
   /** Nothing more is sealed; what is reaches the SFU before the goodbye that names it, or the record would miss it. */
   leave(): void {
-    this.media.close();
+    this.sources.close();
     setTimeout(() => this.over({ why: "left" }), FAREWELL_MS);
   }
 
@@ -197,6 +197,12 @@ export class CallController {
     for (const entry of event.roster) roster[entry.participant] = entry;
     const clockSkewMs = event.now > 0 ? Date.now() - event.now : 0;
     const { participant: me, terms, statements } = event;
+    // signaling was restarted: the SFU knows the transports of before in another meeting only
+    const before = this.state.get().terms;
+    if (before !== null && before.meeting !== terms.meeting) {
+      this.keyed = false;
+      this.transports.reset();
+    }
     this.state.patch({ phase: "in", me, terms, statements, clockSkewMs });
     this.roster(roster);
     const others = event.roster.filter((entry) => !entry.recorder && entry.participant !== me);

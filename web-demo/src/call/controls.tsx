@@ -21,12 +21,15 @@ function Control({ icon, text, testid, pressed, keys, tone, onClick }: ButtonPro
   );
 }
 
+/** Telephones and some browsers have no way to pick a screen. */
+const CAN_SHARE = typeof navigator !== "undefined" && navigator.mediaDevices?.getDisplayMedia !== undefined;
+
 export type Open = "people" | "code" | "details" | "help" | "devices" | "leave";
 
 interface Props { state: CallState; call: CallController; panel: boolean; onOpen: (what: Open) => void }
 
 export function Controls({ state, call, panel, onOpen }: Props) {
-  const { micMuted, camOff } = state;
+  const { micMuted, camOff, sharing } = state;
   return (
     <nav class="controls" aria-label={t("devices")}>
       <div class="control-group">
@@ -34,6 +37,10 @@ export function Controls({ state, call, panel, onOpen }: Props) {
           {...(micMuted ? { tone: "off" as const } : {})} onClick={() => void call.setMuted(!micMuted)} />
         <Control icon={camOff ? "camOff" : "cam"} text={camOff ? "camOff" : "cam"} testid="cam" keys="v" pressed={camOff}
           {...(camOff ? { tone: "off" as const } : {})} onClick={() => void call.setCamOff(!camOff)} />
+        {CAN_SHARE && (
+          <Control icon="screen" text={sharing === null ? "share" : "shareStop"} testid="share" keys="s" pressed={sharing !== null}
+            onClick={() => void call.share(sharing === null)} />
+        )}
       </div>
       <div class="control-group">
         <Control icon="people" text="people" testid="people" keys="p" pressed={panel} onClick={() => onOpen("people")} />
@@ -48,12 +55,12 @@ export function Controls({ state, call, panel, onOpen }: Props) {
   );
 }
 
-/** M, V, P and ? work wherever one is not typing and no dialog is open. */
+/** M, V, S, P and ? work wherever one is not typing and no dialog is open. */
 export function shortcut(event: KeyboardEvent, call: CallController, onOpen: (what: Open) => void): void {
   const target = event.target as HTMLElement | null;
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (target?.closest("input, select, textarea, dialog") != null) return;
-  const { micMuted, camOff } = call.state.get();
+  const { micMuted, camOff, sharing } = call.state.get();
   switch (event.key) {
     case "m":
     case "M":
@@ -61,6 +68,9 @@ export function shortcut(event: KeyboardEvent, call: CallController, onOpen: (wh
     case "v":
     case "V":
       return void call.setCamOff(!camOff);
+    case "s":
+    case "S":
+      return CAN_SHARE ? void call.share(sharing === null) : undefined;
     case "p":
     case "P":
       return onOpen("people");

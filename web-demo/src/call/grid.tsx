@@ -7,8 +7,10 @@ import { SLOT } from "../wire/client";
 import type { PageConfig } from "../wire/front";
 import type { CallController } from "./controller";
 import { firmName } from "./problems";
-import { lockOf, mutedOf, peopleOf, viewOffOf, type CallState } from "./state";
+import { qualityOf, troubleOf } from "./reception";
+import { lockOf, mutedOf, peopleOf, viewOffOf, type CallState, type Person } from "./state";
 import { Tile } from "./tile";
+import type { Shown } from "./view";
 
 const ASPECT = 16 / 9;
 const GAP = 10;
@@ -27,6 +29,47 @@ export function columnsFor(tiles: number, width: number, height: number): number
   return best;
 }
 
+/** One picture on the stage: a person's camera, or a screen that a person shares. */
+interface Shape { person: Person; slot: number }
+
+/** Chosen: no tile, not even a shared screen. */
+const NONE = "none";
+
+function keyOf({ person, slot }: Shape): string {
+  return slot >= SLOT.screen ? `${person.participant} screen` : person.participant;
+}
+
+function trackOf(state: CallState, participant: string, from: number, to: number) {
+  return state.tracks.find(({ track }) => track.participant === participant && track.slot >= from && track.slot < to);
+}
+
+/** Screens that are shared now, the others' first. */
+function screensOf(state: CallState, people: readonly Person[]): Shape[] {
+  const shared = people.filter((person) => (person.me ? state.sharing !== null : trackOf(state, person.participant, SLOT.screen, 32) !== undefined));
+  return shared.sort((a, b) => Number(a.me) - Number(b.me)).map((person) => ({ person, slot: SLOT.screen }));
+}
+
+function mediaOf(state: CallState, call: CallController, { person, slot }: Shape): MediaStreamTrack | null {
+  const screen = slot >= SLOT.screen;
+  if (person.me) return screen ? state.sharing : call.media.view?.track ?? null;
+  return trackOf(state, person.participant, screen ? SLOT.screen : SLOT.camera, screen ? 32 : SLOT.screen)?.media ?? null;
+}
+
+/** Tiles of others as they lie on the stage; what is scrolled away has no height. */
+function shownIn(box: HTMLElement): Shown[] {
+  const stage = box.getBoundingClientRect();
+  return [...box.querySelectorAll<HTMLElement>("[data-tile]:not([data-me])")].map((tile) => {
+    const { top, bottom, height } = tile.getBoundingClientRect();
+    const visible = bottom > stage.top && top < stage.bottom;
+    return {
+      participant: tile.dataset["participant"] ?? "",
+      slot: Number(tile.dataset["slot"]),
+      height: visible ? height : 0,
+      pinned: tile.classList.contains("chosen"),
+    };
+  });
+}
+
 interface Props { config: PageConfig; state: CallState; call: CallController; onFrame: (participant: string) => void }
 
 export function Grid({ config, state, call, onFrame }: Props) {
@@ -41,33 +84,45 @@ export function Grid({ config, state, call, onFrame }: Props) {
     return () => observer.disconnect();
   }, []);
   const people = peopleOf(state);
-  const spotlight = people.some((person) => person.participant === chosen) ? chosen : null;
-  const columns = columnsFor(people.length, size.width, size.height);
-  const rows = Math.ceil(people.length / columns);
+  const tiles: Shape[] = [...screensOf(state, people), ...people.map((person) => ({ person, slot: SLOT.camera }))];
+  // a screen that somebody shares is what the others came to see, unless they chose otherwise
+  const sharing = tiles.find(({ slot }) => slot >= SLOT.screen);
+  const wanted = chosen ?? (sharing === undefined ? null : keyOf(sharing));
+  const spotlight = tiles.some((tile) => keyOf(tile) === wanted) ? wanted : null;
+  const columns = columnsFor(tiles.length, size.width, size.height);
+  const rows = Math.ceil(tiles.length / columns);
   const wide = Math.min((size.width - GAP * (columns - 1)) / columns, ((size.height - GAP * (rows - 1)) / rows) * ASPECT);
+  const layout = `${tiles.map(keyOf).join()} ${spotlight ?? ""} ${wide} ${size.height}`;
+  useEffect(() => {
+    if (box.current !== null) call.show(shownIn(box.current));
+  }, [layout]);
   const move = (event: KeyboardEvent): void => {
     const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns };
     const step = steps[event.key];
     const from = (document.activeElement as HTMLElement | null)?.dataset["tile"];
     if (step === undefined || from === undefined) return;
     event.preventDefault();
-    const to = Math.max(0, Math.min(people.length - 1, Number(from) + step));
+    const to = Math.max(0, Math.min(tiles.length - 1, Number(from) + step));
     box.current?.querySelector<HTMLElement>(`[data-tile="${to}"]`)?.focus();
   };
   const style = { "--columns": String(columns), "--wide": `${Math.max(80, Math.floor(wide))}px` };
   const now = clock();
   return (
     <div ref={box} class={spotlight === null ? "grid" : "grid spotlight"} style={style} onKeyDown={move} data-testid="grid">
-      {people.map((person, index) => {
-        const remote = state.tracks.find(({ track }) => track.participant === person.participant && track.slot >= SLOT.camera && track.slot < SLOT.screen);
-        const media = person.me ? call.media.view?.track ?? null : remote?.media ?? null;
+      {tiles.map((tile, index) => {
+        const { person, slot } = tile;
+        const key = keyOf(tile);
+        const screen = slot >= SLOT.screen;
+        const off = !screen && viewOffOf(state, person.participant);
         return (
-          <Tile key={person.participant} person={person} firmName={firmName(config, person.firm)} media={media} index={index}
-            off={viewOffOf(state, person.participant)} muted={mutedOf(state, person.participant)}
-            speaking={state.speaking[person.participant] ?? false} mirrored={person.me && !state.testPicture}
+          <Tile key={key} person={person} slot={slot} firmName={firmName(config, person.firm)} media={mediaOf(state, call, tile)} index={index}
+            off={off} muted={!screen && mutedOf(state, person.participant)}
+            speaking={!screen && (state.speaking[person.participant] ?? false)} mirrored={person.me && !screen && !state.testPicture}
             lock={person.me ? "none" : lockOf(state.counters, person.participant, now)}
-            chosen={spotlight === person.participant}
-            onChoose={() => setChosen(spotlight === person.participant ? null : person.participant)}
+            trouble={person.me || off || !person.inGroup ? null : troubleOf(state, person.participant, slot, now)}
+            quality={person.me ? null : qualityOf(state, person.participant)}
+            chosen={spotlight === key}
+            onChoose={() => setChosen(spotlight === key ? NONE : key)}
             onFrame={() => onFrame(person.participant)} />
         );
       })}

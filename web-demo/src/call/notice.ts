@@ -7,6 +7,7 @@ import { nameOf, type CallState } from "./state";
 export type Notice =
   | { kind: "joined" | "gone"; participant: ParticipantId; name: string; recorder: boolean }
   | { kind: "joined-muted" }
+  | { kind: "device-lost"; device: "microphone" | "camera" }
   | { kind: "incident"; text: string }
   | { kind: "problem"; problem: Problem };
 

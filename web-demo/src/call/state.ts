@@ -1,6 +1,6 @@
 // What the call screen shows: one value, changed by the controller alone. Pure, with the questions screens ask of it.
 
-import type { MeetingTerms, ParticipantId, Problem, RosterEntry, Statement } from "../wire/client";
+import type { Feed, MeetingTerms, ParticipantId, Problem, RosterEntry, Statement } from "../wire/client";
 import { firmOf, SLOT, userOf } from "../wire/client";
 import type { Link, Member, RecorderState, Sending, TrackCounters } from "../wire/worker";
 import type { RemoteTrack } from "../media/subscriber";
@@ -34,6 +34,10 @@ export interface CallState {
   speaking: Record<ParticipantId, boolean>;
   tracks: RemoteTrack[];
   counters: TrackCounters[];
+  /** What the SFU sends of each source, by participant and slot. */
+  feeds: Record<string, Feed>;
+  /** One's own shared screen. */
+  sharing: MediaStreamTrack | null;
   publish: RTCPeerConnectionState;
   subscribe: RTCPeerConnectionState;
   micMuted: boolean;
@@ -50,7 +54,7 @@ export function initialState(room: string): CallState {
   return {
     room, phase: "joining", over: null, link: "connecting", startedAt: Date.now(), me: null, terms: null, statements: [],
     members: [], roster: {}, epoch: null, code: null, sending: { state: "stopped", why: "no-group", firm: null },
-    recorders: [], suspended: [], speaker: null, speaking: {}, tracks: [], counters: [], publish: "new",
+    recorders: [], suspended: [], speaker: null, speaking: {}, tracks: [], counters: [], feeds: {}, sharing: null, publish: "new",
     subscribe: "new", micMuted: false, camOff: false, testPicture: false, testTone: false, audioBlocked: false,
     clockSkewMs: 0, seen: {},
   };

@@ -3,6 +3,7 @@
 import { Publisher } from "../media/publisher";
 import { Subscriber, type RemoteTrack } from "../media/subscriber";
 import type { PageToServer, SubscribedTrack } from "../wire/client";
+import type { LayerStream } from "../wire/worker";
 
 /** A transport may be in trouble for so long before it is made anew, ms: ICE needs a moment to find another path. */
 const REPAIR_MS = 2_500;
@@ -13,6 +14,8 @@ export interface TransportEvents {
   send(message: PageToServer): void;
   states(publish: RTCPeerConnectionState, subscribe: RTCPeerConnectionState): void;
   tracks(tracks: RemoteTrack[]): void;
+  /** Which stream of the publisher carries which layer. */
+  streams(slot: number, streams: LayerStream[]): void;
   /** A new publisher stands, without tracks. */
   published(publisher: Publisher): void;
   /** The subscribe transport is broken: only a new hello brings a new offer. */
@@ -69,6 +72,7 @@ export class Transports {
     const publisher = new Publisher(this.worker, {
       send: (message) => this.events.send(message),
       state: (state) => this.publishChanged(state),
+      streams: (slot, streams) => this.events.streams(slot, streams),
     });
     this.publisher = publisher;
     this.publishState = "new";

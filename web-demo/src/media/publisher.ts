@@ -3,17 +3,35 @@
 
 import type { Codec, PageToServer, PublishedTrack } from "../wire/client";
 import { SLOT } from "../wire/client";
-import type { TransformOptions } from "../wire/worker";
+import type { LayerStream, TransformOptions } from "../wire/worker";
+import { heightOf, heightsOf, layersFor, RIDS, sendsLayers, type Layer } from "./layers";
 
 export interface PublisherEvents {
   send(message: PageToServer): void;
   state(state: RTCPeerConnectionState): void;
+  /** Which stream carries which layer is known. */
+  streams(slot: number, streams: LayerStream[]): void;
 }
 
-interface Sending { transceiver: RTCRtpTransceiver; slot: number; codec: Codec }
+interface Sending {
+  transceiver: RTCRtpTransceiver;
+  slot: number;
+  codec: Codec;
+  /** Layers in use, of cameras; empty: one encoding. */
+  layers: Layer[];
+  /** Layers that somebody needs; `null`: not told, all. */
+  wanted: number[] | null;
+  announced: boolean;
+}
 
-/** Upper bound of a camera, bit/s: 720p30 VP8 looks clean at it. */
+/** Upper bound of a camera in one encoding, bit/s: 720p30 VP8 looks clean at it. */
 const CAMERA_BITRATE = 1_700_000;
+/** Upper bounds of a shared screen: text must be sharp, slides need not move. */
+const SCREEN_BITRATE = 2_500_000;
+export const SCREEN_RATE = 15;
+/** The streams of a new connection appear in its statistics within moments of the answer. */
+const LOOK_MS = 50;
+const LOOKS = 100;
 
 /** The codecs of `kind` we seal, most wanted first, with retransmission; null where the browser cannot say. */
 function preferred(kind: "audio" | "video"): RTCRtpCodec[] | null {
@@ -25,6 +43,14 @@ function preferred(kind: "audio" | "video"): RTCRtpCodec[] | null {
   return main.length === 0 ? null : [...main, ...repair];
 }
 
+function encodingsOf(layers: readonly Layer[]): RTCRtpEncodingParameters[] {
+  return layers.map(({ rid, scale, bitrate, used }) => ({ rid, scaleResolutionDownBy: scale, maxBitrate: bitrate, active: used }));
+}
+
+function takesLayers(answer: string): boolean {
+  return /^a=simulcast:recv /m.test(answer);
+}
+
 export class Publisher {
   readonly connection: RTCPeerConnection;
   /** One stream for sound and picture: receivers keep them together by it. */
@@ -33,11 +59,15 @@ export class Publisher {
   private answered = false;
   private early: string[] = [];
   private closed = false;
+  /** Offers go one after another. */
+  private order: Promise<void> = Promise.resolve();
+  private settled: (() => void) | null = null;
 
-  constructor(worker: Worker, private readonly events: PublisherEvents) {
+  constructor(private readonly worker: Worker, private readonly events: PublisherEvents) {
     this.connection = new RTCPeerConnection();
-    this.add(worker, "audio", SLOT.microphone, "opus");
-    this.add(worker, "video", SLOT.camera, "vp8");
+    this.add("audio", SLOT.microphone, "opus", [{}], []);
+    const layers = sendsLayers() ? layersFor(720) : [];
+    this.add("video", SLOT.camera, "vp8", layers.length > 0 ? encodingsOf(layers) : [{ maxBitrate: CAMERA_BITRATE }], layers);
     this.connection.onicecandidate = ({ candidate }) => {
       if (candidate !== null && candidate.candidate !== "") this.candidate(candidate.candidate);
     };
@@ -46,46 +76,101 @@ export class Publisher {
     };
   }
 
+  /** Every slot that frames are sealed under: one for each layer. */
   get slots(): { slot: number; codec: Codec }[] {
-    return this.sendings.map(({ slot, codec }) => ({ slot, codec }));
+    return this.sendings.flatMap(({ slot, codec, layers }) => (
+      Array.from({ length: Math.max(1, layers.length) }, (_, layer) => ({ slot: slot + layer, codec }))
+    ));
   }
 
-  async offer(restart: "restart-ice" | "first"): Promise<void> {
+  /** Offers what is there; a second offer waits for the answer to the first. */
+  offer(restart: "restart-ice" | "first"): Promise<void> {
+    this.order = this.order.then(() => this.makeOffer(restart));
+    return this.order;
+  }
+
+  private async makeOffer(restart: "restart-ice" | "first"): Promise<void> {
+    if (this.closed) return;
+    const answered = new Promise<void>((done) => {
+      this.settled = done;
+    });
     const offer = await this.connection.createOffer({ iceRestart: restart === "restart-ice" });
     await this.connection.setLocalDescription(offer);
-    const tracks: PublishedTrack[] = this.sendings.map(({ transceiver, slot, codec }) => ({
-      mid: transceiver.mid ?? "", slot, codec,
-    }));
+    const sending = this.sendings.filter(({ transceiver }) => transceiver.direction === "sendonly");
+    const tracks: PublishedTrack[] = sending.map(({ transceiver, slot, codec }) => ({ mid: transceiver.mid ?? "", slot, codec }));
     const sdp = this.connection.localDescription?.sdp ?? offer.sdp ?? "";
     this.events.send({ type: "offer", sdp, tracks });
     for (const candidate of this.early) this.events.send({ type: "candidate", transport: "publish", candidate });
     this.early = [];
     this.answered = true;
+    for (const one of sending) {
+      one.announced = true;
+      this.tellHeights(one);
+    }
+    await answered;
   }
 
   async answer(sdp: string): Promise<void> {
     if (this.connection.signalingState !== "have-local-offer") return;
-    await this.connection.setRemoteDescription({ type: "answer", sdp });
+    try {
+      await this.connection.setRemoteDescription({ type: "answer", sdp });
+    } finally {
+      this.settled?.();
+    }
+    const layered = this.sendings.filter(({ layers }) => layers.length > 0);
+    for (const sending of layered) {
+      if (takesLayers(sdp)) await this.learnStreams(sending, "layers");
+      else await this.oneEncoding(sending);
+    }
   }
 
   /** Puts a track on a source; null stops it. Only after the worker holds a key. */
   async replace(slot: number, track: MediaStreamTrack | null): Promise<void> {
     const sending = this.sendings.find((entry) => entry.slot === slot);
-    await sending?.transceiver.sender.replaceTrack(track);
+    if (sending === undefined) return;
+    if (track !== null && sending.layers.length > 0) {
+      sending.layers = layersFor(heightOf(track));
+      await this.apply(sending);
+      this.tellHeights(sending);
+    }
+    await sending.transceiver.sender.replaceTrack(track);
+  }
+
+  /** Somebody needs only these layers of a source, or none. */
+  async want(slot: number, layers: number[]): Promise<void> {
+    const sending = this.sendings.find((entry) => entry.slot === slot);
+    if (sending === undefined) return;
+    sending.wanted = layers;
+    await this.apply(sending);
+  }
+
+  /** Adds the shared screen, or takes it away; an offer must follow. */
+  screen(track: MediaStreamTrack | null): void {
+    let sending = this.sendings.find((entry) => entry.slot === SLOT.screen);
+    if (track === null) {
+      if (sending === undefined) return;
+      sending.transceiver.direction = "inactive";
+      sending.announced = false;
+      sending.wanted = null;
+      void sending.transceiver.sender.replaceTrack(null);
+      return;
+    }
+    sending ??= this.add("video", SLOT.screen, "vp8", [{ maxBitrate: SCREEN_BITRATE, maxFramerate: SCREEN_RATE }], []);
+    sending.transceiver.direction = "sendonly";
   }
 
   close(): void {
     this.closed = true;
+    this.settled?.();
     this.connection.close();
   }
 
-  private add(worker: Worker, kind: "audio" | "video", slot: number, codec: Codec): void {
-    const encodings: RTCRtpEncodingParameters[] = kind === "video" ? [{ maxBitrate: CAMERA_BITRATE }] : [{}];
+  private add(kind: "audio" | "video", slot: number, codec: Codec, encodings: RTCRtpEncodingParameters[], layers: Layer[]): Sending {
     const transceiver = this.connection.addTransceiver(kind, {
       direction: "sendonly", sendEncodings: encodings, streams: [this.stream],
     });
-    const options: TransformOptions = { direction: "send", slot, codec };
-    transceiver.sender.transform = new RTCRtpScriptTransform(worker, options);
+    const options: TransformOptions = { direction: "send", slot, codec, layers: Math.max(1, layers.length) };
+    transceiver.sender.transform = new RTCRtpScriptTransform(this.worker, options);
     const codecs = preferred(kind);
     if (codecs !== null) {
       try {
@@ -94,7 +179,62 @@ export class Publisher {
         // an old list: the SFU's answer decides then
       }
     }
-    this.sendings.push({ transceiver, slot, codec });
+    const sending: Sending = { transceiver, slot, codec, layers, wanted: null, announced: false };
+    this.sendings.push(sending);
+    return sending;
+  }
+
+  /** Sizes, rates and pauses of the encodings as they are to be now. */
+  private async apply(sending: Sending): Promise<void> {
+    const { sender } = sending.transceiver;
+    const parameters = sender.getParameters();
+    const wanted = (at: number): boolean => sending.wanted === null || sending.wanted.includes(at);
+    parameters.encodings.forEach((encoding, at) => {
+      const layer = sending.layers[at];
+      encoding.active = (layer?.used ?? true) && wanted(at);
+      if (layer === undefined) return;
+      encoding.scaleResolutionDownBy = layer.scale;
+      encoding.maxBitrate = layer.bitrate;
+    });
+    try {
+      await sender.setParameters(parameters);
+    } catch (error) {
+      console.warn("publish: encodings:", error);
+    }
+  }
+
+  /** The other end takes no layers: what is left is the first encoding, at its full size. */
+  private async oneEncoding(sending: Sending): Promise<void> {
+    sending.layers = [];
+    const { sender } = sending.transceiver;
+    const parameters = sender.getParameters();
+    for (const encoding of parameters.encodings) {
+      encoding.scaleResolutionDownBy = 1;
+      encoding.maxBitrate = CAMERA_BITRATE;
+      encoding.active = true;
+    }
+    await sender.setParameters(parameters).catch((error: unknown) => console.warn("publish: encodings:", error));
+    await this.learnStreams(sending, "one");
+  }
+
+  private tellHeights(sending: Sending): void {
+    if (!sending.announced || sending.layers.length === 0) return;
+    this.events.send({ type: "layers", slot: sending.slot, heights: heightsOf(sending.layers) });
+  }
+
+  /** Only statistics say which stream carries which layer: the worker drops a layer's frames until it knows. */
+  private async learnStreams({ transceiver, slot }: Sending, what: "layers" | "one"): Promise<void> {
+    for (let look = 0; look < LOOKS && !this.closed; look += 1) {
+      const streams: LayerStream[] = [];
+      (await transceiver.sender.getStats()).forEach((report: Record<string, unknown>) => {
+        const layer = what === "one" ? 0 : RIDS.indexOf(report["rid"] as (typeof RIDS)[number]);
+        if (report["type"] !== "outbound-rtp" || layer < 0 || typeof report["ssrc"] !== "number") return;
+        streams.push({ ssrc: report["ssrc"], rid: what === "one" ? null : String(report["rid"]), layer });
+      });
+      if (streams.length > 0) this.events.streams(slot, streams);
+      if (streams.length === (what === "one" ? 1 : RIDS.length)) return;
+      await new Promise((done) => setTimeout(done, LOOK_MS));
+    }
   }
 
   private candidate(candidate: string): void {

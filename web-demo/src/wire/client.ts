@@ -20,6 +20,20 @@ export interface RosterEntry {
   sources: Source[];
 }
 
+/** How much of a source this page can use: the height of its tile in device pixels, 0 while hidden. */
+export interface Wish { participant: ParticipantId; slot: number; max_height: number; weight: "normal" | "pinned" }
+export type FeedLimit = "wish" | "hidden" | "link" | "sender";
+export type LinkQuality = "good" | "fair" | "poor";
+/** What the SFU sends of a source and why no more; `layer` null: nothing. */
+export interface Feed {
+  participant: ParticipantId;
+  slot: number;
+  layer: number | null;
+  height: number;
+  limit: FeedLimit;
+  sender: LinkQuality;
+}
+
 export type ProblemCode =
   | "upgrade" | "bad-message" | "bad-certificate" | "bad-signature" | "trust-mismatch" | "not-a-member" | "replaced"
   | "removed" | "policy-clash" | "recorder-missing" | "meeting-full" | "media-unavailable" | "stale-epoch"
@@ -31,7 +45,9 @@ export type PageToServer =
   | { type: "offer"; sdp: string; tracks: PublishedTrack[] }
   | { type: "answer"; sdp: string; revision: number }
   | { type: "candidate"; transport: "publish" | "subscribe"; candidate: string }
-  | { type: "mute"; slot: number; muted: boolean };
+  | { type: "mute"; slot: number; muted: boolean }
+  | { type: "view"; wishes: Wish[] }
+  | { type: "layers"; slot: number; heights: number[] };
 
 /** Messages of signaling that the session hands on to the page. */
 export type ServerToPage =
@@ -41,6 +57,8 @@ export type ServerToPage =
   | { type: "subscribe-offer"; sdp: string; revision: number; tracks: SubscribedTrack[] }
   | { type: "firm-suspended"; firm: string; suspended: boolean }
   | { type: "speaker"; participant: ParticipantId }
+  | { type: "layers-wanted"; slot: number; layers: number[] }
+  | { type: "feeds"; feeds: Feed[] }
   | ({ type: "problem" } & Problem);
 
 export interface MeetingTerms {

@@ -54,7 +54,11 @@ export type ToWorker =
   | { type: "reconnect" }
   | { type: "remove"; participant: ParticipantId }
   | { type: "add-source"; slot: number; codec: Codec }
+  | { type: "layer-streams"; slot: number; streams: LayerStream[] }
   | { type: "signal"; message: PageToServer };
+
+/** Which RTP stream carries which layer of a source; only the connection's statistics tell. */
+export interface LayerStream { ssrc: number; rid: string | null; layer: number }
 
 export interface ReplayAsk { meeting: string; manifestHash: string; case: string; reason: string; fromMs: number; toMs: number }
 export interface ApprovalAsk { seconds: number }
@@ -71,5 +75,5 @@ export type FromWorker =
 
 /** Options of an `RTCRtpScriptTransform`: which track it stands on. */
 export type TransformOptions =
-  | { direction: "send"; slot: number; codec: Codec }
+  | { direction: "send"; slot: number; codec: Codec; layers: number }
   | { direction: "receive"; mid: string };

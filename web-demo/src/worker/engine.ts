@@ -24,6 +24,8 @@ export interface Session {
   addSource(slot: number, codec: Codec): void;
   seal(now: number, slot: number, keyFrame: boolean, frame: Uint8Array, captureUs: number): Sealed;
   open(now: number, from: string, slot: number, codec: Codec, wire: Uint8Array): OpenOutcome;
+  /** The connection is gone: media goes on, manifests wait, the SFU alone enforces the recorder's grace. */
+  disconnected(now: number): void;
   /** The connection is back: say hello again with what is still held. */
   reconnected(now: number): void;
   leave(): void;

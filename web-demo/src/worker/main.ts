@@ -102,6 +102,9 @@ async function handle(message: ToWorker): Promise<void> {
     case "add-source":
       meeting?.addSource(message.slot, message.codec);
       return;
+    case "layer-streams":
+      meeting?.layerStreams(message.slot, message.streams);
+      return;
     case "signal":
       meeting?.signal(message.message);
   }

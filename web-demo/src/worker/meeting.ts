@@ -2,7 +2,7 @@
 // it to the transforms. Sends nothing for the page but the closed list of [`PageToServer`].
 
 import type { Codec, PageToServer, ServerToPage, Statement, SubscribedTrack } from "../wire/client";
-import type { FromWorker, SessionEvent } from "../wire/worker";
+import type { FromWorker, LayerStream, SessionEvent } from "../wire/worker";
 import type { CounterBook } from "./counters";
 import { Dead, guarded, isDead, type OpenOutcome, type Output, type Sealed, type Session } from "./engine";
 import { readEvent } from "./events";
@@ -25,7 +25,10 @@ export class Meeting implements Sealer {
   constructor(url: string, private readonly makeSession: () => Session, private readonly read: (signed: string[]) => Statement[],
     private readonly book: CounterBook, private readonly tell: (message: FromWorker) => void) {
     this.link = new SignalingLink(url, {
-      link: (state) => tell({ type: "link", link: state }),
+      link: (state) => {
+        tell({ type: "link", link: state });
+        if (state === "lost") this.run((session) => session.disconnected(Date.now()));
+      },
       opened: (first) => this.opened(first),
       text: (text) => this.run((session) => session.handle(Date.now(), text)),
     });
@@ -46,7 +49,7 @@ export class Meeting implements Sealer {
   transform(transformer: ScriptTransformer): void {
     const options = transformer.options;
     if (options.direction === "send") {
-      const path = new SendPath(transformer, this, this.book, options.slot, options.codec);
+      const path = new SendPath(transformer, this, this.book, options.slot, options.codec, options.layers);
       this.sends.add(path);
       path.run();
     } else {
@@ -58,6 +61,11 @@ export class Meeting implements Sealer {
 
   addSource(slot: number, codec: Codec): void {
     this.run((session) => session.addSource(slot, codec));
+  }
+
+  /** Transforms of connections that are gone hear it too and never see a frame of these streams. */
+  layerStreams(slot: number, streams: LayerStream[]): void {
+    for (const path of this.sends) if (path.slot === slot) path.streams(streams);
   }
 
   signal(message: PageToServer): void {

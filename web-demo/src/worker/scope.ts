@@ -4,7 +4,12 @@
 import type { FromWorker, ToWorker, TransformOptions } from "../wire/worker";
 
 /** An encoded frame of a script transform; `type` exists on video only. */
-export interface EncodedFrame { data: ArrayBuffer; readonly type?: "key" | "delta" | "empty"; readonly timestamp?: number }
+export interface EncodedFrame {
+  data: ArrayBuffer;
+  readonly type?: "key" | "delta" | "empty";
+  readonly timestamp?: number;
+  getMetadata?(): { synchronizationSource?: number };
+}
 
 export interface ScriptTransformer {
   readonly readable: ReadableStream<EncodedFrame>;

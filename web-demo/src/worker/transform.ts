@@ -2,7 +2,7 @@
 // verifies or is dropped; frames of the next epoch wait for it a while. Owns no key: it asks the session.
 
 import type { Codec, SubscribedTrack } from "../wire/client";
-import type { TrackCounters } from "../wire/worker";
+import type { LayerStream, TrackCounters } from "../wire/worker";
 import { clock, type CounterBook } from "./counters";
 import type { OpenOutcome, Sealed } from "./engine";
 import type { EncodedFrame, ScriptTransformer } from "./scope";
@@ -30,25 +30,52 @@ function exact(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
 /** Asks for key frames, not more often than the throttle allows. */
 class KeyFrameAsker {
   private last = -Infinity;
-  constructor(private readonly how: (() => Promise<unknown>) | undefined) {}
-  ask(): void {
+  constructor(private readonly how: ((rid?: string) => Promise<unknown>) | undefined) {}
+  ask(rid?: string): void {
     const now = performance.now();
     if (this.how === undefined || now - this.last < KEY_FRAME_MS) return;
     this.last = now;
-    this.how().catch(() => undefined);
+    (rid === undefined ? this.how() : this.how(rid)).catch(() => undefined);
   }
 }
 
-/** Seals one source. After any dropped picture only a key frame may follow. */
-export class SendPath {
-  private awaitKey = false;
-  private readonly keys: KeyFrameAsker;
-  readonly counters: TrackCounters;
-
-  constructor(private readonly transformer: ScriptTransformer, private readonly sealer: Sealer, book: CounterBook,
-    private readonly slot: number, codec: Codec) {
-    this.counters = book.of("send", null, slot, codec, null);
+/** One layer on its own slot. After any dropped picture only a key frame may follow. */
+class Layer {
+  awaitKey = false;
+  readonly keys: KeyFrameAsker;
+  constructor(readonly slot: number, readonly rid: string | undefined, readonly counters: TrackCounters, transformer: ScriptTransformer) {
     this.keys = new KeyFrameAsker(transformer.generateKeyFrame?.bind(transformer));
+  }
+  ask(): void {
+    this.keys.ask(this.rid);
+  }
+}
+
+/** Seals one source: all its layers pass one transform, told apart by their streams, each under a slot of its own. */
+export class SendPath {
+  private readonly first: Layer;
+  private readonly layers = new Map<number, Layer>();
+  private readonly several: boolean;
+
+  constructor(private readonly transformer: ScriptTransformer, private readonly sealer: Sealer, private readonly book: CounterBook,
+    readonly slot: number, private readonly codec: Codec, layers = 1) {
+    this.several = layers > 1;
+    this.first = this.layer(slot, undefined);
+  }
+
+  /** Counters of the lowest layer. */
+  get counters(): TrackCounters {
+    return this.first.counters;
+  }
+
+  /** Which stream carries which layer. A layer whose frames were dropped until now begins with a whole picture. */
+  streams(streams: readonly LayerStream[]): void {
+    for (const { ssrc, rid, layer } of streams) {
+      if (this.layers.has(ssrc)) continue;
+      const fresh = this.layer(this.slot + layer, rid ?? undefined);
+      fresh.awaitKey = true;
+      this.layers.set(ssrc, fresh);
+    }
   }
 
   run(): void {
@@ -60,33 +87,47 @@ export class SendPath {
 
   /** Sending is allowed again: start with a whole picture. */
   resumed(): void {
-    if (this.awaitKey) this.keys.ask();
+    for (const layer of [this.first, ...this.layers.values()]) if (layer.awaitKey) layer.ask();
+  }
+
+  private layer(slot: number, rid: string | undefined): Layer {
+    return new Layer(slot, rid, this.book.of("send", null, slot, this.codec, null), this.transformer);
+  }
+
+  /** The layer of a frame; none while its stream is not known: under a wrong slot it would be refused, or open wrongly. */
+  private of(frame: EncodedFrame): Layer | undefined {
+    if (!this.several) return this.first;
+    const ssrc = frame.getMetadata?.().synchronizationSource;
+    return ssrc === undefined ? undefined : this.layers.get(ssrc);
   }
 
   private frame(frame: EncodedFrame, controller: TransformStreamDefaultController<EncodedFrame>): void {
-    if (frame.data.byteLength === 0) {
-      this.counters.empty += 1;
+    const layer = this.of(frame);
+    if (layer === undefined || frame.data.byteLength === 0) {
+      if (layer === undefined) this.first.counters.dropped += 1;
+      else layer.counters.empty += 1;
       return;
     }
+    const { counters } = layer;
     const picture = frame.type !== undefined;
     const keyFrame = frame.type === "key";
-    if (this.awaitKey && picture && !keyFrame) {
-      this.counters.dropped += 1;
-      this.keys.ask();
+    if (layer.awaitKey && picture && !keyFrame) {
+      counters.dropped += 1;
+      layer.ask();
       return;
     }
     const now = clock();
-    const sealed = this.sealer.seal(this.slot, keyFrame, new Uint8Array(frame.data), Math.round(now * 1000));
+    const sealed = this.sealer.seal(layer.slot, keyFrame, new Uint8Array(frame.data), Math.round(now * 1000));
     if (sealed === null || !sealed.ok) {
-      this.counters.dropped += 1;
-      this.counters.lastError = sealed === null ? "no-group" : sealed.why;
-      this.awaitKey = picture;
+      counters.dropped += 1;
+      counters.lastError = sealed === null ? "no-group" : sealed.why;
+      layer.awaitKey = picture;
       return;
     }
-    this.awaitKey = false;
-    this.counters.sealed += 1;
-    this.counters.firstAt ??= now;
-    this.counters.lastAt = now;
+    layer.awaitKey = false;
+    counters.sealed += 1;
+    counters.firstAt ??= now;
+    counters.lastAt = now;
     frame.data = exact(sealed.frame);
     controller.enqueue(frame);
   }

@@ -18,6 +18,7 @@ interface RawSession {
   timeout(now: number): void;
   next_timeout(): number | undefined;
   poll(): string | undefined;
+  disconnected(now: number): void;
   reconnect(now: number): void;
   add_source(slot: number, codec: string): void;
   seal(now: number, slot: number, keyFrame: boolean, frame: Uint8Array, captureUs: number): Uint8Array<ArrayBuffer>;
@@ -57,6 +58,9 @@ class WasmSession implements Session {
   }
   pollTimeout(): number | null {
     return this.raw.next_timeout() ?? null;
+  }
+  disconnected(now: number): void {
+    this.raw.disconnected(now);
   }
   reconnected(now: number): void {
     this.raw.reconnect(now);

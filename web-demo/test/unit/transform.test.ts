@@ -11,18 +11,22 @@ function bench() {
   let feed: ReadableStreamDefaultController<EncodedFrame> | null = null;
   const out: EncodedFrame[] = [];
   let keyFrames = 0;
+  const rids: string[] = [];
   const transformer: ScriptTransformer = {
     readable: new ReadableStream({ start: (controller) => { feed = controller; } }),
     writable: new WritableStream({ write: (frame) => void out.push(frame) }),
-    options: { direction: "send", slot: 2, codec: "vp8" },
-    generateKeyFrame: async () => void (keyFrames += 1),
+    options: { direction: "send", slot: 2, codec: "vp8", layers: 1 },
+    generateKeyFrame: async (rid) => {
+      keyFrames += 1;
+      if (rid !== undefined) rids.push(rid);
+    },
     sendKeyFrameRequest: async () => void (keyFrames += 1),
   };
   const push = async (...frames: EncodedFrame[]): Promise<void> => {
     for (const frame of frames) feed?.enqueue(frame);
     await settle();
   };
-  return { transformer, out, push, asked: () => keyFrames };
+  return { transformer, out, push, rids, asked: () => keyFrames };
 }
 
 /** Lets the streams' own microtasks run dry. */
@@ -44,6 +48,26 @@ class Fake implements Sealer {
     return this.opened;
   }
 }
+
+test("each layer is sealed under its own slot, and none before its stream is known", async () => {
+  const { transformer, out, push, rids } = bench();
+  const slots: number[] = [];
+  const fake = new Fake();
+  fake.seal = (slot?: number) => {
+    slots.push(slot ?? -1);
+    return { ok: true, frame: Uint8Array.of(9) };
+  };
+  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8", 3);
+  path.run();
+  const of = (ssrc: number, type: "key" | "delta"): EncodedFrame => ({ ...frame([1, 2], type), getMetadata: () => ({ synchronizationSource: ssrc }) });
+  await push(of(70, "key"), of(71, "key"), frame([1], "key"));
+  assert.deepEqual([out.length, slots.length], [0, 0], "nobody can tell which layer these are");
+  path.streams([{ ssrc: 71, rid: "h", layer: 1 }, { ssrc: 70, rid: "q", layer: 0 }]);
+  await push(of(70, "delta"), of(71, "delta"));
+  assert.deepEqual([slots, rids.sort()], [[], ["h", "q"]], "each begins with a whole picture, asked for by name");
+  await push(of(71, "key"), of(70, "key"), of(71, "delta"));
+  assert.deepEqual(slots, [3, 2, 3]);
+});
 
 test("a frame leaves sealed or not at all", async () => {
   const { transformer, out, push } = bench();
