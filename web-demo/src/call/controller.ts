@@ -199,10 +199,7 @@ export class CallController {
     const { participant: me, terms, statements } = event;
     // signaling was restarted: the SFU knows the transports of before in another meeting only
     const before = this.state.get().terms;
-    if (before !== null && before.meeting !== terms.meeting) {
-      this.keyed = false;
-      this.transports.reset();
-    }
+    if (before !== null && before.meeting !== terms.meeting) this.transports.reset();
     this.state.patch({ phase: "in", me, terms, statements, clockSkewMs });
     this.roster(roster);
     const others = event.roster.filter((entry) => !entry.recorder && entry.participant !== me);
