@@ -10,6 +10,7 @@
 
 import { readArguments } from "./arguments.mjs";
 import { launch } from "./browser.mjs";
+import { MOST_OFFSET_MS } from "./lanes.mjs";
 import { Person } from "./person.mjs";
 
 const USAGE = {
@@ -21,6 +22,8 @@ const USAGE = {
 const TONE_TOLERANCE_HZ = 5;
 /** Sound against picture is measured for so long, s: four flashes and beeps. */
 const MEASURE_S = 9;
+/** Receivers move sound and picture together step by step; a busy machine throws them back. So often it is measured until it is good; the last counts. */
+const MEASURE_TIMES = 3;
 const TONES = { anna: 440, ben: 659 };
 
 function pathFor(options, kind) {
@@ -50,6 +53,22 @@ async function report({ person, kind }, other, participant) {
   };
 }
 
+/** Offsets of both people once they are good, or as they stay; `windows` has the worst of each measuring. */
+async function measured(sides, ids, seconds) {
+  const windows = [];
+  for (;;) {
+    const offsets = await Promise.all(sides.map(({ person }, at) => person.avOffset({ participant: ids[1 - at], seconds })));
+    const worst = worstOf(offsets);
+    windows.push(worst);
+    if (worst === null || Math.abs(worst) <= MOST_OFFSET_MS || windows.length === MEASURE_TIMES) return { offsets, windows };
+  }
+}
+
+/** The offset furthest from 0; null if none was measured. */
+function worstOf(offsets) {
+  return offsets.filter((offset) => offset !== null).reduce((worst, one) => (worst === null || Math.abs(one) > Math.abs(worst) ? one : worst), null);
+}
+
 function good(participant) {
   const heard = participant.tone_hz;
   const near = heard !== null && (participant.tone_wanted_hz === null || Math.abs(heard - participant.tone_wanted_hz) <= TONE_TOLERANCE_HZ);
@@ -77,7 +96,7 @@ async function main() {
     // at the end: receivers bring sound and picture together over the first seconds
     const measure = Math.min(MEASURE_S, options.seconds);
     await new Promise((done) => setTimeout(done, (options.seconds - measure) * 1000));
-    const offsets = await Promise.all(sides.map(({ person }, at) => person.avOffset({ participant: ids[1 - at], seconds: measure })));
+    const { offsets, windows } = await measured(sides, ids, measure);
     const sound = await Promise.all(sides.map(({ person }) => person.hasSound()));
     const silent = sides.filter((_, at) => !sound[at]).map(({ kind }) => kind)[0];
     const tone_skipped = silent === undefined ? null : `${silent} has no sound clock: this machine has no audio device`;
@@ -90,10 +109,8 @@ async function main() {
     }
     const switches = [...new Map(sides.flatMap((side) => side.switches).map((one) => [one.name, one])).values()];
     const ok = participants.every(good) && codes[0] !== null && codes[0] === codes[1];
-    const measured = offsets.filter((offset) => offset !== null);
-    const av_offset_ms = measured.length === 0 ? null : measured.reduce((worst, one) => (Math.abs(one) > Math.abs(worst) ? one : worst));
     const canaries = [...codes.filter((code) => code !== null), ...sides.map(({ person }) => person.who.password)];
-    const result = { ok, same_code: codes[0] === codes[1], av_offset_ms, canaries, switches, participants };
+    const result = { ok, same_code: codes[0] === codes[1], av_offset_ms: worstOf(offsets), av_offset_windows: windows, canaries, switches, participants };
     console.log(JSON.stringify(result));
     process.exitCode = ok ? 0 : 1;
     if (options.hold) await new Promise(() => undefined);

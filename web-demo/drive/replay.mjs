@@ -4,7 +4,7 @@
 //   node drive/replay.mjs --front http://bank-a.localhost:8441 --officer carol --approver chris --json
 //
 // Wants a meeting held with test picture and tone (drive/meeting.mjs) and ffmpeg. Without --meeting it takes the newest,
-// and waits while that one is still open. `canaries` are words of this run that no service of the operator may log or store.
+// and waits while that one is still open. --except leaves the lanes of a device unjudged: a probe shows no test picture. `canaries` are words of this run that no service of the operator may log or store.
 //
 // Exit 0 when all of it is as it should be; else 1, with the reasons on stderr and in `faults`.
 
@@ -19,7 +19,7 @@ import { Officer } from "./review.mjs";
 import { judgeWebm } from "./webm.mjs";
 
 const USAGE = {
-  front: "http://bank-a.localhost:8441", officer: "carol", approver: "chris", meeting: "", json: false, shots: "",
+  front: "http://bank-a.localhost:8441", officer: "carol", approver: "chris", meeting: "", json: false, shots: "", except: "",
   "chromium-path": "", "browser-arg": [],
 };
 /** A meeting is sealed and verified within so long of its end, ms. */
@@ -145,6 +145,7 @@ async function review(options, { officer, approver, shoot, found, folder }) {
 
   const [answer] = await Promise.all([answerTo(officer.page, "POST", "/open"), officer.openReplay(meeting, request)]);
   const opened = await answer.json();
+  if (options.except !== "") opened.lanes = opened.lanes.filter((lane) => !lane.participant.includes(options.except));
   found.duration_s = opened.duration_ms / 1000;
   await officer.play();
   const judged = await judgeLanes(officer, opened);

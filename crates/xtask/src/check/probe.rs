@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const NAME: &str = "canary-probe";
+/// Its program, and how the name of its device begins.
+pub const NAME: &str = "canary-probe";
 /// Search of files and of what was on the wire, and a goodbye, on two busy cores.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
