@@ -8,6 +8,7 @@ pub mod login;
 pub mod meeting;
 pub mod packets;
 pub mod peer;
+pub mod picture;
 
 /// Why a participant could not do something, by blame.
 #[derive(Debug, thiserror::Error)]

@@ -2,22 +2,26 @@
 
 use crate::login::{self, Enrolment};
 use crate::peer::{Publisher, Received, Subscriber};
+use crate::picture::Picture;
 use crate::{ParticipantError, environment};
 use domain::message::client::{SubscribedTrack, ToClient, ToServer};
 use domain::message::custody::LeafRole;
-use domain::{Codec, DeviceId, Epoch, MediaKind, ParticipantId, RoomId, Slot, UnixMillis};
+use domain::{Codec, DeviceId, Epoch, MediaKind, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
 use e2ee::session::{Event, Output, SendState, Session, SessionConfig};
 use e2ee::sframe::OpenError;
 use futures_util::{SinkExt, StreamExt};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 
+type Dialing = tokio::task::JoinHandle<Result<Socket, ParticipantError>>;
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 /// Commands and happenings that wait; a test that reads nothing for a minute at 50 frames/s stays below.
 const QUEUE: usize = 4_096;
+/// Between two attempts to reach signaling again: a service that was restarted is back within some of them.
+const REDIAL: Duration = Duration::from_millis(300);
 /// Wake-up when the session has no timer of its own.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -64,6 +68,13 @@ pub enum Happening {
         /// The frame as it came.
         wire: Vec<u8>,
     },
+    /// A picture cannot go on without a key frame: its sender is asked for one.
+    KeyFrameAsked {
+        /// Whose picture.
+        from: ParticipantId,
+        /// First slot of its source.
+        slot: Slot,
+    },
     /// A frame was not sealed: the session said no.
     NotSent {
         /// Slot.
@@ -71,7 +82,11 @@ pub enum Happening {
         /// Why.
         why: String,
     },
-    /// The connection to signaling is gone.
+    /// The connection to signaling is gone; media goes on, and the participant dials again.
+    Offline,
+    /// Connected to signaling again; admission follows.
+    Online,
+    /// The meeting is over for this participant.
     Closed,
 }
 
@@ -128,13 +143,17 @@ impl Participant {
         let (happenings_tx, happenings) = mpsc::channel(QUEUE);
         let meeting = Meeting {
             session,
-            socket,
+            signaling,
+            socket: Some(socket),
+            dialing: None,
+            published_in: None,
             sources: join.sources,
             publisher: None,
             subscriber: None,
             frames: None,
             tracks: Vec::new(),
             held: VecDeque::new(),
+            pictures: BTreeMap::new(),
             happenings: happenings_tx,
         };
         tokio::spawn(meeting.run(commands_rx));
@@ -208,13 +227,19 @@ pub async fn connect(signaling: &str) -> Result<Socket, ParticipantError> {
 
 struct Meeting {
     session: Session,
-    socket: Socket,
+    signaling: String,
+    socket: Option<Socket>,
+    dialing: Option<Dialing>,
+    /// Meeting that the transports are of.
+    published_in: Option<MeetingId>,
     sources: Vec<(Slot, Codec)>,
     publisher: Option<Publisher>,
     subscriber: Option<Subscriber>,
     frames: Option<mpsc::Receiver<Received>>,
     tracks: Vec<SubscribedTrack>,
     held: VecDeque<(UnixMillis, Received)>,
+    /// Video sections by `a=mid`.
+    pictures: BTreeMap<String, Picture>,
     happenings: mpsc::Sender<Happening>,
 }
 
@@ -232,15 +257,34 @@ impl Meeting {
                 }
             };
             tokio::select! {
-                message = self.socket.next() => match message {
+                message = async {
+                    match &mut self.socket {
+                        Some(socket) => socket.next().await,
+                        None => std::future::pending().await,
+                    }
+                } => match message {
                     Some(Ok(Message::Text(text))) => match serde_json::from_str::<ToClient>(&text) {
                         Ok(message) => self.session.handle(now(), message),
                         Err(error) => tracing::warn!(%error, "signaling sent something unknown"),
                     },
                     Some(Ok(_)) => {}
-                    Some(Err(_)) | None => break,
+                    Some(Err(_)) | None if self.session.is_over() => break,
+                    Some(Err(_)) | None => self.disconnected(),
                 },
-                Some(received) = frame => self.open(received).await,
+                dialed = async {
+                    match &mut self.dialing {
+                        Some(dialing) => dialing.await,
+                        None => std::future::pending().await,
+                    }
+                } => self.dialed(dialed.ok().and_then(Result::ok)),
+                Some(received) = frame => {
+                    // what came before it and still waits for its epoch goes first
+                    if self.held.iter().any(|(_, held)| held.mid == received.mid) {
+                        self.hold(now(), received);
+                    } else {
+                        self.open(received).await;
+                    }
+                }
                 command = commands.recv() => match command {
                     Some(Command::Leave(done)) => {
                         self.close().await;
@@ -261,18 +305,51 @@ impl Meeting {
     async fn close(&mut self) {
         self.session.leave();
         let _ = self.flush().await;
-        if let Some(publisher) = &self.publisher {
-            publisher.peer.close().await;
+        self.drop_transports().await;
+        if let Some(socket) = &mut self.socket {
+            let _ = socket.close(None).await;
         }
-        if let Some(subscriber) = &self.subscriber {
-            subscriber.peer.close().await;
+        if let Some(dialing) = self.dialing.take() {
+            dialing.abort();
         }
-        let _ = self.socket.close(None).await;
+    }
+
+    /// Signaling is gone: media goes on, and we dial until it is back.
+    fn disconnected(&mut self) {
+        if self.socket.take().is_some() {
+            self.session.disconnected(now());
+            let _ = self.happenings.try_send(Happening::Offline);
+        }
+        self.dial();
+    }
+
+    fn dial(&mut self) {
+        let signaling = self.signaling.clone();
+        self.dialing = Some(tokio::spawn(async move {
+            tokio::time::sleep(REDIAL).await;
+            connect(&signaling).await
+        }));
+    }
+
+    fn dialed(&mut self, socket: Option<Socket>) {
+        self.dialing = None;
+        match socket {
+            None => self.dial(),
+            Some(socket) => {
+                self.socket = Some(socket);
+                self.session.reconnect(now());
+                let _ = self.happenings.try_send(Happening::Online);
+            }
+        }
     }
 
     async fn send(&mut self, message: &ToServer) -> Result<(), ParticipantError> {
         let text = serde_json::to_string(message).map_err(environment("write a message"))?;
-        self.socket.send(Message::text(text)).await.map_err(environment("send to signaling"))
+        let Some(socket) = &mut self.socket else { return Ok(()) };
+        if socket.send(Message::text(text)).await.is_err() && !self.session.is_over() {
+            self.disconnected();
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), ParticipantError> {
@@ -281,6 +358,9 @@ impl Meeting {
                 Output::Send(message) => self.send(&message).await?,
                 Output::Event(Event::Passed(message)) => self.passed(message).await?,
                 Output::Event(event) => {
+                    if matches!(event, Event::Admitted { .. }) && self.is_elsewhere() {
+                        self.drop_transports().await;
+                    }
                     let first = matches!(event, Event::Epoch { .. }) && self.publisher.is_none();
                     let _ = self.happenings.try_send(Happening::Session(event));
                     if first {
@@ -295,7 +375,25 @@ impl Meeting {
         Ok(())
     }
 
+    /// Are the transports of another meeting than the session? A signaling that was restarted knows none of before.
+    fn is_elsewhere(&self) -> bool {
+        self.published_in.as_ref() != self.session.terms().map(|terms| &terms.meeting)
+    }
+
+    async fn drop_transports(&mut self) {
+        if let Some(old) = self.publisher.take() {
+            old.peer.close().await;
+        }
+        if let Some(old) = self.subscriber.take() {
+            old.peer.close().await;
+        }
+        (self.frames, self.tracks) = (None, Vec::new());
+        self.held.clear();
+        self.pictures.clear();
+    }
+
     async fn publish(&mut self) -> Result<(), ParticipantError> {
+        self.published_in = self.session.terms().map(|terms| terms.meeting.clone());
         let (publisher, sdp, tracks) = Publisher::offer(&self.sources).await?;
         self.publisher = Some(publisher);
         self.send(&ToServer::Offer { sdp, tracks }).await
@@ -367,30 +465,49 @@ impl Meeting {
         let Some(track) = self.tracks.iter().find(|track| track.mid == received.mid).cloned() else { return };
         let opened = self.session.open(now(), &track.participant, track.slot, track.codec, &received.wire);
         let happening = match opened {
-            Ok(opened) => Happening::Frame {
-                from: track.participant,
-                slot: track.slot,
-                data: opened.frame,
-                capture_us: opened.capture_us,
-            },
-            Err(OpenError::NotYet) => {
-                self.held.push_back((now(), received));
-                while self.held.len() > domain::limits::HOLD_FRAMES * self.tracks.len().max(1) {
-                    self.held.pop_front();
+            Ok(opened) => {
+                if track.codec.kind() == MediaKind::Video {
+                    let picture = self.pictures.entry(received.mid.clone()).or_default();
+                    if picture.take(now(), opened.kid, opened.ctr, opened.key_frame)
+                        && let Some(subscriber) = &self.subscriber
+                    {
+                        subscriber.ask_key_frame(&received.mid).await;
+                        let asked = Happening::KeyFrameAsked { from: track.participant.clone(), slot: track.slot };
+                        let _ = self.happenings.try_send(asked);
+                    }
                 }
-                return;
+                Happening::Frame {
+                    from: track.participant,
+                    slot: track.slot,
+                    data: opened.frame,
+                    capture_us: opened.capture_us,
+                }
             }
+            Err(OpenError::NotYet) => return self.hold(now(), received),
             Err(OpenError::Duplicate) => return,
             Err(error) => Happening::Rejected { from: track.participant, error, wire: received.wire },
         };
         let _ = self.happenings.try_send(happening);
     }
 
+    fn hold(&mut self, since: UnixMillis, received: Received) {
+        self.held.push_back((since, received));
+        while self.held.len() > domain::limits::HOLD_FRAMES * self.tracks.len().max(1) {
+            self.held.pop_front();
+        }
+    }
+
     /// Frames of an epoch that was not there yet: again, until they are too old.
     async fn retry_held(&mut self) {
+        let mut waiting: Vec<String> = Vec::new();
         for _ in 0..self.held.len() {
             let Some((since, received)) = self.held.pop_front() else { break };
             if now().since(since) > domain::limits::HOLD_MS {
+                continue;
+            }
+            let mid = received.mid.clone();
+            if waiting.contains(&mid) {
+                self.hold(since, received);
                 continue;
             }
             let before = self.held.len();
@@ -399,6 +516,7 @@ impl Meeting {
                 && let Some(last) = self.held.back_mut()
             {
                 last.0 = since;
+                waiting.push(mid);
             }
         }
     }

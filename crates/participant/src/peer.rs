@@ -12,11 +12,12 @@ use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYP
 use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::peer_connection::transport::RTCDtlsRole;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -258,10 +259,14 @@ fn published(sdp: &str, sources: &[(Slot, Codec)]) -> Vec<PublishedTrack> {
     out
 }
 
+/// Where feedback about a section goes.
+type Feedback = Arc<Mutex<BTreeMap<String, (Arc<dyn TrackRemote>, u32)>>>;
+
 /// Subscribe connection: frames of every section.
 pub struct Subscriber {
     /// The connection.
     pub peer: Peer,
+    feedback: Feedback,
 }
 
 impl Subscriber {
@@ -270,12 +275,23 @@ impl Subscriber {
         let (peer, mut tracks) = Peer::build().await?;
         let (frames, frames_rx) = mpsc::channel(FRAME_QUEUE);
         let connection = Arc::clone(&peer.connection);
+        let feedback = Feedback::default();
+        let learnt = Arc::clone(&feedback);
         tokio::spawn(async move {
             while let Some(track) = tracks.recv().await {
-                tokio::spawn(read_track(Arc::clone(&connection), track, frames.clone()));
+                tokio::spawn(read_track(Arc::clone(&connection), track, frames.clone(), Arc::clone(&learnt)));
             }
         });
-        Ok((Self { peer }, frames_rx))
+        Ok((Self { peer, feedback }, frames_rx))
+    }
+
+    /// Asks for a key frame of a section (RFC 4585 section 6.3.1).
+    pub async fn ask_key_frame(&self, mid: &str) {
+        let section = self.feedback.lock().unwrap_or_else(PoisonError::into_inner).get(mid).cloned();
+        if let Some((track, media_ssrc)) = section {
+            let loss = PictureLossIndication { sender_ssrc: 1, media_ssrc };
+            let _ = track.write_rtcp(vec![Box::new(loss)]).await;
+        }
     }
 
     /// Answers the SFU's offer.
@@ -288,7 +304,12 @@ impl Subscriber {
     }
 }
 
-async fn read_track(connection: Arc<dyn PeerConnection>, track: Arc<dyn TrackRemote>, frames: mpsc::Sender<Received>) {
+async fn read_track(
+    connection: Arc<dyn PeerConnection>,
+    track: Arc<dyn TrackRemote>,
+    frames: mpsc::Sender<Received>,
+    feedback: Feedback,
+) {
     let codec = if track.kind().await == RtpCodecKind::Audio { Codec::Opus } else { Codec::Vp8 };
     let mut joiner = Depacketizer::new(codec);
     let mut mid = None;
@@ -296,6 +317,10 @@ async fn read_track(connection: Arc<dyn PeerConnection>, track: Arc<dyn TrackRem
         let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
         if mid.is_none() {
             mid = mid_of(&connection, &track).await;
+            if let Some(mid) = &mid {
+                let section = (Arc::clone(&track), packet.header.ssrc);
+                feedback.lock().unwrap_or_else(PoisonError::into_inner).insert(mid.clone(), section);
+            }
         }
         let header = &packet.header;
         let frame = joiner.take(header.sequence_number, header.timestamp, header.marker, &packet.payload);
