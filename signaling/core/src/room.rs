@@ -262,6 +262,7 @@ impl Room {
         let Some(mut old) = self.meeting.take() else { return };
         let (record, sfu) = (old.record().clone(), old.sfu().or(self.sfu.clone()));
         let entrants = old.dissolve();
+        let expelled = old.expelled();
         self.out.extend(old.take_output());
         let begun = match sfu {
             Some(sfu) => Meeting::begin(now, self.ports.clone(), record, sfu),
@@ -269,6 +270,7 @@ impl Room {
         };
         match begun {
             Ok(mut meeting) => {
+                meeting.keep_out(expelled);
                 entrants.into_iter().for_each(|(conn, entrant)| meeting.enter(now, conn, entrant, None));
                 self.meeting = Some(meeting);
             }

@@ -8,6 +8,7 @@ use domain::message::client::{Problem, ProblemCode, ToClient};
 use domain::message::control::ToSfu;
 use domain::{Epoch, FirmId, ParticipantId, UnixMillis, UserId};
 use evidence::order::{LABEL, Reason, RemovalOrder, encode};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 /// Who learns of an order.
@@ -147,6 +148,16 @@ impl Meeting {
             self.remove(now, &who, Reason::Host);
         }
         Ok(())
+    }
+
+    /// Whom a host removed; taken out of a meeting that is over.
+    pub fn expelled(&mut self) -> BTreeSet<(FirmId, UserId)> {
+        std::mem::take(&mut self.expelled)
+    }
+
+    /// A meeting that goes on under a new group: whom the host removed stays out.
+    pub fn keep_out(&mut self, people: BTreeSet<(FirmId, UserId)>) {
+        self.expelled.extend(people);
     }
 
     /// The last person is gone: recorders are told, the SFU forgets the meeting.

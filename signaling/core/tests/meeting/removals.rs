@@ -58,6 +58,21 @@ fn who_the_host_removed_does_not_come_back_into_this_meeting_on_any_device() {
 }
 
 #[test]
+fn who_the_host_removed_stays_out_when_the_group_is_begun_anew() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    remove(&mut world, "anna", "ben");
+    world.advance(1_000);
+    world.close("anna");
+    world.join("abe");
+    world.advance(2_000);
+    assert_eq!(world.epoch("abe"), domain::Epoch(0), "a new group");
+    world.inbox.clear();
+    world.connect("ben", None);
+    assert_eq!(world.refusals("ben"), [ProblemCode::Removed]);
+}
+
+#[test]
 fn only_a_host_removes() {
     let mut world = World::new();
     world.gather(&["anna", "ben", "amy"]);
