@@ -132,6 +132,8 @@ export class Publisher {
       sending.layers = layersFor(heightOf(track));
       await this.apply(sending);
       this.tellHeights(sending);
+      // a layer that was silent until now may have no stream in the statistics yet
+      if (this.connection.signalingState === "stable" && this.answered) void this.learnStreams(sending, "layers");
     }
     await sending.transceiver.sender.replaceTrack(track);
   }
@@ -223,7 +225,8 @@ export class Publisher {
   }
 
   /** Only statistics say which stream carries which layer: the worker drops a layer's frames until it knows. */
-  private async learnStreams({ transceiver, slot }: Sending, what: "layers" | "one"): Promise<void> {
+  private async learnStreams({ transceiver, slot, layers }: Sending, what: "layers" | "one"): Promise<void> {
+    const expected = what === "one" ? 1 : layers.filter(({ used }) => used).length;
     for (let look = 0; look < LOOKS && !this.closed; look += 1) {
       const streams: LayerStream[] = [];
       (await transceiver.sender.getStats()).forEach((report: Record<string, unknown>) => {
@@ -232,7 +235,7 @@ export class Publisher {
         streams.push({ ssrc: report["ssrc"], rid: what === "one" ? null : String(report["rid"]), layer });
       });
       if (streams.length > 0) this.events.streams(slot, streams);
-      if (streams.length === (what === "one" ? 1 : RIDS.length)) return;
+      if (streams.length >= expected) return;
       await new Promise((done) => setTimeout(done, LOOK_MS));
     }
   }
