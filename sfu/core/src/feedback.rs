@@ -99,9 +99,8 @@ impl Meeting {
             shared.stats.nacked += 1;
             let Some((extended, source, index)) = section.rewriter.source_of(*sequence) else { continue };
             let kept = self.tracks[source].as_ref().and_then(|track| track.history.get(index));
-            if let Some((_, payload)) = kept
-                && subscribing.downlink.may_repeat(now, ssrc, extended, payload.len())
-            {
+            let Some((_, payload)) = kept else { continue };
+            for _ in 0..subscribing.downlink.repeats(now, ssrc, extended, payload.len()) {
                 let again = (extended, Purpose::Repair);
                 shared.runs.push_back(Run::resend(self.place, source, index, (place, at), again));
             }

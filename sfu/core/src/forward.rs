@@ -205,6 +205,21 @@ impl Meeting {
     }
 }
 
+/// Writes a packet of padding alone to the repair stream (RFC 3550 section 5.1): what a probe is made of where nothing
+/// was sent lately.
+pub(crate) fn padding(section: &mut Section, arena: &mut Vec<u8>, cuts: &mut Vec<Cut>) {
+    let Some(payload_type) = payload_types(section.codec).1 else { return };
+    let (ssrc, index, start) = (section.repair_ssrc, section.repair_sequence, arena.len());
+    section.repair_sequence += 1;
+    let head = Head { payload_type, ssrc, sequence: index as u16, timestamp: 0, marker: false, padding: true };
+    head.write(arena);
+    arena.resize(arena.len() + usize::from(u8::MAX) - 1, 0);
+    arena.push(u8::MAX);
+    let len = arena.len() - start;
+    arena.resize(arena.len() + TAG, 0);
+    cuts.push(Cut { start, len, header: FORWARD_HEADER, ssrc, index });
+}
+
 struct Writer<'a> {
     now: Micros,
     /// Place of the track.

@@ -13,6 +13,11 @@ const DRIFT: f64 = 5.0;
 /// Certainty of a first estimate, (kbit/s)².
 const FIRST_VARIANCE: f64 = 50.0;
 
+/// Arrivals are also counted in slots of this, microseconds ...
+const SLOT_US: u64 = 16_000;
+/// ... of which so many are kept: what flows in an eighth of a second.
+const SLOTS: usize = 8;
+
 /// Rate of arrival of one transport's packets.
 #[derive(Debug, Default)]
 pub struct AckedRate {
@@ -21,6 +26,8 @@ pub struct AckedRate {
     bytes: u64,
     window_start: Option<u64>,
     last: u64,
+    slots: [u32; SLOTS],
+    slot: u64,
 }
 
 impl AckedRate {
@@ -28,6 +35,16 @@ impl AckedRate {
     pub fn note(&mut self, arrival: u64, bytes: u64) {
         let start = *self.window_start.get_or_insert(arrival);
         self.last = self.last.max(arrival);
+        let slot = arrival / SLOT_US;
+        if slot > self.slot {
+            for passed in (self.slot + 1..=slot).rev().take(SLOTS) {
+                self.slots[(passed % SLOTS as u64) as usize] = 0;
+            }
+            self.slot = slot;
+        }
+        if self.slot - slot < SLOTS as u64 {
+            self.slots[(slot % SLOTS as u64) as usize] += bytes as u32;
+        }
         let window = if self.estimate.is_none() { FIRST_WINDOW_US } else { WINDOW_US };
         let elapsed = arrival.saturating_sub(start);
         if elapsed >= window {
@@ -51,6 +68,15 @@ impl AckedRate {
         let estimate = (sample_variance * estimate + before * kbps) / (sample_variance + before);
         self.variance = sample_variance * before / (sample_variance + before);
         self.estimate = Some(estimate.max(1.0));
+    }
+
+    /// The rate in the last eighth of a second: while a queue grows, this is what the bottleneck carries, also where a
+    /// source has long pauses between its bursts.
+    pub fn recent(&self) -> BitRate {
+        // the slot under way is not over
+        let under_way = (self.slot % SLOTS as u64) as usize;
+        let bytes: u32 = self.slots.iter().enumerate().filter(|(at, _)| *at != under_way).map(|(_, bytes)| bytes).sum();
+        BitRate::of(bytes.into(), (SLOTS as u64 - 1) * SLOT_US)
     }
 
     /// The rate, once known.

@@ -53,6 +53,8 @@ impl Limit {
 pub struct Known {
     /// Rate of arrival.
     pub acked: Option<BitRate>,
+    /// The same in the last eighth of a second.
+    pub recent: BitRate,
     /// Round trip, microseconds.
     pub round_trip: u64,
     /// Bounds of the rate.
@@ -72,7 +74,13 @@ pub struct Aimd {
 impl Aimd {
     /// Begins at `start`.
     pub fn new(start: BitRate) -> Self {
-        Self { rate: start, limit: Limit { deviation: 0.4, ..Limit::default() }, raised: None, cut: None, holding: false }
+        Self {
+            rate: start,
+            limit: Limit { deviation: 0.4, ..Limit::default() },
+            raised: None,
+            cut: None,
+            holding: false,
+        }
     }
 
     /// The rate now.
@@ -111,7 +119,7 @@ impl Aimd {
         if self.cut.is_some_and(|cut| now.since(cut) < known.round_trip + CUT_SPACING_US) {
             return;
         }
-        let Some(acked) = known.acked else {
+        let Some(acked) = known.acked.map(|acked| acked.max(known.recent)) else {
             self.cut = Some(now);
             self.rate = self.rate.scale(BACK_OFF).max(known.bounds.0);
             return;
@@ -157,7 +165,7 @@ mod tests {
     const BOUNDS: (BitRate, BitRate) = (BitRate::kbps(50), BitRate::kbps(10_000));
 
     fn known(acked: u64) -> Known {
-        Known { acked: Some(BitRate::kbps(acked)), round_trip: 100_000, bounds: BOUNDS }
+        Known { acked: Some(BitRate::kbps(acked)), recent: BitRate::ZERO, round_trip: 100_000, bounds: BOUNDS }
     }
 
     #[test]

@@ -192,9 +192,9 @@ fn slope(points: &VecDeque<(f64, f64)>) -> Option<f64> {
     let count = points.len() as f64;
     let (sum_x, sum_y) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0, y + p.1));
     let (mean_x, mean_y) = (sum_x / count, sum_y / count);
-    let (up, down) = points.iter().fold((0.0, 0.0), |(up, down), (x, y)| {
-        (up + (x - mean_x) * (y - mean_y), down + (x - mean_x) * (x - mean_x))
-    });
+    let (up, down) = points
+        .iter()
+        .fold((0.0, 0.0), |(up, down), (x, y)| (up + (x - mean_x) * (y - mean_y), down + (x - mean_x) * (x - mean_x)));
     (down > 0.0).then(|| up / down)
 }
 

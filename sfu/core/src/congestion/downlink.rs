@@ -1,10 +1,10 @@
 //! One subscribe transport's way out: what is written for a subscriber is stamped with transport-wide numbers and leaves,
 //! or waits in the pacer; probes and repeated requests are kept within bounds.
 
+use super::BitRate;
 use super::estimator::Estimator;
 use super::pacer::{Admission, Mood, Pacer};
 use super::sent::Purpose;
-use super::BitRate;
 use crate::Micros;
 use crate::forward::{Cut, TAG};
 use crate::rewrite::stamp;
@@ -13,7 +13,9 @@ use std::collections::VecDeque;
 
 /// A packet is not sent again within a round trip of the last time; before one is known, within this, microseconds.
 const FIRST_REPEAT_US: u64 = 40_000;
-/// Packets again that are remembered for that.
+/// Packets again are remembered for so long, microseconds: as long as their source is kept.
+const REMEMBER_US: u64 = 1_000_000;
+/// ... and so many of them.
 const MAX_REPEATED: usize = 128;
 /// Packets again take no more of what is sent than one in so many bytes: they must not be the cause of loss.
 const REPAIR_SHARE: u64 = 5;
@@ -56,6 +58,11 @@ impl Downlink {
     /// The estimate.
     pub fn target(&self) -> BitRate {
         self.estimator.target()
+    }
+
+    /// The estimate, if feedback says anything of the network.
+    pub fn measured(&self, now: Micros) -> Option<BitRate> {
+        self.estimator.is_measured(now).then(|| self.estimator.target())
     }
 
     /// Rate that would be sent if the network carried it: probes look for no more.
@@ -142,21 +149,23 @@ impl Downlink {
         self.pacer.next(now).into_iter().chain(probe).min()
     }
 
-    /// May this packet be sent again? Not twice within a round trip, and not beyond the share of packets again.
-    pub fn may_repeat(&mut self, now: Micros, ssrc: u32, sequence: u64, len: usize) -> bool {
+    /// How often this packet is to be sent again now: not within a round trip of the last time, not beyond the share of
+    /// packets again, and twice if it was lost again: a third round trip would freeze the picture.
+    pub fn repeats(&mut self, now: Micros, ssrc: u32, sequence: u64, len: usize) -> usize {
         let spacing = self.estimator.round_trip().unwrap_or(FIRST_REPEAT_US);
-        while self.repeated.front().is_some_and(|(.., at)| now.since(*at) >= spacing)
+        while self.repeated.front().is_some_and(|(.., at)| now.since(*at) >= REMEMBER_US)
             || self.repeated.len() >= MAX_REPEATED
         {
             self.repeated.pop_front();
         }
-        let repeated = self.repeated.iter().any(|(s, known, _)| (*s, *known) == (ssrc, sequence));
-        if repeated || self.repair_debt >= REPAIR_BASE {
-            return false;
+        let before = self.repeated.iter().rev().find(|(s, known, _)| (*s, *known) == (ssrc, sequence));
+        if before.is_some_and(|(.., at)| now.since(*at) < spacing) || self.repair_debt >= REPAIR_BASE {
+            return 0;
         }
-        self.repair_debt += len as u64;
+        let copies = if before.is_some() { 2 } else { 1 };
+        self.repair_debt += (copies * len) as u64;
         self.repeated.push_back((ssrc, sequence, now));
-        true
+        copies
     }
 
     /// Transport-wide feedback came.

@@ -1,13 +1,13 @@
 //! The estimate of what one subscribe transport carries: delay and loss from transport-wide feedback, probes to find
 //! more, and receiver reports or REMB where a receiver gives nothing better.
 
+use super::BitRate;
 use super::acked::AckedRate;
 use super::aimd::{Aimd, Known};
 use super::delay::{DelayDetector, Usage};
 use super::loss::LossControl;
 use super::probe::Prober;
 use super::sent::{Purpose, SentLog};
-use super::BitRate;
 use crate::Micros;
 use crate::rtcp::twcc::{Feedback, REFERENCE_WRAP_US};
 
@@ -184,6 +184,7 @@ impl Estimator {
     fn decide(&mut self, now: Micros) {
         let known = Known {
             acked: self.acked.rate(),
+            recent: self.acked.recent(),
             round_trip: self.round_trip.unwrap_or(FIRST_ROUND_TRIP),
             bounds: (LEAST, MOST),
         };
@@ -222,8 +223,11 @@ impl Estimator {
     fn unwrap(&mut self, wrapped: u64) -> u64 {
         let last = self.arrival.unwrap_or(wrapped + REFERENCE_WRAP_US);
         let behind = (last % REFERENCE_WRAP_US + REFERENCE_WRAP_US - wrapped) % REFERENCE_WRAP_US;
-        let arrival =
-            if behind < REFERENCE_WRAP_US / 2 { last.saturating_sub(behind) } else { last + REFERENCE_WRAP_US - behind };
+        let arrival = if behind < REFERENCE_WRAP_US / 2 {
+            last.saturating_sub(behind)
+        } else {
+            last + REFERENCE_WRAP_US - behind
+        };
         self.arrival = Some(arrival.max(last));
         arrival
     }

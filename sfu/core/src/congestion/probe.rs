@@ -158,7 +158,9 @@ impl Prober {
         if self.active.is_some_and(|cluster| now.since(cluster.began) > GIVE_UP_US) {
             self.active = None;
         }
-        if self.active.is_none() && let Some(rate) = self.planned.pop_front() {
+        if self.active.is_none()
+            && let Some(rate) = self.planned.pop_front()
+        {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             self.active = Some(Cluster {
                 id: self.last_id,

@@ -15,7 +15,10 @@ impl BitRate {
 
     /// The rate of `bytes` in `micros`; nothing when no time passed.
     pub const fn of(bytes: u64, micros: u64) -> Self {
-        if micros == 0 { Self::ZERO } else { Self(bytes.saturating_mul(8_000_000) / micros) }
+        match bytes.saturating_mul(8_000_000).checked_div(micros) {
+            Some(rate) => Self(rate),
+            None => Self::ZERO,
+        }
     }
 
     /// Bytes that this rate carries in so many microseconds.
@@ -25,7 +28,10 @@ impl BitRate {
 
     /// Microseconds that so many bytes take; [`u64::MAX`] at no rate.
     pub const fn time_of(self, bytes: u64) -> u64 {
-        if self.0 == 0 { u64::MAX } else { bytes.saturating_mul(8_000_000) / self.0 }
+        match bytes.saturating_mul(8_000_000).checked_div(self.0) {
+            Some(micros) => micros,
+            None => u64::MAX,
+        }
     }
 
     /// This rate times `factor`.

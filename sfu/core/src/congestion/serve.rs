@@ -1,17 +1,30 @@
 //! The engine's side of congestion control: feedback to the downlink it is about, waiting packets out when they may
 //! leave, probes made of packets that the subscriber was sent before.
 
+use super::pacer::Admission;
 use super::{BitRate, Purpose};
 use crate::Micros;
-use crate::forward::{Cut, Run, Shared};
+use crate::forward::{Cut, Run, Shared, padding};
 use crate::meeting::Meeting;
-use crate::participant::{LinkState, PeerKey};
+use crate::participant::{LinkState, PeerKey, Subscribing};
 use crate::rtcp::twcc::Feedback;
 use crate::subscription::Section;
 use domain::MediaKind;
 
 /// A subscriber that missed frames gets a key frame once what waits takes no longer than this, microseconds.
 const DRAINED_US: u64 = 50_000;
+
+/// Packets of padding that make up one probe packet.
+const PADDING_PACKETS: usize = 4;
+
+impl Subscribing {
+    /// Layers are chosen by the estimate, once feedback flows.
+    fn tell_estimate(&mut self, now: Micros) {
+        if let Some(estimate) = self.downlink.measured(now) {
+            self.estimate = Some(estimate);
+        }
+    }
+}
 
 impl Meeting {
     /// A subscriber's time has come: moves what may leave to the arena and makes due probes ready.
@@ -35,25 +48,41 @@ impl Meeting {
             return;
         }
         downlink.release(now, arena, cuts);
+        let released = cuts.len();
         let probes = downlink.probes(now);
         if probes == 0 {
             shared.wakes.arm(now, peer, downlink);
             return;
         }
-        // those that are made arm the next; where none can be made, the next tick looks again
-        let Some((at, section, newest)) = subscribing.sections.iter().enumerate().find_map(|(at, section)| {
-            let fit = section.live && section.kind == MediaKind::Video;
-            Some((at, section, section.rewriter.newest().filter(|_| fit)?))
-        }) else {
-            return;
+        let fit = |section: &&mut Section| section.live && section.kind == MediaKind::Video;
+        let Some((at, section)) = subscribing.sections.iter_mut().enumerate().find(|(_, section)| fit(section)) else {
+            return; // sound alone needs no probe; the next tick looks again
         };
         for back in 0..probes as u16 {
-            if let Some((extended, source, index)) = section.rewriter.source_of(newest.wrapping_sub(back)) {
+            let again =
+                section.rewriter.newest().and_then(|newest| section.rewriter.source_of(newest.wrapping_sub(back)));
+            let kept = again.filter(|(_, source, index)| {
+                self.tracks
+                    .get(*source)
+                    .and_then(Option::as_ref)
+                    .is_some_and(|track| track.history.get(*index).is_some())
+            });
+            shared.stats.probed += 1;
+            if let Some((extended, source, index)) = kept {
                 let again = (extended, Purpose::Probe);
                 shared.runs.push_back(Run::resend(self.place, source, index, (place, at), again));
-                shared.stats.probed += 1;
+                continue;
+            }
+            // nothing was sent lately: padding alone
+            for _ in 0..PADDING_PACKETS {
+                padding(section, arena, cuts);
             }
         }
+        // what was released is stamped already
+        let mut padded = cuts.split_off(released);
+        downlink.dispatch(now, Purpose::Probe, Admission::Now, arena, &mut padded);
+        cuts.append(&mut padded);
+        shared.wakes.arm(now, peer, downlink);
     }
 
     /// Transport-wide feedback of a subscriber.
@@ -62,23 +91,32 @@ impl Meeting {
         let downlink = &mut participant.subscribing.downlink;
         downlink.feedback(now, feedback);
         shared.wakes.arm(now, participant.key, downlink);
+        participant.subscribing.tell_estimate(now);
     }
 
     /// A subscriber's own estimate.
     pub(crate) fn remb(&mut self, now: Micros, place: usize, rate: u64) {
         let Some(participant) = &mut self.participants[place] else { return };
         participant.subscribing.downlink.remb(now, BitRate(rate));
+        participant.subscribing.tell_estimate(now);
     }
 
     /// A report block of a subscriber about one of its streams.
-    pub(crate) fn subscriber_block(&mut self, now: Micros, place: usize, ssrc: u32, (lost, last_sr, delay): (u8, u32, u32)) {
+    pub(crate) fn subscriber_block(
+        &mut self,
+        now: Micros,
+        place: usize,
+        ssrc: u32,
+        (lost, last_sr, delay): (u8, u32, u32),
+    ) {
         let Some(participant) = &mut self.participants[place] else { return };
         let subscribing = &mut participant.subscribing;
         let Some(section) = subscribing.sections.iter_mut().find(|s| s.ssrc == ssrc && s.live) else { return };
         section.lost = lost;
-        let round_trip = section.reported.filter(|(sr, _)| *sr == last_sr && last_sr != 0).and_then(|(_, at)| {
-            now.since(at).checked_sub(u64::from(delay) * 1_000_000 / 65_536)
-        });
+        let round_trip = section
+            .reported
+            .filter(|(sr, _)| *sr == last_sr && last_sr != 0)
+            .and_then(|(_, at)| now.since(at).checked_sub(u64::from(delay) * 1_000_000 / 65_536));
         subscribing.downlink.report(now, lost, round_trip);
     }
 
@@ -91,8 +129,10 @@ impl Meeting {
         }
         subscribing.downlink.tick(now);
         shared.wakes.arm(now, participant.key, &mut subscribing.downlink);
+        subscribing.tell_estimate(now);
         if subscribing.downlink.condition().pacing <= DRAINED_US {
-            let starved = |s: &mut Section| (std::mem::take(&mut s.starved) && s.live).then(|| s.feed.or(s.track)).flatten();
+            let starved =
+                |s: &mut Section| (std::mem::take(&mut s.starved) && s.live).then(|| s.feed.or(s.track)).flatten();
             let tracks: Vec<usize> = subscribing.sections.iter_mut().filter_map(starved).collect();
             for track in tracks {
                 self.want_key(shared, now, track);

@@ -1,12 +1,13 @@
 //! The way out of one transport in virtual time: a source that sends what the estimate allows, a link with a queue, and a
 //! receiver that gives feedback.
+#![expect(clippy::print_stdout, reason = "the measured values stand beside the bound they keep")]
 
 use super::pacer::Admission;
 use super::{BitRate, Downlink, Purpose};
 use crate::Micros;
 use crate::forward::{Cut, TAG};
-use crate::rtcp::twcc::{self, Arrivals};
 use crate::rewrite::FORWARD_HEADER;
+use crate::rtcp::twcc::{self, Arrivals};
 use std::collections::VecDeque;
 
 /// A link: bytes a second, a queue of some time, propagation, and loss in percent.
@@ -90,11 +91,11 @@ impl Run {
     /// One millisecond.
     fn step(&mut self) {
         let ms = self.now.0 / 1000;
-        if ms % 20 == 0 {
+        if ms.is_multiple_of(20) {
             self.write(Purpose::Audio, &[120]);
             self.downlink.tick(self.now);
         }
-        if ms % 33 == 0 {
+        if ms.is_multiple_of(33) {
             let rate = self.downlink.target().min(self.wanted).less(BitRate::kbps(60));
             let bytes = rate.bytes_in(33_000) as usize;
             let parts = bytes.div_ceil(1100).max(1);
@@ -134,10 +135,12 @@ impl Run {
 
     /// Milliseconds until the estimate is at least `rate`.
     fn until(&mut self, rate: BitRate, most: u64) -> u64 {
-        (0..most).find(|_| {
-            self.step();
-            self.downlink.target() >= rate
-        }).unwrap_or(most)
+        (0..most)
+            .find(|_| {
+                self.step();
+                self.downlink.target() >= rate
+            })
+            .unwrap_or(most)
     }
 }
 

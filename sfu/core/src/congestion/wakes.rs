@@ -32,5 +32,4 @@ impl Wakes {
     pub(crate) fn next(&self) -> Option<Micros> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
-
 }

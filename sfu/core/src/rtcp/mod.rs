@@ -149,7 +149,8 @@ fn extended(part: &[u8], items: &mut Vec<Item>) -> Option<()> {
         let len = 4 * (usize::from(u16::from_be_bytes([rest[2], rest[3]])) + 1);
         let block = rest.get(..len)?;
         match block[0] {
-            4 => items.push(Item::ReceiverTime { ssrc, ntp: u64::from(be32(block, 4)?) << 32 | u64::from(be32(block, 8)?) }),
+            4 => items
+                .push(Item::ReceiverTime { ssrc, ntp: u64::from(be32(block, 4)?) << 32 | u64::from(be32(block, 8)?) }),
             // one sub-block is ours: we are one receiver
             5 => items.push(Item::ReceiverTimeBack { last_rr: be32(block, 8)?, delay: be32(block, 12)? }),
             _ => {}

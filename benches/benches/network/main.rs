@@ -1,0 +1,58 @@
+//! What a subscriber sees and hears on bad networks: the real engine over the emulated link, in virtual time, so that the
+//! numbers are the same on every machine. `-- --json` prints one object a case and seed.
+#![expect(clippy::print_stdout, reason = "results go to standard output")]
+
+use clap::Parser;
+use emulator::call::{Call, Outcome};
+use emulator::cases;
+use serde_json::json;
+
+#[derive(Debug, Parser)]
+#[command(about = "Calls over impaired links in virtual time")]
+struct Options {
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// Seeds per case.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// Only cases whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Cargo says so to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let options = Options::parse();
+    if !options.json {
+        println!("case                   seed delivered sound_gap freezes longest recovery first_picture switches");
+    }
+    for case in cases::all().into_iter().filter(|case| case.name.contains(&options.only)) {
+        for seed in 1..=options.seeds {
+            print(&options, seed, &Call::new(case.clone(), seed).run());
+        }
+    }
+}
+
+fn print(options: &Options, seed: u64, outcome: &Outcome) {
+    let (freezes, longest) = outcome.freezes();
+    let switches: usize = outcome.measured.iter().map(emulator::subscriber::Measured::switches).sum();
+    let (share, gap) = (outcome.delivered_share(), outcome.sound_gap_ms());
+    let (recovery, first, name) = (outcome.recovery_ms(), outcome.first_picture_ms(), outcome.case.name);
+    if options.json {
+        let line = json!({
+            "who": "strongroom", "case": name, "seed": seed, "subscribers": outcome.case.subscribers,
+            "delivered_share": (share * 1000.0).round() / 1000.0, "audio_gap_ms": gap, "freeze_ms": longest,
+            "freezes": freezes, "recovery_ms": recovery, "first_picture_ms": first, "switches": switches,
+            "overflowed": outcome.down.overflowed, "queue_ms": outcome.down.longest_wait / 1000,
+        });
+        println!("{line}");
+    } else {
+        let first = first.map_or_else(|| "never".into(), |ms| format!("{ms} ms"));
+        println!(
+            "{name:<22} {seed:>4} {share:>9.3} {gap:>6} ms {freezes:>7} {longest:>4} ms {recovery:>5} ms {first:>13} {switches:>8}"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! What a subscriber sees and hears on a bad network, in virtual time: the real engine over the emulated link, judged by
+//! the goals. `cargo bench -p benches --bench network` prints the same cases.
+#![expect(clippy::print_stdout, reason = "the measured values stand beside the bound they keep")]
+
+use emulator::call::{Call, Outcome, START};
+use emulator::cases;
+
+/// Every case runs with these; what is asserted holds for each.
+const SEEDS: [u64; 3] = [1, 2, 3];
+
+fn run(name: &str, seed: u64) -> Outcome {
+    let case = cases::named(name).unwrap_or_else(|| panic!("{name} is a case"));
+    let outcome = Call::new(case, seed).run();
+    let (freezes, longest) = outcome.freezes();
+    println!(
+        "{name} seed {seed}: delivered {:.3}, sound gap {} ms, freezes {freezes} longest {longest} ms, recovery {} ms, \
+         first picture {:?} ms, switches {}, key requests {}, wait {} ms, overflowed {} lost {} of {}, probed {}, resent {}, wasted {}",
+        outcome.delivered_share(),
+        outcome.sound_gap_ms(),
+        outcome.recovery_ms(),
+        outcome.first_picture_ms(),
+        outcome.measured[0].switches(),
+        outcome.measured[0].key_requests,
+        outcome.down.longest_wait / 1000,
+        outcome.down.overflowed,
+        outcome.down.lost,
+        outcome.down.offered,
+        outcome.stats.probed,
+        outcome.stats.retransmitted,
+        outcome.measured[0].wasted,
+    );
+    outcome
+}
+
+fn each(name: &str, judge: impl Fn(&Outcome)) {
+    for seed in SEEDS {
+        judge(&run(name, seed));
+    }
+}
+
+#[test]
+fn sound_is_whole_on_every_network() {
+    for case in cases::all() {
+        let outcome = run(case.name, 1);
+        assert!(outcome.sound_gap_ms() <= 60, "{}: {} ms", case.name, outcome.sound_gap_ms());
+        assert!(outcome.first_picture_ms().is_some_and(|ms| ms <= 900), "{}", case.name);
+    }
+}
+
+#[test]
+fn a_change_of_capacity_is_recovered_from_in_eight_seconds_without_a_long_freeze() {
+    for name in ["rfc8867_5.1", "rfc8867_5.2", "rfc8867_5.3"] {
+        each(name, |outcome| {
+            assert!(outcome.recovery_ms() <= 8_000, "{name}: {} ms", outcome.recovery_ms());
+            let (_, longest) = outcome.freezes();
+            assert!(longest <= 1_000, "{name}: {longest} ms");
+        });
+    }
+}
+
+#[test]
+fn a_second_of_twenty_percent_loss_freezes_for_less_than_300_ms_and_the_top_layer_is_back_in_three_seconds() {
+    each("burst_20_percent_1s", |outcome| {
+        let seen = &outcome.measured[0];
+        let (from, end) = (START.plus(20_000_000), START.plus(25_000_000));
+        let (freezes, longest) = seen.freezes(from, end);
+        // one is the goal; without a jitter buffer, as here, short ones are seen that a browser hides
+        assert!(freezes <= 3 && longest <= 300, "{freezes} of {longest} ms");
+        let top = seen.pictures.iter().map(|(_, layer)| *layer).max().expect("pictures came");
+        let back = seen.layer_at(START.plus(21_000_000), top).expect("it came back").since(START.plus(21_000_000));
+        assert!(back <= 3_000_000, "{back} us");
+        assert!(outcome.sound_gap_ms() <= 60, "{} ms", outcome.sound_gap_ms());
+    });
+}
+
+#[test]
+fn steady_loss_leaves_the_top_layer_where_it_is() {
+    each("loss_5_percent_100ms", |outcome| {
+        assert!(outcome.delivered_share() >= 0.9, "{}", outcome.delivered_share());
+        let (_, longest) = outcome.freezes();
+        assert!(longest <= 500, "{longest} ms");
+    });
+}
+
+#[test]
+fn narrow_links_show_a_layer_that_fits_without_freezing_again() {
+    for name in ["500_kbps", "1_mbps", "2_mbps"] {
+        each(name, |outcome| {
+            let end = START.plus(outcome.case.seconds * 1_000_000);
+            let (freezes, longest) = outcome.measured[0].freezes(START.plus(10_000_000), end);
+            assert_eq!(freezes, 0, "{name}: {longest} ms");
+        });
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_call() {
+    let (one, two) = (run("bursty_wifi", 7), run("bursty_wifi", 7));
+    assert_eq!(one.measured[0].pictures, two.measured[0].pictures);
+    assert_eq!(one.down, two.down);
+}
