@@ -1,0 +1,53 @@
+// Sharing a screen in two real browsers against stand-in services: the other sees it large, and it goes when it ends.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { eventually, id, world } from "./kit.mjs";
+
+let all;
+let anna;
+let ben;
+before(async () => {
+  all = await world();
+  [anna, ben] = [await all.anna(), await all.ben()];
+  // there is no one to pick a screen: a drawing stands in for what the browser's own dialog would give
+  await anna.open(null, (page) => page.evaluateOnNewDocument(() => {
+    const stand = async () => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 960, height: 540 });
+      const pen = canvas.getContext("2d");
+      let step = 0;
+      setInterval(() => {
+        pen.fillStyle = "rgb(250 250 250)";
+        pen.fillRect(0, 0, 960, 540);
+        pen.fillStyle = "rgb(20 40 60)";
+        pen.font = "60px sans-serif";
+        pen.fillText(`Slide ${step++}`, 80, 160);
+      }, 200);
+      return canvas.captureStream(5);
+    };
+    navigator.mediaDevices.getDisplayMedia = stand;
+  }));
+  await ben.open();
+  for (const person of [anna, ben]) {
+    await person.login();
+    await person.join();
+  }
+  for (const person of [anna, ben]) await person.until((stats) => stats.frames_decoded > 0);
+}, { timeout: 120_000 });
+after(() => all?.close());
+
+const shown = (person) => person.page.$eval(id("remote-screen"), (video) => [video.videoWidth, video.videoHeight]).catch(() => null);
+
+test("S shares a screen: the other sees it large, sharp and named", async () => {
+  await anna.page.keyboard.press("s");
+  await eventually("ben sees the screen", async () => (await shown(ben))?.[0] === 960);
+  const tile = await ben.page.$eval(".tile.screen", (element) => ({ chosen: element.classList.contains("chosen"), label: element.getAttribute("aria-label") }));
+  assert.ok(tile.chosen, "it takes the stage by itself");
+  assert.match(tile.label ?? "", /: /);
+  if (process.env["SHARE_SHOT"] !== undefined) await ben.page.screenshot({ path: process.env["SHARE_SHOT"] });
+});
+
+test("S again ends it, and the people have the stage back", async () => {
+  await anna.page.keyboard.press("s");
+  await eventually("the screen is gone", async () => (await anna.page.$(".tile.screen")) === null);
+});
