@@ -7,8 +7,6 @@ use evidence::identity::{FirmTrust, TrustMap};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// Prefix of overriding environment variables.
-const ENVIRONMENT: &str = "STRONGROOM__";
 /// Rooms of one recorder: each is a connection and, while a meeting runs, a few files.
 const MAX_ROOMS: usize = 256;
 
@@ -47,26 +45,6 @@ pub struct Custody {
     pub record: PathBuf,
 }
 
-fn put(table: &mut toml::Table, key: &str, value: String) {
-    match key.split_once("__") {
-        None => {
-            let value = match table.get(key) {
-                Some(toml::Value::Array(_)) => toml::Value::Array(
-                    value.split(',').map(|part| toml::Value::String(part.trim().to_owned())).collect(),
-                ),
-                _ => toml::Value::String(value),
-            };
-            table.insert(key.to_owned(), value);
-        }
-        Some((section, rest)) => {
-            let inner = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            if let toml::Value::Table(inner) = inner {
-                put(inner, rest, value);
-            }
-        }
-    }
-}
-
 impl Config {
     /// Reads the file and the environment.
     ///
@@ -74,22 +52,9 @@ impl Config {
     /// [`Failure::Config`] naming file and key.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|e| bad(format!("cannot be read ({e})")))?;
-        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(e.to_string()))?;
-        let overrides: Vec<(String, String)> = std::env::vars()
-            .filter_map(|(key, value)| Some((key.strip_prefix(ENVIRONMENT)?.to_lowercase(), value)))
-            .collect();
-        let mut config: Self = if overrides.is_empty() {
-            toml::from_str(&text).map_err(|e| bad(e.to_string()))?
-        } else {
-            for (key, value) in overrides {
-                put(&mut table, &key, value);
-            }
-            Self::deserialize(table).map_err(|e| bad(format!("{e} (with {ENVIRONMENT} variables applied)")))?
-        };
+        let mut config: Self = service::config::read(path, service::config::environment())?;
         config.judge().map_err(bad)?;
-        let mut folder = std::path::absolute(path).map_err(|e| bad(e.to_string()))?;
-        folder.pop();
+        let folder = service::config::folder(path);
         for path in [&mut config.trust, &mut config.archive, &mut config.custody.record] {
             *path = folder.join(&*path);
         }

@@ -21,6 +21,7 @@ mod tls;
 
 use clap::{Parser, Subcommand};
 use config::Config;
+pub use service::ended::Failure;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,37 +52,6 @@ enum Command {
     },
 }
 
-/// Why the process ends, by blame; each has its exit code.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Failure {
-    /// The configuration, or what it names: exit 2.
-    #[error("{0}")]
-    Config(String),
-    /// Something outside is not there: exit 4.
-    #[error("{0}")]
-    Unavailable(String),
-    /// Everything else: exit 1.
-    #[error("{0}")]
-    Other(String),
-}
-
-impl Failure {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Other(_) => 1,
-            Self::Config(_) => 2,
-            Self::Unavailable(_) => 4,
-        }
-    }
-}
-
-fn start_log(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json { log.json().init() } else { log.init() }
-}
-
 fn execute(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::CheckConfig { config } => {
@@ -104,12 +74,6 @@ fn execute(arguments: Arguments) -> Result<(), Failure> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(arguments.json);
-    match execute(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            tracing::error!("{failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    service::log::start(service::log::Form::of(arguments.json));
+    service::ended::end(execute(arguments))
 }

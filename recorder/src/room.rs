@@ -94,20 +94,8 @@ pub async fn run_all(config: Config) -> Result<(), Failure> {
         archive = %shared.config.archive.display(),
         "ready"
     );
-    wait_for_stop().await;
+    service::stop::asked().await;
     tracing::info!("stopping: a running meeting is continued or closed at the next start");
     rooms.shutdown().await;
     Ok(())
-}
-
-async fn wait_for_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }

@@ -5,10 +5,6 @@ use crate::failure::{Failure, config};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use toml::{Table, Value};
-
-/// Prefix of overriding environment variables.
-const ENVIRONMENT: &str = "STRONGROOM__";
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -80,47 +76,14 @@ pub struct Directory {
 
 /// Reads the file, then the environment.
 pub fn read(path: &Path) -> Result<Config, Failure> {
-    read_with(path, std::env::vars())
+    read_with(path, service::config::environment())
 }
 
 fn read_with(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, Failure> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| config(format!("cannot read the configuration {shown}: {error}; give --config FILE")))?;
-    let mut table: Table =
-        text.parse().map_err(|error: toml::de::Error| config(format!("{shown} is no TOML: {}", one_line(&error))))?;
-    for (name, value) in environment {
-        if let Some(keys) = name.strip_prefix(ENVIRONMENT) {
-            let keys = keys.to_lowercase();
-            set(&mut table, &keys, &value).map_err(|why| config(format!("environment variable {name}: {why}")))?;
-        }
-    }
-    let parsed = Config::deserialize(Value::Table(table));
-    let mut parsed =
-        parsed.map_err(|error| config(format!("{shown}: {}; correct or remove that key", one_line(&error))))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    parsed.rebase(folder);
+    let mut parsed: Config = service::config::read(path, environment).map_err(|error| config(error.to_string()))?;
+    parsed.rebase(&service::config::folder(path));
     parsed.check(path)?;
     Ok(parsed)
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    let place = error.to_string();
-    let key = place.lines().find_map(|line| line.strip_prefix("in ")).map(|key| format!(" in {key}"));
-    format!("{}{}", error.message().replace('\n', " "), key.unwrap_or_default())
-}
-
-/// Sets `a__b` to a TOML value, or to the text itself where it is none.
-fn set(table: &mut Table, keys: &str, text: &str) -> Result<(), String> {
-    let (parents, last) = keys.rsplit_once("__").map_or((None, keys), |(parents, last)| (Some(parents), last));
-    let mut at = table;
-    for key in parents.iter().flat_map(|parents| parents.split("__")) {
-        let next = at.entry(key.to_owned()).or_insert_with(|| Value::Table(Table::new()));
-        at = next.as_table_mut().ok_or_else(|| format!("{key} is no table"))?;
-    }
-    let value = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
-    at.insert(last.to_owned(), value.unwrap_or_else(|| Value::String(text.to_owned())));
-    Ok(())
 }
 
 impl Config {

@@ -3,15 +3,16 @@
 use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::loaded::Loaded;
-use crate::{control, listen, meet};
+use crate::{control, meet};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use service::listen;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Plain HTTP is for names of this machine only; a page elsewhere that resolves a name to it has another one.
 fn is_local(host: &str) -> bool {
@@ -39,10 +40,14 @@ async fn ready(State(hub): State<Arc<Hub>>) -> Response {
     }
 }
 
+async fn bound(address: SocketAddr, key: &'static str) -> Result<tokio::net::TcpListener, Failure> {
+    listen::bind(address, key).await.map_err(|error| Failure::Unavailable(error.to_string()))
+}
+
 /// Serves until SIGTERM or Ctrl-C.
 pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
-    let public = listen::bind(loaded.config.listen, "listen").await?;
-    let link = listen::bind(loaded.config.control.listen, "control.listen").await?;
+    let public = bound(loaded.config.listen, "listen").await?;
+    let link = bound(loaded.config.control.listen, "control.listen").await?;
     let hub = Hub::new(&loaded);
     let mut app = Router::new()
         .route("/v1/meet", get(meet::upgrade))
@@ -53,15 +58,12 @@ pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
         app = app.layer(from_fn(local_only));
     }
     let sfus = Router::new().route("/v1/sfu", get(control::upgrade)).with_state(hub);
-    let mut ended = signal(SignalKind::terminate())
-        .map_err(|error| Failure::Unavailable(format!("cannot listen for signals: {error}")))?;
     let shown = |listener: &tokio::net::TcpListener| listener.local_addr().map(|at| at.to_string()).unwrap_or_default();
     tracing::info!(listen = shown(&public), control = shown(&link), "ready");
     tokio::select! {
-        () = listen::serve(public, loaded.tls, app) => {}
-        () = listen::serve(link, Some(loaded.control_tls), sfus) => {}
-        _ = ended.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = listen::serve(public, loaded.tls, app, std::future::pending()) => {}
+        () = listen::serve(link, Some(loaded.control_tls), sfus, std::future::pending()) => {}
+        () = service::stop::asked() => {}
     }
     tracing::info!("stopped");
     Ok(())

@@ -12,7 +12,6 @@ mod directory;
 mod failure;
 mod http;
 mod hub;
-mod listen;
 mod loaded;
 mod meet;
 mod relays;
@@ -22,7 +21,6 @@ use clap::{Args, Parser, Subcommand};
 use failure::Failure;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Signaling of Strongroom: rooms, admission, the order of group changes, and the way to the SFU.
 #[derive(Parser)]
@@ -50,16 +48,6 @@ struct Options {
     json: bool,
 }
 
-fn log(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json {
-        builder.json().init();
-    } else {
-        builder.with_ansi(false).init();
-    }
-}
-
 fn start(options: &Options) -> Result<(), Failure> {
     let loaded = loaded::load(&options.config)?;
     let runtime = tokio::runtime::Runtime::new()
@@ -69,21 +57,12 @@ fn start(options: &Options) -> Result<(), Failure> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match &cli.command {
-        Command::Run(options) => {
-            log(options.json);
-            start(options)
-        }
+    let (Command::Run(options) | Command::CheckConfig(options)) = &cli.command;
+    service::log::start(service::log::Form::of(options.json));
+    service::ended::end(match &cli.command {
+        Command::Run(options) => start(options),
         Command::CheckConfig(options) => {
-            log(options.json);
             loaded::load(&options.config).map(|loaded| tracing::info!("{}", loaded.summary()))
         }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            tracing::error!("{failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    })
 }

@@ -11,8 +11,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Prefix of overriding environment variables.
-const ENVIRONMENT: &str = "STRONGROOM__";
 /// SoftHSM reads the path of its own configuration from here.
 const SOFTHSM: &str = "SOFTHSM2_CONF";
 /// Archive keys a token may hold: two today, room for rotation.
@@ -128,22 +126,9 @@ impl Config {
     /// # Errors
     /// [`Failure::Config`] naming file and key.
     pub fn read(path: &Path) -> Result<Self, Failure> {
+        let mut config: Self = service::config::read(path, service::config::environment())?;
+        config.folder = service::config::folder(path);
         let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|e| bad(format!("cannot be read ({e})")))?;
-        let overrides: Vec<(String, String)> = std::env::vars()
-            .filter_map(|(key, value)| Some((key.strip_prefix(ENVIRONMENT)?.to_lowercase(), value)))
-            .collect();
-        let mut config: Self = if overrides.is_empty() {
-            toml::from_str(&text).map_err(|e| bad(e.to_string()))?
-        } else {
-            let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| bad(e.to_string()))?;
-            for (key, value) in overrides {
-                put(&mut table, &key, value);
-            }
-            Self::deserialize(table).map_err(|e| bad(format!("{e} (with {ENVIRONMENT} variables applied)")))?
-        };
-        config.folder = std::path::absolute(path).map_err(|e| bad(e.to_string()))?;
-        config.folder.pop();
         config.judge().map_err(bad)?;
         config.place();
         Ok(config)
@@ -276,22 +261,6 @@ impl Archive {
     }
 }
 
-/// Puts an override at its place; what is no TOML value is taken as text.
-fn put(table: &mut toml::Table, key: &str, value: String) {
-    match key.split_once("__") {
-        Some((section, rest)) => {
-            let inner = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            if let Some(inner) = inner.as_table_mut() {
-                put(inner, rest, value);
-            }
-        }
-        None => {
-            let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
-            table.insert(key.to_owned(), parsed.unwrap_or(toml::Value::String(value)));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,14 +304,5 @@ mod tests {
         assert!(config.pin().unwrap_err().to_string().contains("chmod 600"));
         std::fs::set_permissions(&config.pin_file, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(*config.pin().unwrap(), "1234");
-    }
-
-    #[test]
-    fn an_override_reaches_its_section() {
-        let mut table: toml::Table = GOOD.parse().unwrap();
-        put(&mut table, "people__oidc__issuer", "https://idp".to_owned());
-        put(&mut table, "people__leaf_life_s", "600".to_owned());
-        assert_eq!(table["people"]["oidc"]["issuer"].as_str(), Some("https://idp"));
-        assert_eq!(table["people"]["leaf_life_s"].as_integer(), Some(600));
     }
 }

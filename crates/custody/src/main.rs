@@ -19,7 +19,6 @@ mod token;
 use clap::{Parser, Subcommand};
 use config::Config;
 use failure::Failure;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -96,14 +95,8 @@ impl Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(arguments.json);
-    match act(&arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            tracing::error!("{failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    ::service::log::start(::service::log::Form::of(arguments.json));
+    ::service::ended::end(act(&arguments.command))
 }
 
 fn act(command: &Command) -> Result<(), Failure> {
@@ -120,12 +113,4 @@ fn act(command: &Command) -> Result<(), Failure> {
         Command::Info { .. } => ceremony::info(&config),
         Command::SignStatement { statement, out, .. } => people::sign_statement_file(&config, statement, out),
     }
-}
-
-fn start_log(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let stderr = std::io::stderr;
-    let log = tracing_subscriber::fmt().with_writer(stderr).with_ansi(stderr().is_terminal()).with_env_filter(filter);
-    if json { log.json().init() } else { log.with_target(false).init() }
 }

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use zeroize::Zeroize;
 
@@ -58,17 +57,14 @@ fn with_token(config: &Config, facts: &Facts, token: Handle) -> Result<(), Failu
 }
 
 async fn serve(config: &Config, service: Arc<Service>, token: Handle) -> Result<(), Failure> {
-    let other = |e: std::io::Error| Failure::Other(format!("signals: {e}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(other)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(other)?;
+    let mut stop = std::pin::pin!(service::stop::asked());
     let listener = listen(&config.socket)?;
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     tracing::info!(socket = %config.socket.display(), firm = %config.firm, role = ?config.role, "ready");
     let ended = loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = terminate.recv() => break Ok(()),
-            _ = interrupt.recv() => break Ok(()),
+            () = stop.as_mut() => break Ok(()),
             () = hanging(&token) => {
                 break Err(Failure::Unavailable("the token's module hangs; ending so that a supervisor starts again".to_owned()));
             }

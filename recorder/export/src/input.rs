@@ -1,13 +1,11 @@
 //! Standard input: length-framed CBOR of [`ToExport`], judged before anything is composed.
 
 use domain::MediaKind;
-use domain::message::export::ToExport;
+use domain::message::export::{MAX_LANES, ToExport};
 use std::io::Read;
 
 /// Largest message: one frame and its head.
 const MAX_MESSAGE: usize = domain::limits::MAX_FRAME + 4096;
-/// Tiles that still show a face at 1280 x 720.
-pub const MAX_LANES: usize = 25;
 /// Longest meeting composed: one day.
 const MAX_DURATION_MS: u64 = 24 * 3600 * 1000;
 /// Longest text drawn.

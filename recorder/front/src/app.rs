@@ -1,12 +1,14 @@
 //! Everything a running front holds, and how it is put together from its configuration.
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Loaded, read};
+use crate::config::{Config, Loaded};
 use crate::export::Exports;
-use crate::http::guard::security_headers;
+use crate::http::headers::security_headers;
 use crate::http::pages::Pages;
 use crate::idp::DevelopmentIdp;
 use crate::replay::grants::Grants;
+use crate::replay::memory::Memory;
+use crate::review::chain::Chain;
 use crate::review::meetings::Meetings;
 use crate::review::requests::Requests;
 use crate::rooms::Rooms;
@@ -14,6 +16,7 @@ use crate::session::Sessions;
 use axum::http::{HeaderName, HeaderValue};
 use evidence::identity::TrustMap;
 use evidence::key::PublicKey;
+use service::config::{ConfigError, bytes};
 use std::path::Path;
 use tokio::sync::Semaphore;
 
@@ -52,6 +55,10 @@ pub struct App {
     pub grants: Grants,
     /// Exports.
     pub exports: Exports,
+    /// Memory for clear meetings.
+    pub memory: Memory,
+    /// How far the ledger's chain was verified.
+    pub ledger: Chain,
     /// Places for password hashing.
     pub logins: Semaphore,
     /// Places for opening meetings.
@@ -65,11 +72,14 @@ impl App {
     /// [`ConfigError`] naming file and key.
     pub fn new(file: &Path, loaded: Loaded, clock: Clock) -> Result<Self, ConfigError> {
         let Loaded { config, trust } = loaded;
-        let value = |key: &'static str, detail: String| ConfigError::Value { file: file.to_owned(), key, detail };
+        let value = |key, detail: String| service::config::value(file, key, detail);
         let own =
             trust.firm(&config.firm).ok_or_else(|| value("trust", "the firm is not in the trust map.".to_owned()))?;
         let record_key = PublicKey::from_spki(&own.record_key).map_err(|_| {
             value("trust", "the firm's record key is no P-256 key. Make the trust map anew.".to_owned())
+        })?;
+        let ledger_key = PublicKey::from_spki(&own.ledger_key).map_err(|_| {
+            value("trust", "the firm's ledger key is no P-256 key. Make the trust map anew.".to_owned())
         })?;
         let pages = Pages::read(&config.pages).map_err(|detail| value("pages", detail))?;
         let idp = development_idp(file, &config)?;
@@ -96,6 +106,8 @@ impl App {
             requests,
             grants: Grants::default(),
             exports: Exports::new(&config.exports),
+            memory: Memory::new(config.memory_mib),
+            ledger: Chain::new(config.firm.clone(), ledger_key),
             logins: Semaphore::new(LOGINS_AT_ONCE),
             openings: Semaphore::new(OPENINGS_AT_ONCE),
             config,
@@ -118,9 +130,9 @@ impl App {
 
 fn development_idp(file: &Path, config: &Config) -> Result<Option<DevelopmentIdp>, ConfigError> {
     let Some(idp) = &config.development_idp else { return Ok(None) };
-    let value = |key: &'static str, detail: String| ConfigError::Value { file: file.to_owned(), key, detail };
-    let users = read(file, "development_idp.users", &idp.users)?;
-    let key = String::from_utf8(read(file, "development_idp.key", &idp.key)?)
+    let value = |key, detail: String| service::config::value(file, key, detail);
+    let users = bytes(file, "development_idp.users", &idp.users)?;
+    let key = String::from_utf8(bytes(file, "development_idp.key", &idp.key)?)
         .map_err(|_| value("development_idp.key", format!("{} is not PEM.", idp.key.display())))?;
     let provider = DevelopmentIdp::new(&users, &key, config.issuer(), config.client_id.clone())
         .map_err(|detail| value("development_idp", detail))?;

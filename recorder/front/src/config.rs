@@ -1,47 +1,11 @@
-//! Configuration of a firm's front: one TOML file, `STRONGROOM__A__B` overrides, and errors that name file, key and
-//! what to do. Relative paths count from the configuration file's folder.
+//! Configuration of a firm's front. Relative paths count from the configuration file's folder.
 
 use domain::FirmId;
 use evidence::identity::TrustMap;
 use serde::Deserialize;
+use service::config::{ConfigError, bytes, value};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-
-/// Why the configuration cannot be used; always the caller's to correct.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file, or one it names, is not readable.
-    #[error("{file}: {key}: cannot read {path}: {cause}. Correct the path or its permissions.", file = file.display(), path = path.display())]
-    Unreadable {
-        /// Configuration file.
-        file: PathBuf,
-        /// Key that names the path (`file` for the configuration itself).
-        key: &'static str,
-        /// What could not be read.
-        path: PathBuf,
-        /// By the system.
-        cause: String,
-    },
-    /// Not TOML, an unknown key, a missing key or a wrong type.
-    #[error("{file}: {detail}. Remove or correct this key.", file = file.display())]
-    Malformed {
-        /// Configuration file.
-        file: PathBuf,
-        /// Names key and place.
-        detail: String,
-    },
-    /// A value that cannot be.
-    #[error("{file}: {key}: {detail}", file = file.display())]
-    Value {
-        /// Configuration file.
-        file: PathBuf,
-        /// Which key.
-        key: &'static str,
-        /// What is wrong and what to do.
-        detail: String,
-    },
-}
 
 /// Everything a front is told.
 #[derive(Debug, Clone, Deserialize)]
@@ -70,6 +34,9 @@ pub struct Config {
     /// Where finished exports are kept until fetched: memory, never a disk, by default.
     #[serde(default = "default_exports")]
     pub exports: PathBuf,
+    /// Memory for clear meetings, MiB: open replays and exports together. What does not fit is refused.
+    #[serde(default = "default_memory")]
+    pub memory_mib: u32,
     /// Signed statements (`<firm>.<room>.cose`), for the rooms list.
     pub statements: Option<PathBuf>,
     /// The embedded directory's seed, for titles and members of the rooms list.
@@ -127,6 +94,11 @@ fn default_exports() -> PathBuf {
     PathBuf::from("/dev/shm")
 }
 
+/// One hour of three people in 720p, opened and exported, with room for a second officer.
+fn default_memory() -> u32 {
+    6 * 1024
+}
+
 fn default_client_id() -> String {
     "strongroom-page".to_owned()
 }
@@ -140,23 +112,14 @@ pub struct Loaded {
 }
 
 /// Reads `file` with the overrides among `environment`.
+///
+/// # Errors
+/// [`ConfigError`] naming file and key.
 pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Loaded, ConfigError> {
-    let text = read(file, "file", file)?;
-    let text = String::from_utf8(text)
-        .map_err(|_| ConfigError::Malformed { file: file.to_owned(), detail: "the file is not UTF-8".to_owned() })?;
-    let malformed = |detail: String| ConfigError::Malformed { file: file.to_owned(), detail };
-    let mut table: toml::Table = toml::from_str(&text).map_err(|e| malformed(one_line(&e.to_string())))?;
-    for (name, value) in environment {
-        if let Some(path) = name.strip_prefix("STRONGROOM__") {
-            set(&mut table, &path.to_ascii_lowercase().split("__").collect::<Vec<_>>(), &value)
-                .map_err(|key| malformed(format!("environment {name}: `{key}` is not a table")))?;
-        }
-    }
-    let mut config: Config = table.try_into().map_err(|e: toml::de::Error| malformed(one_line(&e.to_string())))?;
-    let folder = file.parent().unwrap_or(Path::new(".")).to_owned();
-    config.absolute(&folder);
+    let mut config: Config = service::config::read(file, environment)?;
+    config.absolute(&service::config::folder(file));
     config.judge(file)?;
-    let trust: TrustMap = serde_json::from_slice(&read(file, "trust", &config.trust)?)
+    let trust: TrustMap = serde_json::from_slice(&bytes(file, "trust", &config.trust)?)
         .map_err(|e| value(file, "trust", format!("{} is no trust map: {e}", config.trust.display())))?;
     if trust.firm(&config.firm).is_none() {
         let detail = format!(
@@ -171,42 +134,6 @@ pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) ->
         return Err(value(file, "pages", detail));
     }
     Ok(Loaded { config, trust })
-}
-
-fn one_line(text: &str) -> String {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-        .trim_end_matches('.')
-        .to_owned()
-}
-
-fn value(file: &Path, key: &'static str, detail: String) -> ConfigError {
-    ConfigError::Value { file: file.to_owned(), key, detail }
-}
-
-/// Reads a file that `key` of `file` names.
-pub fn read(file: &Path, key: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
-    std::fs::read(path).map_err(|e| ConfigError::Unreadable {
-        file: file.to_owned(),
-        key,
-        path: path.to_owned(),
-        cause: e.to_string(),
-    })
-}
-
-/// Sets `path` in `table`; a value that is no TOML scalar is taken as text. On failure names the part that is no table.
-fn set(table: &mut toml::Table, path: &[&str], text: &str) -> Result<(), String> {
-    let [first, rest @ ..] = path else { return Ok(()) };
-    if rest.is_empty() {
-        let scalar = toml::from_str::<toml::Table>(&format!("v = {text}")).ok().and_then(|mut t| t.remove("v"));
-        table.insert((*first).to_owned(), scalar.unwrap_or_else(|| toml::Value::String(text.to_owned())));
-        return Ok(());
-    }
-    let inner = table.entry((*first).to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    set(inner.as_table_mut().ok_or_else(|| (*first).to_owned())?, rest, text)
 }
 
 impl Config {

@@ -1,13 +1,14 @@
 //! The rooms list: titles and members from the embedded directory's seed, the firm's own rule from its signed
 //! statements. Signaling decides who gets in; this is what people see before.
 
-use crate::config::{Config, ConfigError, read};
+use crate::config::Config;
 use domain::message::front::RoomSummary;
 use domain::policy::Rule;
 use domain::{FirmId, RoomId, UserId};
 use evidence::identity::TrustMap;
 use evidence::statement::judge_statement;
 use serde::Deserialize;
+use service::config::{ConfigError, bytes, value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -43,12 +44,8 @@ impl Rooms {
     pub fn read(file: &Path, config: &Config, trust: &TrustMap) -> Result<Self, ConfigError> {
         let stated = statements(file, config, trust)?;
         let Some(seed) = &config.rooms else { return Ok(Self { rooms: Vec::new() }) };
-        let listed: Vec<Room> =
-            serde_json::from_slice(&read(file, "rooms", seed)?).map_err(|e| ConfigError::Value {
-                file: file.to_owned(),
-                key: "rooms",
-                detail: format!("{} is no list of rooms: {e}", seed.display()),
-            })?;
+        let listed: Vec<Room> = serde_json::from_slice(&bytes(file, "rooms", seed)?)
+            .map_err(|e| value(file, "rooms", format!("{} is no list of rooms: {e}", seed.display())))?;
         let rooms = listed
             .into_iter()
             .map(|room| {

@@ -21,7 +21,8 @@ pub struct Session {
     pub name: String,
     /// Role from the certificate.
     pub role: LeafRole,
-    until: UnixMillis,
+    /// End of the certificate.
+    pub until: UnixMillis,
 }
 
 /// All sessions.
@@ -56,6 +57,16 @@ impl Sessions {
     pub fn of(&self, headers: &HeaderMap, now: UnixMillis) -> Result<Session, ApiProblem> {
         let session = bearer(headers).and_then(|token| self.0.get(token).map(|session| session.clone()));
         session.filter(|session| session.until > now).ok_or_else(ApiProblem::signed_out)
+    }
+
+    /// Ends the living session of a request; answers whose it was.
+    ///
+    /// # Errors
+    /// 401 without one.
+    pub fn end(&self, headers: &HeaderMap, now: UnixMillis) -> Result<Session, ApiProblem> {
+        let session = self.of(headers, now)?;
+        bearer(headers).and_then(|token| self.0.remove(token));
+        Ok(session)
     }
 
     /// The living session of a request, of a compliance officer.

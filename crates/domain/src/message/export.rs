@@ -4,6 +4,9 @@
 use crate::MediaKind;
 use serde::{Deserialize, Serialize};
 
+/// Lanes of one composed picture: tiles that still show a face at 1280 x 720.
+pub const MAX_LANES: usize = 25;
+
 /// To the sandboxed exporter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -266,7 +266,7 @@ pub enum PlayerAction {
     Seek,
 }
 
-/// `GET /api/ledger?from=N`: one entry, oldest first.
+/// `GET /api/ledger?from=N`: one of at most 1,000 entries from N on, oldest first; without `from` the newest 1,000.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Position in the ledger.

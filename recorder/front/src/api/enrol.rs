@@ -52,7 +52,7 @@ pub async fn recorder(
         certify(&app, Ask::CertifyRecorder { csr: ask.csr, countersignature: ask.countersignature }).await?;
     let identity = judge(&app.trust, &certificate, app.clock.now().seconds())
         .map_err(|e| ApiProblem::internal(format!("Custody issued a certificate that the trust map refuses: {e}")))?;
-    if identity.role != LeafRole::Recorder {
+    if identity.role != LeafRole::Recorder || identity.participant.firm != app.config.firm {
         return Err(ApiProblem::internal("Custody issued a certificate for something else than was asked."));
     }
     Ok(Json(Enrolled { chain: vec![certificate.into()], session: String::new() }))

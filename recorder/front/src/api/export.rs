@@ -3,9 +3,10 @@
 
 use crate::api::Body as Posted;
 use crate::api::ledger::append;
+use crate::api::replay::memory_problem;
 use crate::app::App;
 use crate::export::sandbox::Program;
-use crate::export::{Job, start};
+use crate::export::{Job, needs};
 use crate::problem::ApiProblem;
 use crate::session::Session;
 use axum::Json;
@@ -13,6 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::message::export::MAX_LANES;
 use domain::message::front::{ExportState, PostExport};
 use std::sync::Arc;
 
@@ -35,9 +37,16 @@ pub async fn begin(
     if !app.exports.has_place(now) {
         return Err(ApiProblem::slow_down("Too many exports are waiting. Cancel one or wait."));
     }
+    if !(1..=MAX_LANES).contains(&grant.lanes.len()) {
+        return Err(ApiProblem::conflict(
+            "lanes",
+            format!("A composed copy shows 1 to {MAX_LANES} lanes, and this replay has {}.", grant.lanes.len()),
+        ));
+    }
+    let memory = app.memory.hold(needs(&grant)).map_err(memory_problem)?;
     append(&app, &session.participant, "export", &grant.meeting, format!("case {}; composed copy begun", grant.case))
         .await?;
-    Ok(Json(start(&app, grant, program).state()))
+    Ok(Json(app.exports.start(grant, program, memory).state()))
 }
 
 /// The officer's own export.

@@ -3,21 +3,19 @@
 use crate::api::{Body, custody_problem};
 use crate::app::App;
 use crate::problem::ApiProblem;
+use crate::review::chain::PAGE;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use domain::message::custody::{Answer, Ask, LedgerEvent};
 use domain::message::front::{LedgerRow, PlayerAction, PlayerEvent};
 use domain::{MeetingId, ParticipantId};
-use evidence::key::PublicKey;
-use evidence::ledger::{Head, judge};
 use serde::Deserialize;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Entries read from custody at once (its own limit).
-const PAGE: u64 = 1000;
-/// Entries a chain is verified over from its begin for one answer; a page of history beyond it wants `from`.
-const MAX_WALK: u64 = 100_000;
+/// Entries verified for one answer: some seconds. How far it came is remembered, so asking again goes on from there.
+const MAX_WALK: u64 = 50_000;
 
 /// Appends an entry; durable when it returns. Whoever gets an error here shows nothing.
 ///
@@ -71,9 +69,8 @@ pub async fn player(
 // not a wire type: a query string's one number
 #[derive(Deserialize)]
 pub struct From {
-    /// First index wanted.
-    #[serde(default)]
-    from: u64,
+    /// First index wanted; without it the newest are.
+    from: Option<u64>,
 }
 
 /// `GET /api/ledger?from=N`: at most 1,000 entries, oldest first. The chain is verified from the first entry on.
@@ -83,12 +80,11 @@ pub async fn list(
     Query(wanted): Query<From>,
 ) -> Result<Json<Vec<LedgerRow>>, ApiProblem> {
     app.sessions.officer(&headers, app.clock.now())?;
-    let own = app.trust.firm(&app.config.firm).and_then(|firm| PublicKey::from_spki(&firm.ledger_key).ok());
-    let key = own.ok_or_else(|| ApiProblem::internal("The trust map's ledger key is no key."))?;
-    let (mut head, mut rows) = (Head::EMPTY, Vec::new());
-    let mut broken: Option<String> = None;
-    while head.next < wanted.from.saturating_add(PAGE).min(MAX_WALK) {
-        let entries = match app.archive.ask(Ask::Ledger { from: head.next }).await {
+    let mut walk = app.ledger.walk(wanted.from);
+    let (first, mut rows) = (walk.next(), VecDeque::new());
+    let until = wanted.from.map_or(u64::MAX, |from| from.saturating_add(PAGE));
+    while walk.next() < until {
+        let entries = match app.archive.ask(Ask::Ledger { from: walk.next() }).await {
             Ok(Answer::Entries { entries }) => entries,
             Ok(_) => return Err(ApiProblem::unavailable("Custody answered something else than the ledger.")),
             Err(e) => return Err(custody_problem(&e)),
@@ -96,25 +92,18 @@ pub async fn list(
         if entries.is_empty() {
             break;
         }
+        if walk.next() - first >= MAX_WALK {
+            return Err(ApiProblem::unavailable("The ledger is long and being verified. Ask again."));
+        }
         for signed in entries {
-            let index = head.next;
-            let event = match judge(&key, &app.config.firm, &head, &signed) {
-                Ok((entry, _)) => Some(entry.event),
-                Err(e) => {
-                    // everything behind a break is unproven, and said to be
-                    broken.get_or_insert_with(|| e.to_string());
-                    let payload = evidence::cose::payload_unverified(&signed);
-                    payload
-                        .and_then(|payload| evidence::cbor::decode::<evidence::ledger::Entry>(&payload).ok())
-                        .map(|entry| entry.event)
-                }
-            };
-            head = head.after(&signed);
-            let integrity = broken.clone().unwrap_or_else(|| "verified".to_owned());
-            if let Some(event) = event.filter(|_| index >= wanted.from && rows.len() < PAGE as usize) {
-                rows.push(LedgerRow { index, event, integrity });
+            let row = walk.judge(&signed).filter(|row| (wanted.from.unwrap_or(0)..until).contains(&row.index));
+            rows.extend(row);
+            if rows.len() > PAGE as usize {
+                rows.pop_front();
             }
         }
+        // a thousand signatures take a tenth of a second: others come first in between
+        tokio::task::yield_now().await;
     }
-    Ok(Json(rows))
+    Ok(Json(rows.into()))
 }

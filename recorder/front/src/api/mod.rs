@@ -15,6 +15,9 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 
+/// A body has 64 KiB at most: a slow network sends it in seconds, and who takes longer only holds a connection.
+const BODY: std::time::Duration = std::time::Duration::from_secs(15);
+
 /// A JSON body whose rejection is a problem document.
 pub struct Body<T>(pub T);
 
@@ -22,7 +25,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiProblem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiProblem> {
-        let Json(value) = Json::<T>::from_request(request, state).await?;
+        let read = tokio::time::timeout(BODY, Json::<T>::from_request(request, state)).await;
+        let Json(value) = read.map_err(|_| {
+            ApiProblem::new(axum::http::StatusCode::REQUEST_TIMEOUT, "bad-message", "The body came too slowly.")
+        })??;
         Ok(Self(value))
     }
 }

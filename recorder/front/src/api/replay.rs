@@ -10,6 +10,7 @@ use crate::problem::ApiProblem;
 use crate::replay::grants::{Move, NewGrant, OpenGrant, cookie_name};
 use crate::replay::keys::{ArchiveKeys, MeetingKeys};
 use crate::replay::lanes::{LaneFile, build};
+use crate::replay::memory::NoMemory;
 use crate::replay::opening::{self, Interval, OpeningError};
 use crate::review::meetings::Verified;
 use crate::review::requests::judge_grant;
@@ -49,27 +50,76 @@ pub async fn open(
     if !app.grants.has_place(&id, now) {
         return Err(ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."));
     }
+    let interval = Interval { from_ms: stored.request.from_ms, to_ms: stored.request.to_ms };
+    let needs = opening::needs(&meeting.manifest, interval).map_err(|e| opening_problem(&e))?;
+    let mut memory = match app.memory.hold(needs) {
+        Err(NoMemory::Taken) => {
+            // opening again ends the grant before, whose memory this one needs
+            end_where(&app, |open| open.request == id);
+            app.memory.hold(needs)
+        }
+        held => held,
+    }
+    .map_err(memory_problem)?;
     // custody writes its own entry before it opens anything
     let keys = meeting_keys(&app, &meeting, &stored.signed, &approval).await?;
-    let interval = Interval { from_ms: stored.request.from_ms, to_ms: stored.request.to_ms };
     let inner = meeting.clone();
     let (lanes, events) = blocking(move || decrypt(&inner, interval, &keys)).await?.map_err(|e| opening_problem(&e))?;
+    memory.keep(lanes.iter().map(LaneFile::size).sum());
+    tracing::info!(request = %id, meeting = %meeting.manifest.meeting, lanes = lanes.len(), "replay opened");
     let new = NewGrant {
         request: id,
         case: stored.request.case.clone(),
         officer: session.participant,
         meeting: meeting.manifest.meeting.clone(),
-        until: grant.until,
+        // the officer's right to be here ends with the certificate, and the replay with it
+        until: grant.until.min(session.until),
         duration_ms: meeting.manifest.ended_at.since(meeting.manifest.started_at),
         lanes,
         events,
+        memory,
     };
     let open = app.grants.add(new, app.clock.now());
     let open = open.ok_or_else(|| ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."))?;
-    // a grant that this one replaced has ended, and its exports with it
-    app.exports.sweep(now);
     end_on_time(&app, open.until);
     Ok(opened(&app, &open))
+}
+
+/// `DELETE /api/requests/{id}/open`: the officer has seen enough. The lanes and exports are wiped now and not at the
+/// grant's end; the approval stays good for opening again.
+pub async fn close(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiProblem> {
+    let session = app.sessions.officer(&headers, app.clock.now())?;
+    end_where(&app, |open| open.request == id && open.officer == session.participant);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/session`: signing out ends the session here too, with the replays that were opened in it.
+pub async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<StatusCode, ApiProblem> {
+    let session = app.sessions.end(&headers, app.clock.now())?;
+    end_where(&app, |open| open.officer == session.participant);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn end_where(app: &App, which: impl Fn(&OpenGrant) -> bool) {
+    app.grants.end_where(which);
+    app.exports.sweep(app.clock.now());
+}
+
+/// No memory for a clear meeting, as an officer reads it.
+pub fn memory_problem(why: NoMemory) -> ApiProblem {
+    match why {
+        NoMemory::TooLarge => ApiProblem::conflict(
+            "too-large",
+            "This interval needs more memory than the front has for replays (`memory_mib`). Ask for a shorter one.",
+        ),
+        NoMemory::Taken => {
+            ApiProblem::slow_down("Other replays and exports take the memory that this one needs. Wait until one ends.")
+        }
+    }
 }
 
 async fn meeting_keys(

@@ -6,7 +6,10 @@ use domain::message::export::ToExport;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
+
+/// What stands around a frame's bytes: length, names of the fields, numbers.
+const HEAD: usize = 4096;
 
 /// Writes everything and closes the pipe. Stops quietly when the exporter closes it first.
 pub async fn feed(grant: Arc<OpenGrant>, mut input: ChildStdin) -> std::io::Result<()> {
@@ -15,7 +18,7 @@ pub async fn feed(grant: Arc<OpenGrant>, mut input: ChildStdin) -> std::io::Resu
         watermark: watermark(&grant),
         lanes: grant.lanes.iter().map(|lane| lane.name.clone()).collect(),
     };
-    write(&mut input, &begin).await?;
+    write(&mut input, begin).await?;
     let mut next = vec![0; grant.lanes.len()];
     loop {
         let heads = grant
@@ -37,9 +40,9 @@ pub async fn feed(grant: Arc<OpenGrant>, mut input: ChildStdin) -> std::io::Resu
             key_frame: frame.key_frame,
             data: webm.bytes[frame.at..frame.at + frame.len].to_vec(),
         };
-        write(&mut input, &message).await?;
+        write(&mut input, message).await?;
     }
-    write(&mut input, &ToExport::End).await?;
+    write(&mut input, ToExport::End).await?;
     input.shutdown().await
 }
 
@@ -50,10 +53,16 @@ fn watermark(grant: &OpenGrant) -> String {
     format!("REPLAY {}@{} case {} meeting {meeting}", grant.officer.user, grant.officer.firm, grant.case)
 }
 
-async fn write(input: &mut ChildStdin, message: &ToExport) -> std::io::Result<()> {
-    let mut body = Zeroizing::new(vec![0; 4]);
-    ciborium::into_writer(message, &mut *body).map_err(|e| std::io::Error::other(e.to_string()))?;
+async fn write(input: &mut ChildStdin, mut message: ToExport) -> std::io::Result<()> {
+    // room for a frame at once: a buffer that grows leaves copies of a clear frame behind
+    let frame = if let ToExport::Frame { data, .. } = &message { data.len() } else { 0 };
+    let mut body = Zeroizing::new(Vec::with_capacity(frame + HEAD));
+    body.extend_from_slice(&[0; 4]);
+    ciborium::into_writer(&message, &mut *body).map_err(|e| std::io::Error::other(e.to_string()))?;
     let length = (body.len() - 4) as u32;
     body[..4].copy_from_slice(&length.to_be_bytes());
+    if let ToExport::Frame { data, .. } = &mut message {
+        data.zeroize();
+    }
     input.write_all(&body).await
 }

@@ -5,12 +5,13 @@ mod feed;
 mod folder;
 pub mod sandbox;
 
-use crate::app::App;
 use crate::replay::grants::OpenGrant;
+use crate::replay::memory::Held;
 use dashmap::DashMap;
 use domain::UnixMillis;
 use domain::message::export::Progress;
 use domain::message::front::ExportState;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -28,7 +29,7 @@ const DEADLINE_FLOOR: Duration = Duration::from_secs(120);
 enum Stage {
     Queued,
     Running(u8),
-    Done(Arc<Zeroizing<Vec<u8>>>),
+    Done { bytes: Arc<Zeroizing<Vec<u8>>>, _memory: Held },
     Failed(String),
     Cancelled,
 }
@@ -48,11 +49,11 @@ impl Job {
         let (state, percent, detail) = match &*stage {
             Stage::Queued => ("queued", 0, None),
             Stage::Running(percent) => ("running", *percent, None),
-            Stage::Done(_) => ("done", 100, None),
+            Stage::Done { .. } => ("done", 100, None),
             Stage::Failed(detail) => ("failed", 0, Some(detail.clone())),
             Stage::Cancelled => ("cancelled", 0, None),
         };
-        let href = matches!(*stage, Stage::Done(_)).then(|| format!("/api/exports/{}/result", self.id));
+        let href = matches!(*stage, Stage::Done { .. }).then(|| format!("/api/exports/{}/result", self.id));
         ExportState { id: self.id.clone(), state: state.to_owned(), percent, detail, href }
     }
     /// The grant it copies.
@@ -62,7 +63,7 @@ impl Job {
     /// The finished file.
     pub fn result(&self) -> Option<Arc<Zeroizing<Vec<u8>>>> {
         match &*self.stage.lock().expect("nothing panics while it is held") {
-            Stage::Done(bytes) => Some(bytes.clone()),
+            Stage::Done { bytes, .. } => Some(bytes.clone()),
             _ => None,
         }
     }
@@ -79,17 +80,16 @@ impl Job {
 pub struct Exports {
     jobs: DashMap<String, Arc<Job>>,
     running: Arc<Semaphore>,
+    folder: PathBuf,
 }
 
 impl Exports {
     /// None yet; removes what a killed front left under `exports`.
     pub fn new(exports: &std::path::Path) -> Self {
         folder::sweep(exports);
-        Self { jobs: DashMap::new(), running: Arc::new(Semaphore::new(1)) }
+        Self { jobs: DashMap::new(), running: Arc::new(Semaphore::new(1)), folder: exports.to_owned() }
     }
-}
 
-impl Exports {
     /// One export.
     pub fn get(&self, id: &str) -> Option<Arc<Job>> {
         self.jobs.get(id).map(|job| job.clone())
@@ -114,6 +114,42 @@ impl Exports {
         }
     }
 
+    /// Starts an export of an open grant whose ledger entry is durable; it holds `memory`, which [`needs`] said.
+    pub fn start(&self, grant: Arc<OpenGrant>, program: sandbox::Program, mut memory: Held) -> Arc<Job> {
+        let id = hex::encode(rand::random::<[u8; 16]>());
+        let job =
+            Arc::new(Job { id: id.clone(), grant, stage: Mutex::new(Stage::Queued), stop: CancellationToken::new() });
+        self.jobs.insert(id, job.clone());
+        let (task, running, folder) = (job.clone(), self.running.clone(), self.folder.clone());
+        tokio::spawn(async move {
+            let deadline =
+                DEADLINE_FLOOR + Duration::from_millis(task.grant.duration_ms.saturating_mul(DEADLINE_FACTOR));
+            let work = async {
+                let _place = running.acquire().await.map_err(|_| "the front is stopping".to_owned())?;
+                task.set(Stage::Running(0));
+                tokio::time::timeout(deadline, run(&task, &program, &folder)).await.unwrap_or_else(|_| {
+                    Err("the exporter did not finish in time and was stopped; try again or ask for a shorter interval"
+                        .to_owned())
+                })
+            };
+            tokio::select! {
+                () = task.stop.cancelled() => task.set(Stage::Cancelled),
+                done = work => match done {
+                    Ok(bytes) => {
+                        memory.keep(bytes.len() as u64);
+                        tracing::info!(meeting = %task.grant.meeting, bytes = bytes.len(), "export done");
+                        task.set(Stage::Done { bytes: Arc::new(bytes), _memory: memory });
+                    }
+                    Err(detail) => {
+                        tracing::warn!("an export failed: {detail}");
+                        task.set(Stage::Failed(detail));
+                    }
+                },
+            }
+        });
+        job
+    }
+
     /// Is there place for another?
     pub fn has_place(&self, now: UnixMillis) -> bool {
         self.sweep(now);
@@ -121,34 +157,9 @@ impl Exports {
     }
 }
 
-/// Starts an export of an open grant whose ledger entry is durable.
-pub fn start(app: &Arc<App>, grant: Arc<OpenGrant>, program: sandbox::Program) -> Arc<Job> {
-    let id = hex::encode(rand::random::<[u8; 16]>());
-    let job = Arc::new(Job { id: id.clone(), grant, stage: Mutex::new(Stage::Queued), stop: CancellationToken::new() });
-    app.exports.jobs.insert(id, job.clone());
-    let (task, running, folder) = (job.clone(), app.exports.running.clone(), app.config.exports.clone());
-    tokio::spawn(async move {
-        let deadline = DEADLINE_FLOOR + Duration::from_millis(task.grant.duration_ms.saturating_mul(DEADLINE_FACTOR));
-        let work = async {
-            let _place = running.acquire().await.map_err(|_| "the front is stopping".to_owned())?;
-            task.set(Stage::Running(0));
-            tokio::time::timeout(deadline, run(&task, &program, &folder)).await.unwrap_or_else(|_| {
-                Err("the exporter did not finish in time and was stopped; try again or ask for a shorter interval"
-                    .to_owned())
-            })
-        };
-        tokio::select! {
-            () = task.stop.cancelled() => task.set(Stage::Cancelled),
-            done = work => match done {
-                Ok(bytes) => task.set(Stage::Done(Arc::new(bytes))),
-                Err(detail) => {
-                    tracing::warn!("an export failed: {detail}");
-                    task.set(Stage::Failed(detail));
-                }
-            },
-        }
-    });
-    job
+/// Memory an export takes at most: its result on the memory disk and read back.
+pub fn needs(grant: &OpenGrant) -> u64 {
+    sandbox::largest(grant.duration_ms).saturating_mul(2)
 }
 
 /// Runs the exporter; dropping this future kills the sandbox and removes its folder.
@@ -158,13 +169,13 @@ async fn run(
     folder: &std::path::Path,
 ) -> Result<Zeroizing<Vec<u8>>, String> {
     use tokio::io::AsyncBufReadExt;
-    let mut sandbox = sandbox::start(program, folder)?;
+    let mut sandbox = sandbox::start(program, folder, sandbox::largest(job.grant.duration_ms))?;
     let input = sandbox.input().ok_or("the exporter takes no input")?;
     let output = sandbox.output().ok_or("the exporter gives no output")?;
     let feeding = feed::feed(job.grant.clone(), input);
     let listening = async {
         let mut lines = tokio::io::BufReader::new(output).lines();
-        let mut end = Err("the exporter ended without a word".to_owned());
+        let mut end = Err("the exporter or its sandbox did not start; the front's log has its own words".to_owned());
         while let Ok(Some(line)) = lines.next_line().await {
             match serde_json::from_str::<Progress>(&line) {
                 Ok(Progress::Running { percent }) => job.set(Stage::Running(percent.min(99))),

@@ -11,8 +11,15 @@ use zeroize::Zeroizing;
 const RESULT: &str = "export.webm";
 /// Where the folder stands inside.
 const INSIDE: &str = "/out";
-/// Largest result read back: a meeting of a day at the exporter's rate of 1.6 Mbit/s stays below.
-const MAX_RESULT: u64 = 16 << 30;
+/// The exporter makes 1.6 Mbit/s, 200 bytes a millisecond; half as much again for what an encoder overshoots.
+const RESULT_PER_MS: u64 = 300;
+/// Heads, cues, and a meeting of a second.
+const RESULT_FLOOR: u64 = 16 << 20;
+/// Address space inside: 25 lanes of 4K pictures and the threads' stacks stay below; a decoder gone mad does not take the
+/// front's machine with it.
+const MAX_MEMORY: u64 = 4 << 30;
+/// Scratch space inside: GStreamer's registry, 1 MiB.
+const MAX_SCRATCH: u64 = 64 << 20;
 
 /// What is run.
 #[derive(Debug, Clone)]
@@ -44,18 +51,27 @@ impl Program {
     }
 }
 
+/// The largest result that an export of so many ms can have: more is not written, and not read back.
+pub fn largest(duration_ms: u64) -> u64 {
+    duration_ms.saturating_mul(RESULT_PER_MS).saturating_add(RESULT_FLOOR)
+}
+
 /// A running sandbox. Dropping it kills what runs inside and removes the folder with what was written.
 pub struct Sandbox {
     child: Child,
     folder: Folder,
+    largest: u64,
 }
 
-/// The sandbox's arguments before the program; everything that is not named here does not exist inside.
-fn arguments(program: &Path, folder: &Path) -> Vec<std::ffi::OsString> {
+/// The sandbox's arguments before the program's own; everything that is not named here does not exist inside. No file may
+/// grow beyond `largest` bytes.
+fn arguments(program: &Path, folder: &Path, largest: u64) -> Vec<std::ffi::OsString> {
     let mut out: Vec<std::ffi::OsString> = Vec::new();
     let mut add = |parts: &[&std::ffi::OsStr]| out.extend(parts.iter().map(|part| (*part).to_owned()));
     let text = |part: &'static str| std::ffi::OsStr::new(part);
-    for flag in ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"] {
+    for flag in
+        ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session", "--clearenv"]
+    {
         add(&[text(flag)]);
     }
     add(&[text("--cap-drop"), text("ALL"), text("--ro-bind"), text("/usr"), text("/usr")]);
@@ -73,7 +89,9 @@ fn arguments(program: &Path, folder: &Path) -> Vec<std::ffi::OsString> {
     ] {
         add(&[text("--ro-bind-try"), text(path), text(path)]);
     }
-    add(&[text("--proc"), text("/proc"), text("--dev"), text("/dev"), text("--tmpfs"), text("/tmp")]);
+    add(&[text("--proc"), text("/proc"), text("--dev"), text("/dev")]);
+    let scratch = MAX_SCRATCH.to_string();
+    add(&[text("--size"), scratch.as_ref(), text("--tmpfs"), text("/tmp")]);
     let environment = [
         ("PATH", "/usr/bin"),
         ("HOME", "/tmp"),
@@ -86,23 +104,30 @@ fn arguments(program: &Path, folder: &Path) -> Vec<std::ffi::OsString> {
     }
     add(&[text("--ro-bind"), program.as_os_str(), text("/strongroom-export")]);
     add(&[text("--bind"), folder.as_os_str(), text(INSIDE), text("--chdir"), text(INSIDE)]);
+    let limits = [format!("--as={MAX_MEMORY}"), format!("--fsize={largest}"), "--core=0".to_owned()];
+    add(&[text("--"), text("/usr/bin/prlimit")]);
+    limits.iter().for_each(|limit| add(&[limit.as_ref()]));
+    add(&[text("--"), text("/strongroom-export")]);
     out
 }
 
-/// Starts the exporter; its result goes to a fresh folder under `exports`.
+/// Starts the exporter; its result, of at most `largest` bytes, goes to a fresh folder under `exports`.
 ///
 /// # Errors
 /// A text that says what failed.
-pub fn start(program: &Program, exports: &Path) -> Result<Sandbox, String> {
+pub fn start(program: &Program, exports: &Path, largest: u64) -> Result<Sandbox, String> {
     let folder = Folder::fresh(exports)?;
     let mut command = Command::new(&program.bwrap);
-    command.args(arguments(&program.exporter, &folder.out())).arg("--").arg("/strongroom-export").arg("run");
-    command.arg("--out").arg(Path::new(INSIDE).join(RESULT));
+    command
+        .args(arguments(&program.exporter, &folder.out(), largest))
+        .arg("run")
+        .arg("--out")
+        .arg(Path::new(INSIDE).join(RESULT));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
     // nothing of the front's environment, and no open file but the three, reaches the sandbox
     command.env_clear();
     let child = command.spawn().map_err(|e| format!("bubblewrap did not start: {e}"))?;
-    Ok(Sandbox { child, folder })
+    Ok(Sandbox { child, folder, largest })
 }
 
 impl Sandbox {
@@ -126,7 +151,7 @@ impl Sandbox {
         let path = self.folder.out().join(RESULT);
         let meta = tokio::fs::symlink_metadata(&path).await.map_err(|e| format!("the exporter wrote nothing: {e}"))?;
         // what comes out of a sandbox is not trusted: no link, no device, no flood
-        if !meta.is_file() || meta.len() > MAX_RESULT {
+        if !meta.is_file() || meta.len() > self.largest {
             return Err("the exporter wrote something that is no export".to_owned());
         }
         tokio::fs::read(&path).await.map(Zeroizing::new).map_err(|e| format!("the export cannot be read: {e}"))
@@ -138,10 +163,11 @@ mod tests {
     use super::*;
 
     fn inside(script: &str, folder: &Path) -> String {
-        let program = Program::of(Some("/usr/bin/bwrap".into()), Some(Path::new("/usr/bin/true")))
+        // the interpreter stands where the exporter stands, under all its limits
+        let program = Program::of(Some("/usr/bin/bwrap".into()), Some(Path::new("/usr/bin/python3")))
             .expect("bubblewrap is installed");
         let mut command = std::process::Command::new(&program.bwrap);
-        command.args(arguments(&program.exporter, folder)).args(["--", "/usr/bin/python3", "-c", script]);
+        command.args(arguments(&program.exporter, folder, 1 << 20)).args(["-c", script]);
         let output = command.env_clear().output().expect("started");
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     }
@@ -162,6 +188,12 @@ mod tests {
              t('network',lambda: socket.create_connection(('127.0.0.1',{port}),2))\n\
              t('host',lambda: os.listdir({home:?}))\n\
              t('write',lambda: open('/usr/x','w'))\n\
+             def fill(path):\n  with open(path,'wb') as f: f.write(b'1'*(2<<20))\n\
+             t('flood',lambda: fill('/out/flood'))\n\
+             def memory():\n  try: bytearray(5<<30)\n  except MemoryError: raise OSError\n\
+             t('memory',memory)\n\
+             def user():\n  import ctypes\n  if ctypes.CDLL(None).unshare(0x10000000): raise OSError\n\
+             t('namespace',user)\n\
              open('/out/ok','w').write('1')\nprint('out written', sorted(os.listdir('/')))",
             socket = socket.to_str().expect("utf-8"),
             home = env!("CARGO_MANIFEST_DIR"),
@@ -176,7 +208,16 @@ mod tests {
             "{outside}"
         );
         let said = inside(&script, &out);
-        for line in ["custody refused", "network refused", "host refused", "write refused", "out written"] {
+        for line in [
+            "custody refused",
+            "network refused",
+            "host refused",
+            "write refused",
+            "flood refused",
+            "memory refused",
+            "namespace refused",
+            "out written",
+        ] {
             assert!(said.contains(line), "{line} is missing in\n{said}");
         }
         assert!(out.join("ok").exists());

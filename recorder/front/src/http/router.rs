@@ -6,7 +6,7 @@ use crate::http::guard::guard;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use std::sync::Arc;
 
 /// Largest request body: a signed request or a CSR with its token, in base64.
@@ -29,7 +29,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/meetings", get(review::meetings))
         .route("/api/requests", get(review::requests).post(review::request))
         .route("/api/requests/{id}/approval", post(review::approve))
-        .route("/api/requests/{id}/open", post(replay::open))
+        .route("/api/requests/{id}/open", post(replay::open).delete(replay::close))
+        .route("/api/session", delete(replay::sign_out))
         .route("/replay/{grant}/{file}", get(replay::lane))
         .route("/api/ledger", get(ledger::list).post(ledger::player))
         .route("/api/exports", post(export::begin))

@@ -3,6 +3,7 @@
 
 use crate::idp::secret;
 use crate::replay::lanes::LaneFile;
+use crate::replay::memory::Held;
 use dashmap::DashMap;
 use domain::message::front::LaneEvent;
 use domain::{MeetingId, ParticipantId, UnixMillis};
@@ -10,7 +11,7 @@ use openssl::memcmp;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Grants open at once in one front: each may hold gigabytes.
+/// Grants open at once in one front: a few officers' desks. What they hold is bounded by [`crate::replay::memory`].
 pub const MAX_GRANTS: usize = 8;
 /// A range that begins this close behind what was served is the player going on, not a jump.
 const GOING_ON: usize = 4 << 20;
@@ -46,6 +47,7 @@ pub struct OpenGrant {
     pub events: Vec<LaneEvent>,
     reading: Vec<tokio::sync::Mutex<Reading>>,
     ended: AtomicBool,
+    _memory: Held,
 }
 
 /// What a range means for the ledger.
@@ -115,6 +117,8 @@ pub struct NewGrant {
     pub lanes: Vec<LaneFile>,
     /// Marks.
     pub events: Vec<LaneEvent>,
+    /// The memory that the lanes take.
+    pub memory: Held,
 }
 
 /// All open grants.
@@ -146,6 +150,7 @@ impl Grants {
             lanes: new.lanes,
             events: new.events,
             ended: AtomicBool::new(false),
+            _memory: new.memory,
         });
         self.open.insert(grant.grant.clone(), grant.clone());
         Some(grant)
@@ -220,6 +225,7 @@ mod tests {
             duration_ms: 1,
             lanes: Vec::new(),
             events: Vec::new(),
+            memory: crate::replay::memory::Memory::new(1).hold(1).expect("free"),
         }
     }
 

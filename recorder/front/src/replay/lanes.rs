@@ -25,6 +25,10 @@ pub struct LaneFile {
 }
 
 impl LaneFile {
+    /// Bytes it takes in memory.
+    pub fn size(&self) -> u64 {
+        (self.webm.bytes.len() + self.webm.frames.len() * size_of::<webm::Placed>()) as u64
+    }
     /// As the page gets it.
     pub fn row(&self, src: String) -> Lane {
         Lane {

@@ -4,5 +4,6 @@ pub mod grants;
 pub mod keys;
 pub mod lanes;
 pub mod marks;
+pub mod memory;
 pub mod opening;
 pub mod timeline;

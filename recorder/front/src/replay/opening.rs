@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 /// Ciphertext opened for one grant at most: it is held in memory twice for a moment. About one hour of 720p of three
 /// people; a longer meeting is replayed by intervals.
 pub const MAX_OPEN_BYTES: u64 = 2 << 30;
+/// What a second of one lane takes that nobody fills with frames of the own: 50 packets of silence with their heads and
+/// places, and half a black picture.
+const FILL_PER_S: u64 = 8 * 1024;
 /// A frame that arrived this much outside the interval cannot belong to it.
 const MARGIN_MS: u64 = 10_000;
 
@@ -106,7 +109,23 @@ struct Raw {
     data: Zeroizing<Vec<u8>>,
 }
 
-/// Opens the frames of `interval`.
+/// Memory that opening `interval` takes at most: ciphertext and clear form together, and what fills the lanes' holes.
+///
+/// # Errors
+/// [`OpeningError::TooLarge`].
+pub fn needs(manifest: &MeetingManifest, interval: Interval) -> Result<u64, OpeningError> {
+    let total = segments_of(manifest, interval).iter().fold(0u64, |sum, segment| sum.saturating_add(segment.size));
+    if total > MAX_OPEN_BYTES {
+        return Err(OpeningError::TooLarge { gib: total.div_ceil(1 << 30) });
+    }
+    let people: HashSet<_> =
+        manifest.tracks.iter().map(|track| (&track.participant, track.slot >= Slot::SCREEN)).collect();
+    let length_s = manifest.ended_at.since(manifest.started_at) / 1000 + 1;
+    let fill = (people.len() as u64).saturating_mul(length_s).saturating_mul(FILL_PER_S);
+    Ok(total.saturating_mul(2).saturating_add(fill))
+}
+
+/// Opens the frames of `interval`; the caller holds what [`needs`] said.
 ///
 /// # Errors
 /// [`OpeningError`]: nothing of a damaged meeting is shown, its first wrong file is named.
@@ -116,10 +135,6 @@ pub fn open(meeting: &Verified, interval: Interval, keys: &mut dyn FrameKeys) ->
     let length_ms = manifest.ended_at.since(manifest.started_at);
     let interval = Interval { to_ms: interval.to_ms.min(length_ms.saturating_add(MARGIN_MS)), ..interval };
     let needed = segments_of(manifest, interval);
-    let total: u64 = needed.iter().map(|segment| segment.size).sum();
-    if total > MAX_OPEN_BYTES {
-        return Err(OpeningError::TooLarge { gib: total.div_ceil(1 << 30) });
-    }
     let mut opened = OpenMeeting { sources: Vec::new(), events: Vec::new(), unopened: 0 };
     let mut raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>> = BTreeMap::new();
     let mut seen = HashSet::new();

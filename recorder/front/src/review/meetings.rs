@@ -33,13 +33,13 @@ pub struct Meetings {
     root: PathBuf,
     firm: FirmId,
     record_key: PublicKey,
-    read: DashMap<PathBuf, (SystemTime, Arc<Verified>)>,
+    rows: DashMap<PathBuf, Arc<Known>>,
 }
 
 impl Meetings {
     /// The archive under `root`.
     pub fn new(root: &Path, firm: FirmId, record_key: PublicKey) -> Self {
-        Self { root: root.to_owned(), firm, record_key, read: DashMap::new() }
+        Self { root: root.to_owned(), firm, record_key, rows: DashMap::new() }
     }
 
     /// All meetings, newest first. Blocking.
@@ -56,29 +56,28 @@ impl Meetings {
     /// A text for the officer: what is wrong with it.
     pub fn find(&self, meeting: &MeetingId) -> Result<Arc<Verified>, String> {
         let folder = self
-            .folders()
+            .months()
             .into_iter()
-            .find(|folder| folder.file_name().is_some_and(|name| name == meeting.as_str()))
+            .map(|month| month.join(meeting.as_str()))
+            .find(|folder| folder.is_dir())
             .ok_or_else(|| "no such meeting in the archive".to_owned())?;
-        self.verified(&folder)
+        self.verified(&folder).map(Arc::new)
+    }
+
+    /// `<root>/<firm>/<yyyy>/<mm>`.
+    fn months(&self) -> Vec<PathBuf> {
+        let years = below(&self.root.join(self.firm.as_str()), true);
+        years.iter().flat_map(|year| below(year, true)).collect()
     }
 
     /// `<root>/<firm>/<yyyy>/<mm>/<meeting>`.
     fn folders(&self) -> Vec<PathBuf> {
-        let mut level = vec![self.root.join(self.firm.as_str())];
-        for deep in 0..3 {
-            level = level.iter().flat_map(|folder| below(folder, deep < 2)).collect();
-        }
-        level
+        self.months().iter().flat_map(|month| below(month, false)).collect()
     }
 
-    fn verified(&self, folder: &Path) -> Result<Arc<Verified>, String> {
+    fn verified(&self, folder: &Path) -> Result<Verified, String> {
         let path = folder.join(names::MEETING);
         let meta = std::fs::metadata(&path).map_err(|_| "open".to_owned())?;
-        let changed = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        if let Some(known) = self.read.get(folder).filter(|known| known.0 == changed) {
-            return Ok(known.1.clone());
-        }
         if meta.len() > MAX_MANIFEST {
             return Err("the meeting manifest is larger than any can be".to_owned());
         }
@@ -90,22 +89,49 @@ impl Meetings {
             return Err("the meeting manifest is of another meeting".to_owned());
         }
         let hash = sha256(&signed).0;
-        let verified = Arc::new(Verified { folder: folder.to_owned(), signed, manifest, hash });
-        self.read.insert(folder.to_owned(), (changed, verified.clone()));
-        Ok(verified)
+        Ok(Verified { folder: folder.to_owned(), signed, manifest, hash })
     }
 
+    /// A row, made once per state of the manifest: what is kept of ten thousand meetings is their rows, not their manifests.
     fn row(&self, folder: &Path) -> Option<ArchivedMeeting> {
         let meeting: MeetingId = folder.file_name()?.to_str()?.parse().ok()?;
-        let verified = match self.verified(folder) {
-            Ok(verified) => verified,
-            Err(problem) => return Some(unverified(meeting, folder, problem)),
+        let changed = std::fs::metadata(folder.join(names::MEETING)).and_then(|meta| meta.modified()).ok();
+        let known =
+            self.rows.get(folder).filter(|known| Some(known.changed) == changed).map(|known| known.value().clone());
+        let known = match known {
+            Some(known) => known,
+            None => match self.verified(folder) {
+                Err(problem) => return Some(unverified(meeting, folder, problem)),
+                Ok(verified) => {
+                    let known = Arc::new(Known::of(meeting, &verified, changed?));
+                    if self.rows.len() < MAX_LISTED {
+                        self.rows.insert(folder.to_owned(), known.clone());
+                    }
+                    known
+                }
+            },
         };
+        // the manifest may be as it was, and a segment gone since
+        let damaged = known
+            .segments
+            .iter()
+            .find(|(path, size)| std::fs::metadata(folder.join(path)).map_or(true, |meta| meta.len() != *size));
+        let integrity = damaged.map_or_else(|| "verified".to_owned(), |(path, _)| format!("{path} is missing or cut"));
+        Some(ArchivedMeeting { integrity, ..known.row.clone() })
+    }
+}
+
+/// What is kept of a meeting whose manifest was verified.
+struct Known {
+    changed: SystemTime,
+    row: ArchivedMeeting,
+    segments: Vec<(String, u64)>,
+}
+
+impl Known {
+    fn of(meeting: MeetingId, verified: &Verified, changed: SystemTime) -> Self {
         let manifest = &verified.manifest;
-        let damaged = manifest.segments.iter().find(|segment| {
-            std::fs::metadata(folder.join(&segment.path)).map_or(true, |meta| meta.len() != segment.size)
-        });
-        Some(ArchivedMeeting {
+        let row = ArchivedMeeting {
             meeting,
             room: manifest.room.clone(),
             title: manifest.title.clone(),
@@ -114,10 +140,11 @@ impl Meetings {
             participants: manifest.roster.iter().map(|row| row.participant.to_string()).collect(),
             frames: manifest.frames,
             gaps: manifest.gaps.len() as u64,
-            integrity: damaged
-                .map_or_else(|| "verified".to_owned(), |segment| format!("{} is missing or cut", segment.path)),
+            integrity: String::new(),
             manifest_hash: verified.hash.into(),
-        })
+        };
+        let segments = manifest.segments.iter().map(|segment| (segment.path.clone(), segment.size)).collect();
+        Self { changed, row, segments }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What compliance officers work on: archived meetings, replay requests, approvals. Holds no key and opens nothing.
+//! What compliance officers work on: archived meetings, replay requests, approvals, the ledger. Holds no key and opens nothing.
 
+pub mod chain;
 pub mod meetings;
 pub mod requests;

@@ -192,6 +192,20 @@ impl CustodyLog {
         self.events.lock().expect("held briefly").iter().map(|event| event.action.clone()).collect()
     }
 
+    /// Appends as if somebody had done `count` things before.
+    pub fn fill(&self, count: u64) {
+        self.fill_at(NOW, count);
+    }
+
+    /// ... at that time.
+    pub fn fill_at(&self, at: UnixMillis, count: u64) {
+        for _ in 0..count {
+            let (actor, action, note) = (person("carol").uri(), "play".to_owned(), String::new());
+            let entry = LedgerEvent { at, actor, action, meeting: MEETING.parse().expect("an id"), note };
+            self.answer(Ask::Append { entry }, &[]);
+        }
+    }
+
     fn answer(&self, ask: Ask, keys: &[IncarnationKey]) -> Answer {
         match ask {
             Ask::Append { .. } | Ask::OpenMeetingKey { .. } if self.dead.load(Ordering::Relaxed) => {
@@ -199,7 +213,8 @@ impl CustodyLog {
             }
             Ask::Append { entry } => {
                 let mut entries = self.entries.lock().expect("held briefly");
-                let head = entries.iter().fold(Head::EMPTY, |head, signed| head.after(signed));
+                let last = entries.last().map(|signed| evidence::sha256(signed));
+                let head = Head { next: entries.len() as u64, hash: last.unwrap_or(Head::EMPTY.hash) };
                 entries.push(signed(
                     &key(3),
                     evidence::ledger::LABEL,
@@ -211,7 +226,9 @@ impl CustodyLog {
             }
             Ask::Ledger { from } => {
                 let entries = self.entries.lock().expect("held briefly");
-                Answer::Entries { entries: entries.iter().skip(from as usize).map(|e| e.clone().into()).collect() }
+                Answer::Entries {
+                    entries: entries.iter().skip(from as usize).take(1000).map(|e| e.clone().into()).collect(),
+                }
             }
             Ask::OpenMeetingKey { .. } => {
                 self.opened.fetch_add(1, Ordering::Relaxed);
@@ -317,15 +334,15 @@ impl Town {
         let file = at("front.toml");
         let mut loaded: Loaded = crate::config::load(&file, std::iter::empty()).expect("a good configuration");
         change(&mut loaded.config);
-        let acceptor = listen::acceptor(&file, &loaded.config).expect("a good certificate, if any");
-        let scheme = if acceptor.is_some() { "https" } else { "http" };
+        let tls = listen::tls(&file, &loaded.config).expect("a good certificate, if any");
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let clock = Arc::new(AtomicU64::new(NOW.0));
         let app = Arc::new(App::new(&file, loaded, Clock::Set(clock.clone())).expect("assembled"));
         // the certificate of the test over TLS is its own root; what is judged there is the front's side
         let client = reqwest::Client::builder().danger_accept_invalid_certs(true).build().expect("built");
-        let listener = listen::bind(app.config.listen).await.expect("bound");
+        let listener = service::listen::bind(app.config.listen, "listen").await.expect("bound");
         let address = format!("{scheme}://{}", listener.local_addr().expect("bound"));
-        tokio::spawn(listen::serve(listener, acceptor, router::router(app.clone()), std::future::pending()));
+        tokio::spawn(service::listen::serve(listener, tls, router::router(app.clone()), std::future::pending()));
         Self { app, log, manifest_hash, folder, meeting, clock, address, client }
     }
 

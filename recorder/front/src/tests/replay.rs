@@ -3,7 +3,7 @@
 use super::kit::{DURATION_MS, MEETING, NOW, Person, Town, person};
 use crate::webm::tests::fixture;
 use domain::message::custody::LeafRole;
-use domain::{B64, MediaKind};
+use domain::{B64, MediaKind, UnixMillis};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
@@ -156,6 +156,88 @@ async fn the_ledger_has_each_step_before_its_bytes_and_reads_back_verified() {
     let rows: Value =
         town.get("/api/ledger?from=0").bearer_auth(&session).send().await.expect("sent").json().await.expect("JSON");
     assert!(rows[1]["integrity"] != "verified" && rows[0]["integrity"] == "verified");
+}
+
+#[tokio::test]
+async fn a_long_ledger_shows_its_newest_entries_and_what_was_read_before_cannot_be_rewritten() {
+    let town = Town::new().await;
+    let session = town.session(&Person::new("carol", LeafRole::Compliance));
+    let rows = async |from: &str| -> Vec<Value> {
+        let sent = town.get(&format!("/api/ledger{from}")).bearer_auth(&session).send().await.expect("sent");
+        sent.json().await.expect("JSON")
+    };
+    town.log.fill(2_300);
+    let newest = rows("").await;
+    assert_eq!(
+        (newest.len(), newest[0]["index"].as_u64(), newest[999]["index"].as_u64()),
+        (1000, Some(1300), Some(2299))
+    );
+    assert!(newest.iter().all(|row| row["integrity"] == "verified"));
+    let page = rows("?from=500").await;
+    assert_eq!((page.len(), page[0]["index"].as_u64()), (1000, Some(500)));
+    town.log.fill(1);
+    assert_eq!(rows("").await[999]["index"], 2300, "reading goes on where it stood");
+    // somebody with the ledger key writes another past: every signature and every link of it holds
+    town.log.entries.lock().expect("held briefly").clear();
+    town.log.fill_at(UnixMillis(NOW.0 + 1), 2_301);
+    let past = rows("?from=0").await;
+    assert_eq!(past[999]["integrity"], "verified", "a chain of its own");
+    assert!(
+        rows("?from=1").await.iter().any(|row| row["integrity"].as_str().is_some_and(|text| text.contains("earlier")))
+    );
+}
+
+#[tokio::test]
+async fn closing_a_replay_and_signing_out_wipe_it_at_once() {
+    let town = Town::new().await;
+    let (session, id) = town.approved().await;
+    let path = format!("/api/requests/{id}/open");
+    let (opened, cookie) = town.open(&session, &id).await;
+    let src = opened["lanes"][0]["src"].as_str().expect("text").to_owned();
+    let lane = async || town.get(&src).header("Cookie", &cookie).send().await.expect("sent").status();
+    let other = town.session(&Person::new("chris", LeafRole::Compliance));
+    assert_eq!(town.delete(&path).bearer_auth(&other).send().await.expect("sent").status(), 204);
+    assert_eq!(lane().await, 200, "another officer does not close it");
+    assert_eq!(town.delete(&path).bearer_auth(&session).send().await.expect("sent").status(), 204);
+    assert_eq!(lane().await, 404);
+    let (opened, cookie) = town.open(&session, &id).await;
+    let src = opened["lanes"][0]["src"].as_str().expect("text").to_owned();
+    assert_eq!(town.delete("/api/session").bearer_auth(&session).send().await.expect("sent").status(), 204);
+    assert_eq!(town.get(&src).header("Cookie", &cookie).send().await.expect("sent").status(), 404);
+    assert_eq!(town.get("/api/meetings").bearer_auth(&session).send().await.expect("sent").status(), 401);
+    assert_eq!(town.delete("/api/session").bearer_auth(&session).send().await.expect("sent").status(), 401);
+}
+
+#[tokio::test]
+async fn a_replay_ends_with_the_certificate_of_who_opened_it() {
+    let town = Town::new().await;
+    let (carol, chris) = (Person::new("carol", LeafRole::Compliance), Person::new("chris", LeafRole::Compliance));
+    let (session, as_chris) = (town.session(&carol), town.session(&chris));
+    let row: Value = post_request(&town, &carol, &session).await.json().await.expect("JSON");
+    let signed = B64::decode(row["signed"].as_str().expect("text")).expect("base64url").0;
+    let id = row["id"].as_str().expect("an id");
+    let approval = json!({"approval": B64(chris.approval(&signed, NOW.plus(7_200_000)))});
+    let sent = town.post(&format!("/api/requests/{id}/approval")).bearer_auth(&as_chris).json(&approval).send().await;
+    assert_eq!(sent.expect("sent").status(), 200);
+    let (opened, _) = town.open(&session, id).await;
+    assert_eq!(opened["until"], NOW.plus(3_600_000 - 60_000).0, "the certificate's end, not the approval's");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_in_memory_is_refused_before_custody_opens_it() {
+    let town = Town::with(|config| config.memory_mib = 1).await;
+    let (session, id) = town.approved().await;
+    let held = town.app.memory.hold(1).expect("free");
+    let open =
+        async || town.post(&format!("/api/requests/{id}/open")).bearer_auth(&session).send().await.expect("sent");
+    assert_eq!(code(open().await).await, (429, "rate-limited".to_owned()));
+    assert_eq!(town.log.opened.load(Ordering::Relaxed), 0);
+    drop(held);
+    assert_eq!(open().await.status(), 200);
+    let small = Town::with(|config| config.memory_mib = 0).await;
+    let (session, id) = small.approved().await;
+    let sent = small.post(&format!("/api/requests/{id}/open")).bearer_auth(&session).send().await.expect("sent");
+    assert_eq!(code(sent).await, (409, "too-large".to_owned()));
 }
 
 #[tokio::test]
