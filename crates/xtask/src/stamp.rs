@@ -2,12 +2,18 @@
 
 use crate::place::Place;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// Folders that are outputs wherever they lie.
-const OUTPUTS: [&str; 6] = ["node_modules", "target", "dist", "pkg", ".git", ".strongroom"];
+const OUTPUTS: [&str; 7] = ["node_modules", "target", "target-wasm", "dist", "pkg", ".git", ".strongroom"];
+
+/// Is a folder of this name an output?
+pub fn is_output(name: &OsStr) -> bool {
+    OUTPUTS.iter().any(|output| name == *output)
+}
 
 /// Hash over the paths and contents of files and folders. Not cryptographic: it only saves work.
 pub fn hash(root: &Path, inputs: &[&str]) -> u64 {
@@ -30,7 +36,7 @@ fn gather(path: &Path, files: &mut BTreeSet<PathBuf>) {
     }
     let Ok(entries) = fs::read_dir(path) else { return };
     for entry in entries.flatten() {
-        if !OUTPUTS.iter().any(|name| entry.file_name() == *name) {
+        if !is_output(&entry.file_name()) {
             gather(&entry.path(), files);
         }
     }

@@ -3,8 +3,12 @@
 use super::plan::{FIRMS, Firm, Plan, ROOMS};
 use serde_json::json;
 
-/// PKCS#11 module of the test tokens.
-const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// PKCS#11 module of the test tokens; Debian's place first, then the multiarch ones.
+const SOFTHSM: [&str; 3] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+];
 /// OIDC client id and audience of enrolments.
 const CLIENT: &str = "strongroom-page";
 
@@ -93,7 +97,7 @@ pub fn custody(plan: &Plan, firm: &Firm, token: &str, recorder_identity: Option<
     format!(
         r#"firm = "{firm}"
 role = "{token}"
-module = "{SOFTHSM}"
+module = "{module}"
 token_label = "{firm}-{token}"
 pin_file = "pin-{token}"
 socket = "run/{token}.sock"
@@ -103,6 +107,7 @@ config = "tokens/{token}/softhsm2.conf"
 
 {section}"#,
         firm = firm.id,
+        module = SOFTHSM.iter().find(|path| std::path::Path::new(path).is_file()).unwrap_or(&SOFTHSM[0]),
     )
 }
 

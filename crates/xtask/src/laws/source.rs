@@ -1,6 +1,7 @@
 //! The files of the repository: what git tracks or would track.
 
-use crate::run;
+use crate::{run, stamp};
+use anyhow::Context;
 use std::path::Path;
 use std::process::Command;
 
@@ -31,7 +32,8 @@ impl Source {
     }
 }
 
-/// Names of all files, without those that git ignores.
+/// Names of all files, without those that git ignores. Where there is no git, or no repository (an unpacked archive), all
+/// files but those in folders of outputs: the same, as long as nobody left something else lying there.
 pub fn names(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut git = Command::new("git");
     git.current_dir(root).args([
@@ -43,12 +45,48 @@ pub fn names(root: &Path) -> anyhow::Result<Vec<String>> {
         "--others",
         "--exclude-standard",
     ]);
-    let listed = run::capture(&mut git)?;
-    Ok(listed.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    match run::capture(&mut git) {
+        Ok(listed) => Ok(listed.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect()),
+        Err(_) => walked(root),
+    }
+}
+
+fn walked(root: &Path) -> anyhow::Result<Vec<String>> {
+    let (mut names, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
+            let entry = entry?;
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            if kind.is_dir() && !stamp::is_output(&entry.file_name()) {
+                folders.push(path);
+            } else if kind.is_file() {
+                names.extend(path.strip_prefix(root).ok().and_then(Path::to_str).map(str::to_owned));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// All text files (binary ones and those removed since are left out).
 pub fn all(root: &Path) -> anyhow::Result<Vec<Source>> {
     let read = |path: String| std::fs::read_to_string(root.join(&path)).ok().map(|text| Source { path, text });
     Ok(names(root)?.into_iter().filter_map(read).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_git_all_files_are_found_but_outputs() {
+        let root = std::env::temp_dir().join(format!("strongroom-source-{}", std::process::id()));
+        for folder in ["sfu/src", "target/debug", "target-wasm/x", "web-demo/node_modules/y", ".strongroom", ".git"] {
+            std::fs::create_dir_all(root.join(folder)).expect("made");
+            std::fs::write(root.join(folder).join("a.rs"), "//! A.\n").expect("written");
+        }
+        std::fs::write(root.join("README.md"), "x").expect("written");
+        assert_eq!(names(&root).expect("walked"), ["README.md", "sfu/src/a.rs"]);
+        std::fs::remove_dir_all(&root).expect("removed");
+    }
 }

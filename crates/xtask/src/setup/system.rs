@@ -6,7 +6,7 @@ use anyhow::Context;
 use std::process::Command;
 
 /// Packages both systems have under the same name, and what each is for.
-const PACKAGES: [&str; 19] = [
+const PACKAGES: [&str; 20] = [
     "openssl",             // the demo's operator CA
     "libssl-dev",          // crate openssl
     "pkg-config",          // crates openssl and gstreamer
@@ -24,6 +24,7 @@ const PACKAGES: [&str; 19] = [
     "iproute2",          // tests: an interface for Firefox
     "procps",            // tests: memory of processes
     "pulseaudio",        // tests: a silent sound device for Firefox
+    "valgrind",          // tests: instructions of the hot path
     "python3-venv",      // a newer Node, where the system's is too old
     "ca-certificates",
 ];
@@ -31,6 +32,16 @@ const PACKAGES: [&str; 19] = [
 const BROWSERS: [&str; 3] = ["chromium", "chromium-sandbox", "firefox-esr"];
 /// A second Rust that brings the source of its standard library, for systems where rustup cannot add a target.
 const WASM_RUST: [&str; 4] = ["lld-19", "rustc-web", "cargo-web", "rust-web-src"];
+
+/// Said on Ubuntu without a browser.
+const NO_BROWSER: &str = "   No Chromium found: Ubuntu ships browsers as snaps, which are not installed here. The demo needs none; for the\n   \
+     browser tests install a Debian package of Chromium, Google Chrome or Firefox.";
+/// Ubuntu 24.04 sets it to 1: bubblewrap of a user who is not root may not make its sandbox.
+const NO_NAMESPACES: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+/// Said where that is so.
+const NO_SANDBOX: &str = "   AppArmor keeps bubblewrap from making a sandbox, so exports will be refused. Allow it once:\n   \
+     printf 'abi <abi/4.0>,\\nprofile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }\\n' | sudo tee /etc/apparmor.d/bwrap\n   \
+     sudo apparmor_parser -r /etc/apparmor.d/bwrap";
 
 /// What `os-release` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,14 +80,18 @@ impl System {
         match self {
             Self::Debian => wanted.extend(BROWSERS),
             Self::Ubuntu => {
-                if !["chromium", "google-chrome", "firefox"].into_iter().any(run::is_there) {
-                    say::line(
-                        "   No browser found: Ubuntu ships Chromium and Firefox as snaps only. Install one yourself.",
-                    );
+                if !["chromium", "chromium-browser", "google-chrome"].into_iter().any(run::is_there) {
+                    say::line(NO_BROWSER);
                 }
             }
         }
-        install(&wanted)
+        install(&wanted)?;
+        if !nix::unistd::geteuid().is_root()
+            && std::fs::read_to_string(NO_NAMESPACES).is_ok_and(|set| set.trim() == "1")
+        {
+            say::line(NO_SANDBOX);
+        }
+        Ok(())
     }
 
     /// Installs Debian's Rust for browsers. Only Debian has it.
@@ -109,18 +124,23 @@ fn missing<'a>(wanted: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
     Ok(wanted.iter().copied().filter(|package| !there.contains(package)).collect())
 }
 
+/// The one line for whoever may become root some other way.
+fn by_hand(missing: &[&str]) -> anyhow::Error {
+    unavailable(format!(
+        "These packages are missing, and installing them needs root. Run this once as root, then try again:\n\n  \
+         apt-get update && apt-get install -y --no-install-recommends {}\n",
+        missing.join(" ")
+    ))
+}
+
 fn install(wanted: &[&str]) -> anyhow::Result<()> {
     let missing = missing(wanted)?;
     if missing.is_empty() {
         return Ok(());
     }
-    let by_hand = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
     let root = nix::unistd::geteuid().is_root();
     if !root && !may_sudo() {
-        return Err(unavailable(format!(
-            "These packages are missing, and installing them needs root. Run this once, then try again:\n\n  \
-             sudo apt-get update && sudo {by_hand}\n"
-        )));
+        return Err(by_hand(&missing));
     }
     let step = say::step(format!("install {} system packages ({})", missing.len(), missing.join(" ")));
     let apt = |words: &[&str]| {
@@ -165,5 +185,19 @@ mod tests {
         for other in ["ID=debian\nVERSION_ID=\"11\"\n", "ID=fedora\nVERSION_ID=42\n", ""] {
             assert_eq!(System::read(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn without_root_the_one_line_is_said_with_exit_code_4() {
+        let error = by_hand(&["softhsm2", "bubblewrap"]);
+        assert_eq!(error.downcast_ref::<crate::ended::Ended>().map(|ended| ended.code), Some(4));
+        let line = "apt-get update && apt-get install -y --no-install-recommends softhsm2 bubblewrap";
+        assert!(error.to_string().contains(line), "{error}");
+    }
+
+    #[test]
+    fn what_dpkg_does_not_know_is_missing() {
+        let found = missing(&["dpkg", "strongroom-no-such-package"]).expect("dpkg-query is part of both systems");
+        assert_eq!(found, ["strongroom-no-such-package"]);
     }
 }
