@@ -59,9 +59,12 @@ export const front = {
   approve: (session: string, request: string, approval: string) =>
     call<ReplayRequest>("POST", `/api/requests/${id(request)}/approval`, session, { approval }),
   open: (session: string, request: string) => call<Opened>("POST", `/api/requests/${id(request)}/open`, session),
+  close: (session: string, request: string) => call<void>("DELETE", `/api/requests/${id(request)}/open`, session),
+  signOut: (session: string) => call<void>("DELETE", "/api/session", session),
   played: (session: string, grant: string, action: "play" | "seek", atMs: number) =>
     call<void>("POST", "/api/ledger", session, { grant, action, at_ms: Math.round(atMs) }),
-  ledger: (session: string, from: number) => call<LedgerRow[]>("GET", `/api/ledger?from=${from}`, session),
+  /** Without `from` the newest entries. */
+  ledger: (session: string, from?: number) => call<LedgerRow[]>("GET", `/api/ledger${from === undefined ? "" : `?from=${from}`}`, session),
   startExport: (session: string, request: string) => call<ExportState>("POST", "/api/exports", session, { request }),
   exportState: (session: string, job: string) => call<ExportState>("GET", `/api/exports/${id(job)}`, session),
   exportFile: (session: string, href: string) => file(href, session),

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Login } from "../call/login";
 import { makeKeys } from "../call/app";
 import { problemText } from "../call/problems";
+import { front } from "../front/api";
 import { t, type Key } from "../i18n";
 import { WorkerProblem, type Keys } from "../state/keys";
 import { tab } from "../state/tab";
@@ -45,6 +46,8 @@ export function OfficerApp({ config }: { config: PageConfig }) {
   const worker = keys.current;
 
   const signOut = (): void => {
+    // the front forgets the session too; where it cannot be reached, the session ends with the certificate
+    if (session !== null) front.signOut(session).catch(() => undefined);
     tab.setLogin(null);
     setLogin(null);
     setSession(null);

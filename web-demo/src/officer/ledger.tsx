@@ -1,42 +1,50 @@
 // The ledger of the firm's archive token: who did what to which meeting, newest first, with each entry's own verdict.
 
+import { useState } from "preact/hooks";
 import { front } from "../front/api";
 import { dateTime, t, type Key } from "../i18n";
 import type { LedgerRow } from "../wire/front";
 import type { Officer } from "./app";
-import { useLoaded } from "./load";
+import { textOf, useLoaded } from "./load";
 import { Integrity, ListState, shortName } from "./parts";
 
 const ACTIONS: Record<string, Key> = {
   request: "offActRequest", approve: "offActApprove", open: "offActOpen", play: "offActPlay", seek: "offActSeek",
   export: "offActExport", refused: "offActRefused",
 };
-/** Entries read at once; custody answers at most so many. */
+/** Entries read at once; the front answers at most so many. */
 const PAGE = 1_000;
-/** Entries read in all: beyond it the ledger is read with tools, not eyes. */
-const MOST = 10_000;
 
-async function readAll(session: string): Promise<LedgerRow[]> {
-  const rows: LedgerRow[] = [];
-  for (;;) {
-    const part = await front.ledger(session, rows.length);
-    rows.push(...part);
-    if (part.length < PAGE || rows.length >= MOST) return rows.reverse();
-  }
+async function read(session: string, before?: number): Promise<LedgerRow[]> {
+  const rows = await front.ledger(session, before === undefined ? undefined : Math.max(0, before - PAGE));
+  return rows.filter((row) => before === undefined || row.index < before).reverse();
 }
 
 export function LedgerPage({ officer }: { officer: Officer }) {
-  const loaded = useLoaded(officer.config, () => readAll(officer.session));
+  const loaded = useLoaded(officer.config, () => read(officer.session));
+  const [older, setOlder] = useState<LedgerRow[]>([]);
+  const [problem, setProblem] = useState<string | null>(null);
+  const more = (before: number): void => {
+    setProblem(null);
+    read(officer.session, before).then((rows) => setOlder([...older, ...rows]), (error: unknown) => setProblem(textOf(officer.config, error)));
+  };
+  const again = (): void => {
+    setOlder([]);
+    loaded.again();
+  };
   return (
     <section aria-labelledby="ledger-title">
       <div class="row head-row">
         <h1 id="ledger-title">{t("offLedger")}</h1>
         <span class="spacer" />
-        <button type="button" class="button" onClick={loaded.again} data-testid="refresh">{t("offRefresh")}</button>
+        <button type="button" class="button" onClick={again} data-testid="refresh">{t("offRefresh")}</button>
       </div>
       <p class="small">{t("offLedgerWhy")}</p>
       <ListState loaded={loaded} empty={t("offLedgerEmpty")}>
-        {(rows) => (
+        {(newest) => {
+          const rows = [...newest, ...older];
+          const first = rows.at(-1)?.index ?? 0;
+          return (<>
           <div class="scroll card flush">
             <table class="table" data-testid="ledger">
               <thead>
@@ -57,7 +65,10 @@ export function LedgerPage({ officer }: { officer: Officer }) {
               </tbody>
             </table>
           </div>
-        )}
+          {problem !== null && <p class="error" role="alert">{problem}</p>}
+          {first > 0 && <button type="button" class="button" onClick={() => more(first)} data-testid="older">{t("offOlder")}</button>}
+          </>);
+        }}
       </ListState>
     </section>
   );

@@ -69,6 +69,8 @@ export function Replay({ officer, playing, onBack }: { officer: Officer; playing
     return () => {
       document.removeEventListener("keydown", keys);
       player.close();
+      // the clear meeting goes now, not when the grant ends; where the front cannot be reached, then it does
+      front.close(officer.session, request.id).catch(() => undefined);
     };
   }, [player]);
   const mark = t("offWatermark", { name: officer.login.name, case: request.case, time: dateTime(openedAt.current) });

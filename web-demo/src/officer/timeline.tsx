@@ -5,7 +5,8 @@ import { useState } from "preact/hooks";
 import { span, t, type Key } from "../i18n";
 import type { LaneEvent, Opened } from "../wire/front";
 
-const KINDS: Record<string, Key> = { join: "offKindJoin", leave: "offKindLeave", epoch: "offKindEpoch", gap: "offKindGap" };
+const KINDS: Record<string, Key> = { join: "offKindJoin", leave: "offKindLeave", epoch: "offKindEpoch", gap: "offKindGap",
+  recorder: "offKindRecorder", incident: "offKindIncident" };
 
 /** Golden angle from a calm start: neighbours differ, and none is the red of a gap. */
 function laneHue(at: number): number {
@@ -13,7 +14,7 @@ function laneHue(at: number): number {
 }
 
 export function markText(event: LaneEvent): string {
-  return t("offMark", { kind: t(KINDS[event.kind] ?? "offKindGap"), time: span(event.at_ms), text: event.text });
+  return t("offMark", { kind: t(KINDS[event.kind] ?? "offKindIncident"), time: span(event.at_ms), text: event.text });
 }
 
 interface Props { opened: Opened; positionMs: number; onSeek: (toMs: number) => void }
@@ -28,7 +29,7 @@ export function Timeline({ opened, positionMs, onSeek }: Props) {
     <div class="timeline" role="group" aria-label={t("offLanes")}>
       <div class="lanes">
         {opened.lanes.map((lane, at) => (
-          <div key={lane.participant} class="lane-row">
+          <div key={lane.src} class="lane-row">
             <span class="lane-name">{lane.name}</span>
             <span class="lane-track">
               <span class="lane-here" style={{ left: part(lane.from_ms), width: width(lane.from_ms, lane.to_ms), "--hue": String(laneHue(at)) }} />
