@@ -44,7 +44,7 @@ fn print(options: &Options, seed: u64, outcome: &Outcome) {
     if options.json {
         let line = json!({
             "who": "strongroom", "case": name, "seed": seed, "subscribers": outcome.case.subscribers,
-            "delivered_share": (share * 1000.0).round() / 1000.0, "audio_gap_ms": gap, "freeze_ms": longest,
+            "delivered_share": (share * 1000.0).round() / 1000.0, "audio_gap_ms": gap, "audio_late_ms": outcome.sound_delay_ms(), "freeze_ms": longest,
             "freezes": freezes, "recovery_ms": recovery, "first_picture_ms": first, "switches": switches,
             "overflowed": outcome.down.overflowed, "queue_ms": outcome.down.longest_wait / 1000,
         });

@@ -10,7 +10,7 @@ use crate::meeting::Meeting;
 use crate::participant::{LinkState, Participant};
 use crate::record::Record;
 use crate::rtcp::{self, Item, build};
-use crate::track::Role;
+use crate::track::{Role, Track};
 use domain::message::control::FromSfu;
 use domain::{MediaKind, TransportKind};
 
@@ -40,6 +40,12 @@ impl Meeting {
                 }
                 (TransportKind::Subscribe, Item::TransportFeedback(feedback)) => {
                     self.transport_feedback(shared, now, place, &feedback);
+                }
+                // at once, so that nothing is to be added to the way there and back
+                (_, Item::ReceiverTime { ssrc, ntp }) => {
+                    let Some(to) = self.participants[place].as_ref().map(|p| p.key) else { continue };
+                    let packet = build::receiver_time_back(OWN_SSRC, ssrc, (ntp >> 16) as u32, 0);
+                    shared.outputs.push_back(Output::Rtcp { to, transport, packet });
                 }
                 (TransportKind::Subscribe, Item::Remb { rate }) => self.remb(now, place, rate),
                 (TransportKind::Subscribe, Item::Block { ssrc, lost, last_sr, delay }) => {
@@ -166,7 +172,23 @@ impl Meeting {
         }
     }
 
+    /// By track, the share that the worst subscriber of a sound loses: its sender is told, so that it adds redundancy
+    /// (Opus in-band FEC) for whom it cannot see.
+    fn worst_heard(&self) -> Vec<u8> {
+        let lost = |(place, at): &(usize, usize)| {
+            self.participants[*place].as_ref().and_then(|p| p.subscribing.sections.get(*at)).map_or(0, |s| s.lost)
+        };
+        let worst = |track: &Track| match track.kind() {
+            MediaKind::Audio => track.subscribers.iter().map(lost).max().unwrap_or(0),
+            MediaKind::Video => 0,
+        };
+        self.tracks.iter().map(|track| track.as_ref().map_or(0, worst)).collect()
+    }
+
     fn publisher_feedback(&mut self, shared: &mut Shared, now: Micros, place: usize) {
+        let due =
+            |p: &Participant| p.publishing.state == LinkState::Up && now.since(p.publishing.reported) >= REPORT_US;
+        let heard = if self.participants[place].as_ref().is_some_and(due) { self.worst_heard() } else { Vec::new() };
         let Some(participant) = &mut self.participants[place] else { return };
         let publishing = &mut participant.publishing;
         if publishing.state == LinkState::Down {
@@ -185,8 +207,9 @@ impl Meeting {
                 packets.extend(build::nack(OWN_SSRC, ssrc, &missing));
             }
             if report && let Some(reception) = &mut track.reception {
-                let block = reception.block(now, ssrc);
+                let mut block = reception.block(now, ssrc);
                 track.quality = quality(block.lost);
+                block.lost = block.lost.max(heard.get(*place).copied().unwrap_or(0));
                 blocks.push(block);
             }
         }

@@ -8,7 +8,7 @@ use crate::forward::Cut;
 use crate::keyframe;
 use crate::participant::{LinkState, PeerKey};
 use crate::record::{LinkId, Record};
-use crate::rtcp::build;
+use crate::rtcp::{self, Item, build};
 use crate::rtp::Header;
 use crate::sdp::offer::OfferSection;
 use crate::track::{HOLD_US, PublishSection};
@@ -295,6 +295,31 @@ fn a_nack_is_answered_on_the_repair_stream_with_the_same_bytes() {
     world.until(world.now.plus_ms(100));
     world.engine.handle_rtcp(world.now, ben, TransportKind::Subscribe, &nack);
     assert_ne!(world.forwarded()[0].1.index, out[0].1.index, "no index of the repair stream is used twice");
+}
+
+#[test]
+fn the_senders_of_sound_hear_of_the_worst_loss_and_a_receivers_clock_is_given_back() {
+    let (mut world, anna, ben, sections) = two(Rule::Off);
+    world.rtp(anna, &sound(5), 5);
+    let block = |lost| build::Block {
+        ssrc: sections[0].ssrc,
+        lost,
+        total_lost: 0,
+        highest: 0,
+        jitter: 0,
+        last_sr: 0,
+        delay: 0,
+    };
+    let mut report = build::receiver_report(9, &[block(64)]);
+    report.extend(build::receiver_time(9, 7 << 32));
+    world.engine.handle_rtcp(world.now, ben, TransportKind::Subscribe, &report);
+    world.until(world.now.plus_ms(1_100));
+    let said = |to: PeerKey| {
+        let items = world.rtcp.iter().filter(move |(peer, _)| *peer == to).flat_map(|(_, packet)| rtcp::parse(packet));
+        items.collect::<Vec<_>>()
+    };
+    assert!(said(anna).iter().any(|item| matches!(item, Item::Block { ssrc: SOUND_SSRC, lost: 64, .. })));
+    assert!(said(ben).contains(&Item::ReceiverTimeBack { last_rr: 7 << 16, delay: 0 }));
 }
 
 #[test]

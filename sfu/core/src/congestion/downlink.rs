@@ -70,6 +70,11 @@ impl Downlink {
         self.estimator.set_wanted(wanted);
     }
 
+    /// Did the first packets leave so lately that no feedback could come yet?
+    pub fn is_starting(&self, now: Micros) -> bool {
+        self.estimator.is_starting(now)
+    }
+
     /// How the transport fares.
     pub fn condition(&self) -> Condition {
         Condition {
@@ -195,7 +200,7 @@ impl Downlink {
     }
 
     fn set_pace(&mut self, now: Micros) {
-        self.paced = self.estimator.is_measured(now) || self.pacer.waiting() > 0;
+        self.paced = self.estimator.is_measured(now) || self.estimator.is_starting(now) || self.pacer.waiting() > 0;
         if self.paced {
             let mood = if self.estimator.is_calm(now) { Mood::Calm } else { Mood::Tight };
             self.pacer.set(now, self.estimator.target(), mood);

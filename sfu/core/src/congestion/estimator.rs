@@ -12,7 +12,7 @@ use crate::Micros;
 use crate::rtcp::twcc::{Feedback, REFERENCE_WRAP_US};
 
 /// The estimate before anything is known: sound and a middle picture; probes find more within half a second.
-pub const START: BitRate = BitRate::kbps(1000);
+pub const START: BitRate = BitRate::kbps(600);
 /// Never below: sound must pass, and something must flow to find out that the network is better again.
 pub const LEAST: BitRate = BitRate::kbps(60);
 /// Never above: nine 720p pictures and a screen; a probe for more would be a burst of 75 kB.
@@ -93,6 +93,12 @@ impl Estimator {
     pub fn is_measured(&self, now: Micros) -> bool {
         let alive = |at: Micros| now.since(at) < STALE_US;
         self.feedback.is_some_and(alive) || self.remb.is_some_and(|(at, _)| alive(at))
+    }
+
+    /// Did the first packets leave so lately that no feedback could come yet?
+    pub fn is_starting(&self, now: Micros) -> bool {
+        let lately = |at: Micros| now.since(at) < FIRST_FEEDBACK_US;
+        self.feedback.is_none() && self.first_sent.is_none_or(lately)
     }
 
     /// Is the network at ease: no queue, little loss, nothing cut lately?

@@ -30,7 +30,6 @@ const MOST_OWN: f64 = 0.20;
 #[derive(Debug, Clone, Copy)]
 struct Trial {
     began: Micros,
-    before: BitRate,
     loss: f64,
     lost: u32,
     packets: u32,
@@ -90,7 +89,7 @@ impl LossControl {
         if self.trial.is_none() && (excess > MUCH || self.lasting >= LASTING) {
             // to what arrives: if it was too much, nothing more is lost
             let cut = loss.max(LEAST_CUT);
-            self.trial = Some(Trial { began: now, before: rate, loss, lost: 0, packets: 0 });
+            self.trial = Some(Trial { began: now, loss, lost: 0, packets: 0 });
             self.bound = Some(rate.scale(1.0 - cut));
         } else if self.trial.is_some() && excess > 2.0 * MUCH {
             // far too much: the trial's cut was too small
@@ -111,7 +110,8 @@ impl LossControl {
         let after = f64::from(trial.lost) / f64::from(trial.packets);
         if after >= FELL_TO * trial.loss {
             self.own = after.min(MOST_OWN);
-            self.bound = Some(self.bound.unwrap_or(trial.before).max(trial.before));
+            // what it was before is the delay's to say
+            self.bound = None;
         }
     }
 

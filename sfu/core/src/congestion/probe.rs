@@ -6,15 +6,15 @@ use crate::Micros;
 use std::collections::VecDeque;
 
 /// A probe lasts so long ...
-const LENGTH_US: u64 = 20_000;
+const LENGTH_US: u64 = 15_000;
 /// ... and has so many packets at least.
 const LEAST_PACKETS: u32 = 5;
 /// What is not sent by then is given up.
 const GIVE_UP_US: u64 = 300_000;
 /// Feedback for a probe is waited for so long.
 const ANSWER_US: u64 = 1_500_000;
-/// First probes, times the start rate.
-const FIRST: [f64; 2] = [3.0, 6.0];
+/// First probe, times the start rate. A faster one at once would be 180 ms of queue on a link of 1 Mbit/s.
+const FIRST: f64 = 3.0;
 /// A probe that found this share of its rate is followed by a faster one.
 const FOLLOW: f64 = 0.7;
 /// ... of this factor.
@@ -100,12 +100,7 @@ pub struct Prober {
 impl Prober {
     /// Feedback flows: look for the network's rate at once.
     pub fn begin(&mut self, start: BitRate, most: BitRate) {
-        for factor in FIRST {
-            let rate = start.scale(factor).min(most);
-            if self.planned.back() != Some(&rate) {
-                self.planned.push_back(rate);
-            }
-        }
+        self.planned.push_back(start.scale(FIRST).min(most));
         self.wait = WAIT_US.0;
     }
 
@@ -243,7 +238,6 @@ mod tests {
     fn a_probe_finds_the_rate_of_the_link_and_a_faster_one_follows_while_there_is_more() {
         let mut prober = Prober::default();
         prober.begin(BitRate::kbps(1000), MOST);
-        prober.planned.truncate(1);
         let found = probe(&mut prober, 0, BitRate::kbps(50_000)).expect("all arrived");
         assert!((2700..=3300).contains(&(found.0 / 1000)), "{found}");
         assert_eq!(prober.planned.len(), 1, "a faster one follows");

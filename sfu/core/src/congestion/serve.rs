@@ -1,6 +1,7 @@
 //! The engine's side of congestion control: feedback to the downlink it is about, waiting packets out when they may
 //! leave, probes made of packets that the subscriber was sent before.
 
+use super::estimator::START;
 use super::pacer::Admission;
 use super::{BitRate, Purpose};
 use crate::Micros;
@@ -18,10 +19,14 @@ const DRAINED_US: u64 = 50_000;
 const PADDING_PACKETS: usize = 4;
 
 impl Subscribing {
-    /// Layers are chosen by the estimate, once feedback flows.
+    /// Layers are chosen by the estimate: a careful one until the first feedback had time to come, none where none came.
     fn tell_estimate(&mut self, now: Micros) {
         if let Some(estimate) = self.downlink.measured(now) {
             self.estimate = Some(estimate);
+        } else if self.downlink.is_starting(now) {
+            self.estimate.get_or_insert(START);
+        } else if self.estimate == Some(START) {
+            self.estimate = None;
         }
     }
 }

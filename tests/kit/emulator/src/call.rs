@@ -223,6 +223,11 @@ impl Outcome {
         self.measured.iter().map(Measured::sound_gap_ms).max().unwrap_or(0)
     }
 
+    /// How late the latest sound of any subscriber was beside its earliest, ms.
+    pub fn sound_delay_ms(&self) -> u64 {
+        self.measured.iter().map(Measured::sound_delay_ms).max().unwrap_or(0)
+    }
+
     /// Freezes of all subscribers from the first second on, and the longest in ms.
     pub fn freezes(&self) -> (u64, u64) {
         let end = START.plus(self.case.seconds * 1_000_000);

@@ -173,7 +173,7 @@ impl Publisher {
 
 /// An SFrame header as the first member's.
 fn sealed(slot: Slot) -> Vec<u8> {
-    let bytes = Kid::new(slot, LeafIndex(0), Epoch(1)).0.to_be_bytes();
+    let bytes = Kid::new(slot, LeafIndex(0), Epoch(9)).0.to_be_bytes();
     let first = bytes.iter().position(|b| *b != 0).unwrap_or(7);
     let mut out = vec![0x80 | ((7 - first) as u8) << 4 | 3];
     out.extend(&bytes[first..]);

@@ -22,8 +22,9 @@ const TRIES: u8 = 10;
 const STALL_US: u64 = 300_000;
 /// ... once in so long.
 const KEY_US: u64 = 500_000;
-/// Sound that is later than this was not heard: what NetEq takes under jitter.
-const SOUND_LATE_US: u64 = 200_000;
+/// Sound that is later than this beside its earliest was not heard. A browser's jitter buffer follows a queue that grows;
+/// how late sound is stands beside it ([`Measured::sound_delay_ms`]).
+const SOUND_LATE_US: u64 = 400_000;
 /// A picture that is late by more than this beside its own time is a freeze (W3C webrtc-stats `freezeCount`).
 const FREEZE_US: u64 = 150_000;
 /// Id of the transport-wide sequence number in our offers.
@@ -268,6 +269,12 @@ impl Measured {
             worst = worst.max(run);
         }
         worst.saturating_sub(1) * SOUND_US / 1000
+    }
+
+    /// How late the latest sound was beside the earliest, ms.
+    pub fn sound_delay_ms(&self) -> u64 {
+        let (least, most) = (self.delays.iter().min(), self.delays.iter().max());
+        (most.copied().unwrap_or(0) - least.copied().unwrap_or(0)) / 1000
     }
 
     /// Freezes from a time to another: how many, and the longest in ms.
