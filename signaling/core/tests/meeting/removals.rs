@@ -338,8 +338,11 @@ fn who_did_not_renew_its_certificate_is_removed_an_hour_after_its_end() {
     assert_eq!(orders(&world, "amy"), [], "a leaf that expired within the meeting has an hour");
     world.invariant_one_group(&["anna", "ben", "amy"]);
     world.advance(1);
-    let given: Vec<_> = orders(&world, "amy").into_iter().map(|order| order.reason).collect();
-    assert_eq!(given, [Reason::Expired, Reason::Expired]);
+    // a committer hears the open orders again with what it is asked for
+    let given = orders(&world, "amy");
+    let whom: std::collections::BTreeSet<_> = given.iter().map(|order| order.participant.clone()).collect();
+    assert_eq!(whom, [World::participant("anna"), World::participant("ben")].into());
+    assert!(given.iter().all(|order| order.reason == Reason::Expired));
     assert_eq!(world.refusals("ben"), [ProblemCode::BadCertificate]);
     world.advance(2_000);
     assert_eq!(world.members["amy"].group.as_ref().unwrap().roster().members_iter().count(), 1);
