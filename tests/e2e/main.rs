@@ -1,6 +1,7 @@
 //! End to end: real binaries, real tokens, native participants in the same group as any browser. One system per test,
 //! on free ports, ended by the test.
 
+mod away;
 mod canary;
 mod hostile;
 mod meeting;

@@ -36,8 +36,28 @@ pub fn voice(speaker: &std::sync::Arc<Participant>) -> tokio::task::JoinHandle<(
     })
 }
 
+/// A camera: 25 pictures a second of 2 kB, a key frame at the beginning and whenever the SFU asks for one, as an encoder
+/// does.
+fn camera(
+    speaker: &std::sync::Arc<Participant>,
+    system: &std::sync::Arc<System>,
+) -> tokio::task::JoinHandle<anyhow::Result<()>> {
+    let (speaker, system) = (std::sync::Arc::clone(speaker), std::sync::Arc::clone(system));
+    tokio::spawn(async move {
+        let mut beat = tokio::time::interval(Duration::from_millis(40));
+        let mut asked = None;
+        for number in 0u64.. {
+            beat.tick().await;
+            let now = system.sfu_counter("key_requests_total").await?;
+            let key_frame = asked.replace(now) != Some(now);
+            speaker.send(Slot::CAMERA, key_frame, vec![0x77; 2_000], number * 40_000).await?;
+        }
+        Ok(())
+    })
+}
+
 /// Longest time without a frame from `speaker`, heard until `end` says so.
-async fn longest_silence(
+pub async fn longest_silence(
     listener: &mut Participant,
     speaker: &domain::ParticipantId,
     end: Instant,
@@ -120,5 +140,54 @@ async fn the_same_device_comes_back_with_a_new_key_within_three_seconds() -> any
     // behaviour is 3 s; real processes on a busy machine get three times that
     assert!(gone.elapsed() < Duration::from_secs(9));
     speaking.abort();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_makes_nobody_who_is_there_ask_for_a_key_frame_and_freezes_no_picture() -> anyhow::Result<()> {
+    let system = std::sync::Arc::new(System::start_counted()?);
+    // nobody records here and only anna has a camera: every request is about her picture, for one who watches it
+    let anna = std::sync::Arc::new(enter(&system, "bank-a", "anna", "coffee-room", "a1").await?);
+    let watch = |device: &str| {
+        let sources = vec![(Slot::MICROPHONE, domain::Codec::Opus)];
+        participant::meeting::Join { sources, ..join_as(&system, "bank-b", "ben", "coffee-room", device) }
+    };
+    let mut ben = Participant::join(watch("b1")).await?;
+    let filming = camera(&anna, &system);
+    let picture = |h: &Happening| matches!(h, Happening::Frame { slot, .. } if *slot == Slot::CAMERA);
+    for _ in 0..75 {
+        until(&mut ben, "anna's picture", picture).await?;
+    }
+    let before = system.sfu_counter("key_requests_total").await?;
+    let joining = Instant::now();
+    let late = tokio::spawn(Participant::join(watch("b2")));
+    let (mut last, mut longest, mut asked, mut epochs) = (Instant::now(), Duration::ZERO, 0, 0);
+    while let Ok(happening) = timeout_at(joining + Duration::from_secs(5), ben.next()).await {
+        match happening.ok_or_else(|| anyhow::anyhow!("ben's meeting ended"))? {
+            Happening::Frame { slot, .. } if slot == Slot::CAMERA => {
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
+            }
+            Happening::KeyFrameAsked { .. } => asked += 1,
+            Happening::Session(Event::Epoch { .. }) => epochs += 1,
+            _ => {}
+        }
+    }
+    longest = longest.max(last.elapsed());
+    let mut late = late.await??;
+    let first = until(&mut late, "anna's picture", picture).await?;
+    let requests = system.sfu_counter("key_requests_total").await? - before;
+    filming.abort();
+    println!(
+        "a join: {epochs} epochs, key frames asked for by who was there: {asked}, by the SFU for the new one: {requests}, \
+         longest time between two pictures: {longest:?}, first picture of the new one after at most {:?}",
+        joining.elapsed()
+    );
+    assert!(matches!(first, Happening::Frame { .. }) && epochs > 0, "the join changed the epoch");
+    assert_eq!(asked, 0);
+    // a picture every 40 ms; the hold for the next epoch is at most 1 s
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    // one on behalf of the new one, and again if the first was still of the epoch before
+    assert!((1..=3).contains(&requests), "{requests}");
     Ok(())
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use xtask::demo::plan::{FIRMS, Plan};
 
 /// Folders that hold a closed meeting.
-fn closed_meetings(archive: &Path) -> Vec<PathBuf> {
+pub fn closed_meetings(archive: &Path) -> Vec<PathBuf> {
     let (mut found, mut folders) = (Vec::new(), vec![archive.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -31,19 +31,25 @@ fn closed_meetings(archive: &Path) -> Vec<PathBuf> {
 }
 
 async fn until_closed(archive: &Path) -> anyhow::Result<PathBuf> {
+    until_all_closed(archive, 1).await?.pop().context("asked for one")
+}
+
+/// Waits until so many meetings are closed.
+pub async fn until_all_closed(archive: &Path, count: usize) -> anyhow::Result<Vec<PathBuf>> {
     let deadline = Instant::now() + PATIENCE;
     let mut look = tokio::time::interval(Duration::from_millis(100));
     while Instant::now() < deadline {
         look.tick().await;
-        if let Some(folder) = closed_meetings(archive).pop() {
-            return Ok(folder);
+        let closed = closed_meetings(archive);
+        if closed.len() >= count {
+            return Ok(closed);
         }
     }
-    anyhow::bail!("no meeting was closed below {}", archive.display())
+    anyhow::bail!("{} of {count} meetings were closed below {}", closed_meetings(archive).len(), archive.display())
 }
 
 /// `strongroom-verify` as an examiner runs it; its JSON.
-fn verify(plan: &Plan, meeting: &Path) -> anyhow::Result<(bool, Value)> {
+pub fn verify(plan: &Plan, meeting: &Path) -> anyhow::Result<(bool, Value)> {
     let output = Command::new(plan.binaries.join("strongroom-verify"))
         .arg(meeting)
         .args(["--trust".as_ref(), plan.at("trust.json").as_os_str()])

@@ -3,7 +3,8 @@
 use anyhow::{Context, anyhow};
 use std::path::PathBuf;
 use xtask::demo::plan::{FIRMS, Firm, Plan};
-use xtask::demo::supervise::Demo;
+use xtask::demo::process::Running;
+use xtask::demo::supervise::{self, Demo};
 use xtask::demo::{ports, prepare};
 use xtask::place::Place;
 
@@ -12,7 +13,20 @@ pub struct System {
     /// Ports and folders.
     pub plan: Plan,
     demo: Demo,
+    /// Started by the test in place of what it killed.
+    again: Vec<Again>,
+    metrics: Option<u16>,
     state: State,
+}
+
+/// A service that a test started; ends with it.
+struct Again(Running);
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        self.0.ask_to_end();
+        self.0.await_end(std::time::Duration::from_secs(8));
+    }
 }
 
 /// The folder of a system, and the right to be the only one: two systems at a time would search for ports at once, and
@@ -61,7 +75,43 @@ impl System {
     /// Starts all twelve from a state that the test changed.
     pub fn start_prepared(plan: Plan, state: State) -> anyhow::Result<Self> {
         let demo = Demo::start(&plan).context("start the system")?;
-        Ok(Self { plan, demo, state })
+        Ok(Self { plan, demo, again: Vec::new(), metrics: None, state })
+    }
+
+    /// Starts all twelve, with the SFU's counters readable.
+    pub fn start_counted() -> anyhow::Result<Self> {
+        let (plan, state) = prepared()?;
+        let metrics = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let config = plan.at("operator/sfu.toml");
+        let text = std::fs::read_to_string(&config)?;
+        std::fs::write(&config, format!("metrics = \"127.0.0.1:{metrics}\"\n{text}"))?;
+        let mut system = Self::start_prepared(plan, state)?;
+        system.metrics = Some(metrics);
+        Ok(system)
+    }
+
+    /// One counter or gauge of the SFU, by its name without the prefix.
+    pub async fn sfu_counter(&self, name: &str) -> anyhow::Result<u64> {
+        let port = self.metrics.context("the system was not started with counters")?;
+        let text = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await?.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("strongroom_sfu_{name} ")));
+        Ok(line.with_context(|| format!("no counter {name}"))?.parse()?)
+    }
+
+    /// Starts a killed service again, on the same ports; the supervisor must not be asked meanwhile. Only signaling and
+    /// SFU need it: the others are the supervisor's to restart.
+    pub fn restart(&mut self, service: &str) -> anyhow::Result<()> {
+        let all = supervise::services(&self.plan);
+        let known = all.into_iter().find(|one| one.name == service).with_context(|| format!("no service {service}"))?;
+        // its ports are free once it is a zombie; the supervisor, which is not asked, never buries it
+        let stat = format!("/proc/{}/stat", self.pid(service)?);
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            std::thread::yield_now();
+        }
+        let mut running = known.start()?;
+        running.await_ready()?;
+        self.again.push(Again(running));
+        Ok(())
     }
 
     /// A firm by id.
@@ -76,7 +126,8 @@ impl System {
 
     /// Process id of a service (`sfu`, `signaling`, `bank-a recorder`, ...).
     pub fn pid(&self, service: &str) -> anyhow::Result<u32> {
-        self.demo.id(service).ok_or_else(|| anyhow!("{service} is not running"))
+        let again = self.again.iter().rev().find(|one| one.0.service.name == service).map(|one| one.0.id());
+        again.or_else(|| self.demo.id(service)).ok_or_else(|| anyhow!("{service} is not running"))
     }
 
     /// `kill -9`; the supervisor does not restart it before [`System::look`].
@@ -93,6 +144,7 @@ impl System {
     /// Stops all in order; recorders close their archives.
     pub fn stop(self) -> (Plan, State) {
         drop(self.demo);
+        drop(self.again);
         (self.plan, self.state)
     }
 
