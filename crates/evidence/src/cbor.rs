@@ -46,6 +46,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_too_long_is_not_read() {
+        let bytes = encode(&serde_bytes::Bytes::new(&vec![0; MAX]));
+        assert_eq!(decode::<serde_bytes::ByteBuf>(&bytes), Err(CborError::TooLong));
+    }
+
+    #[test]
     fn trailing_bytes_and_deep_nesting_are_refused() {
         let mut bytes = encode(&(1u8, "a".to_owned()));
         assert_eq!(decode::<(u8, String)>(&bytes), Ok((1, "a".to_owned())));

@@ -152,6 +152,41 @@ mod tests {
         }
     }
 
+    /// The Sig_structure (RFC 9052 section 4.4), written down by hand.
+    #[test]
+    fn what_is_signed_is_the_rfcs_structure_with_the_label_as_external_data() {
+        let (key_a, public_a) = key(1);
+        let signed = sign_with(&key_a, "l", b"p");
+        let object = CoseSign1::from_tagged_slice(&signed).expect("ours");
+        let protected = object.protected.original_data.expect("as received");
+        let mut by_hand = vec![0x84, 0x6a];
+        by_hand.extend(b"Signature1");
+        assert!(protected.len() < 256);
+        by_hand.extend([0x58, protected.len() as u8]);
+        by_hand.extend(&protected);
+        by_hand.extend([0x41, b'l', 0x41, b'p']);
+        let signature = object.signature.try_into().expect("64 bytes");
+        assert!(public_a.verify_prehash(&crate::sha256(&by_hand), &signature).is_ok());
+    }
+
+    #[test]
+    fn another_algorithm_or_a_critical_header_is_refused() {
+        let (key_a, public_a) = key(1);
+        let signed_by = |builder: HeaderBuilder| {
+            let header = builder.content_type(content_type("l")).build();
+            let unsigned = CoseSign1Builder::new().protected(header).payload(b"p".to_vec()).build();
+            let hash = sig_structure("l", unsigned.protected.clone(), b"p");
+            let signature: p256::ecdsa::Signature = key_a.sign_prehash(&hash).expect("signs");
+            let object = CoseSign1 { signature: signature.to_bytes().to_vec(), ..unsigned };
+            verify("l", &object.to_tagged_vec().expect("encodes"), &public_a)
+        };
+        let es256 = || HeaderBuilder::new().algorithm(Algorithm::ES256);
+        assert_eq!(signed_by(es256()), Ok(b"p".to_vec()));
+        assert_eq!(signed_by(HeaderBuilder::new().algorithm(Algorithm::EdDSA)), Err(CoseError::Malformed));
+        assert_eq!(signed_by(HeaderBuilder::new()), Err(CoseError::Malformed));
+        assert_eq!(signed_by(es256().add_critical(HeaderParameter::Kid)), Err(CoseError::Malformed));
+    }
+
     #[test]
     fn the_label_is_signed_as_external_data_too() {
         let (key_a, public_a) = key(1);

@@ -196,9 +196,6 @@ fn extensions(certificate: &Certificate) -> Result<Extensions, IdentityError> {
             KEY_USAGE => {
                 let usage = KeyUsage::from_der(value).map_err(malformed("key usage"))?;
                 signs = usage.0 == KeyUsages::DigitalSignature;
-                if !signs {
-                    return Err(IdentityError::Usage);
-                }
             }
             CONSTRAINTS => {
                 let constraints = BasicConstraints::from_der(value).map_err(malformed("basic constraints"))?;

@@ -284,6 +284,24 @@ fn times_are_kept() {
 }
 
 #[test]
+fn a_manifest_of_another_firm_without_keys_or_with_too_many_opens_nothing() {
+    type Change = fn(&mut MeetingManifest);
+    let changes: [Change; 3] = [
+        |m| m.firm = "bank-b".parse().unwrap(),
+        |m| m.sealed_keys.clear(),
+        |m| m.sealed_keys = vec![m.sealed_keys[0].clone(); 257],
+    ];
+    for change in changes {
+        let bench = Bench::new(10);
+        let manifest = manifest(&["anna"], change);
+        let request = bench.request(CAROL, &manifest, |_| {});
+        let approval = bench.approval(CHRIS, &request, |_| {});
+        assert_eq!(bench.open(NOW, &manifest, &request, &approval), Err("bad-request".into()));
+        assert!(!bench.opened_on_token() && bench.ledger().is_empty());
+    }
+}
+
+#[test]
 fn a_sealed_key_moved_from_another_meeting_does_not_open() {
     let bench = Bench::new(10);
     let manifest = manifest(&["anna"], |m| m.meeting = "another".parse().unwrap());

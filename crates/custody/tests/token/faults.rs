@@ -134,6 +134,11 @@ fn a_trust_map_of_other_keys_stops_the_start() {
     std::fs::write(house.path("trust.json"), serde_json::to_vec(&trust).unwrap()).unwrap();
     let Err((code, log)) = house.try_start("archive") else { panic!("another ledger key") };
     assert_eq!((code, log.contains("ledger key")), (Some(2), true), "{log}");
+    let mut trust = house.trust.clone();
+    trust.firms[0].archive_keys = vec![trust.firms[0].policy_key.clone()];
+    std::fs::write(house.path("trust.json"), serde_json::to_vec(&trust).unwrap()).unwrap();
+    let Err((code, log)) = house.try_start("archive") else { panic!("other archive keys") };
+    assert_eq!((code, log.contains("archive keys")), (Some(2), true), "{log}");
 }
 
 #[tokio::test]

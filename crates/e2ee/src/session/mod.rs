@@ -212,9 +212,7 @@ impl Session {
                 self.on_admitted(now, participant, terms, entry, roster, theirs);
             }
             // a service that was restarted has no media server for a moment: the meeting is not over for that
-            ToClient::Refusal(problem)
-                if problem.code == ProblemCode::MediaUnavailable && self.meeting.is_some() =>
-            {
+            ToClient::Refusal(problem) if problem.code == ProblemCode::MediaUnavailable && self.meeting.is_some() => {
                 self.tell(Event::Passed(ToClient::Problem(problem)));
             }
             ToClient::Refusal(problem) => self.end(problem),

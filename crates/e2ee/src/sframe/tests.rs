@@ -181,6 +181,26 @@ fn t5_a_counter_that_is_used_up_refuses_to_seal() {
 }
 
 #[test]
+fn t6_a_key_opens_the_frames_of_its_own_kid_only() {
+    let wire = sealed(&mut SealKey::new(&base(), kid(), Codec::Vp9), b"x");
+    let other = Kid::new(Slot(2), LeafIndex(4), Epoch(7));
+    assert_eq!(OpenKey::live(&base(), other).open(Codec::Vp9, &wire), Err(OpenError::Unauthentic));
+    assert!(OpenKey::live(&base(), kid()).open(Codec::Vp9, &wire).is_ok());
+}
+
+#[test]
+fn t20_a_frame_larger_than_any_is_not_even_tried() {
+    let mut key = SealKey::new(&base(), kid(), Codec::Vp9);
+    let mut out = Vec::new();
+    let largest = vec![1; domain::limits::MAX_FRAME - 64];
+    key.seal(false, &largest, 0, &mut out).expect("the largest");
+    assert!(Opener::live(base(), Epoch(7)).open(Codec::Vp9, &out).is_ok());
+    assert_eq!(key.seal(false, &[&largest[..], &[1]].concat(), 0, &mut out), Err(SealKeyError::TooLong));
+    let too_long = vec![0x99; domain::limits::MAX_FRAME + 1];
+    assert_eq!(Opener::live(base(), Epoch(7)).open(Codec::Vp9, &too_long), Err(OpenError::Malformed));
+}
+
+#[test]
 fn t9_plain_and_empty_frames_never_open() {
     let mut opener = Opener::live(base(), Epoch(7));
     for plain in [&b""[..], &[0], &[0x78; 40], &[0x00; 3], &[0x9d, 0x01, 0x2a]] {

@@ -55,6 +55,7 @@ fn bad_certificates() -> Vec<Bad> {
                 (leaf.eku, leaf.life_s) = (Leaf::of(LeafRole::Guest).eku, 5 * 3600);
             })),
         ),
+        ("two alternative names", Box::new(bent(|leaf| leaf.second_name = true))),
         ("an unknown critical extension", Box::new(bent(|leaf| leaf.critical_unknown = true))),
         ("a key for something else", Box::new(bent(|leaf| leaf.usage = rcgen::KeyUsagePurpose::KeyAgreement))),
         (
@@ -89,6 +90,25 @@ fn t13_no_bad_certificate_judges_well_and_a_good_one_does() {
         let judged = evidence::identity::judge(&world.trust, &make(&world, &key, &ghost()), at_s);
         let for_meetings = judged.is_ok_and(|identity| matches!(identity.role, LeafRole::Member | LeafRole::Guest));
         assert!(!for_meetings, "{what}");
+    }
+}
+
+#[test]
+fn t13_a_pinned_root_that_is_no_authority_certifies_nobody() {
+    use rcgen::{BasicConstraints, IsCa, KeyUsagePurpose};
+    let ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let roots = [
+        (true, ca, KeyUsagePurpose::KeyCertSign),
+        (false, ca, KeyUsagePurpose::DigitalSignature),
+        (false, IsCa::ExplicitNoCa, KeyUsagePurpose::KeyCertSign),
+        (false, IsCa::NoCa, KeyUsagePurpose::KeyCertSign),
+    ];
+    let mut trust = World::new(Rule::Off, Rule::Off, 2_000).trust;
+    for (good, is_ca, usage) in roots {
+        let firm = Firm::with_root("bank-b", "bank-b", is_ca, vec![usage]);
+        trust.firms[1].roots = vec![B64(firm.root.clone())];
+        let leaf = firm.issue(&LeafKey::generate(), &ghost(), &Leaf::of(LeafRole::Member));
+        assert_eq!(evidence::identity::judge(&trust, &leaf, T0.seconds()).is_ok(), good, "{usage:?}");
     }
 }
 

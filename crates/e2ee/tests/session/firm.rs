@@ -32,6 +32,8 @@ pub struct Leaf {
     pub from_s: i64,
     pub life_s: u64,
     pub critical_unknown: bool,
+    /// A second alternative name, in an extension of its own.
+    pub second_name: bool,
     pub usage: KeyUsagePurpose,
     pub uri: Option<String>,
     pub is_ca: IsCa,
@@ -51,6 +53,7 @@ impl Leaf {
             from_s: -60,
             life_s: 4 * 3600,
             critical_unknown: false,
+            second_name: false,
             usage: KeyUsagePurpose::DigitalSignature,
             uri: None,
             is_ca: IsCa::ExplicitNoCa,
@@ -76,12 +79,17 @@ impl Firm {
     }
     /// `subject` apart from the id: another authority with the same name.
     pub fn named(id: &str, subject: &str) -> Self {
+        let ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        Self::with_root(id, subject, ca, vec![KeyUsagePurpose::KeyCertSign])
+    }
+    /// With any root.
+    pub fn with_root(id: &str, subject: &str, is_ca: IsCa, usages: Vec<KeyUsagePurpose>) -> Self {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, format!("{subject} people CA"));
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.is_ca = is_ca;
+        params.key_usages = usages;
         at(-86_400)(&mut params, 10 * 365 * 86_400);
         let root = params.self_signed(&key).unwrap().der().to_vec();
         Self { id: id.parse().unwrap(), issuer: Issuer::new(params, key), root, policy: LeafKey::generate() }
@@ -99,6 +107,11 @@ impl Firm {
             let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
             extension.set_criticality(true);
             params.custom_extensions = vec![extension];
+        }
+        if leaf.second_name {
+            let uri = b"sr://bank-b/mallory/1";
+            let names = [&[0x30, uri.len() as u8 + 2, 0x86, uri.len() as u8], &uri[..]].concat();
+            params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 17], names));
         }
         at(leaf.from_s)(&mut params, leaf.life_s);
         let public = SubjectPublicKeyInfo::from_der(&spki(key)).unwrap();
