@@ -171,8 +171,10 @@ impl Hub {
         });
         let link = self.sfu.borrow().as_ref().map(|sfu| sfu.to.clone());
         for meeting in ended {
-            // a link whose queue is full is given up by the next room that writes to it
-            let _ = link.as_ref().map(|link| link.try_send(ToSfu::MeetingEnded { meeting }));
+            if let Some(link) = &link {
+                // a link whose queue is full is given up by the next room that writes to it
+                let _ = link.try_send(ToSfu::MeetingEnded { meeting });
+            }
         }
     }
 
