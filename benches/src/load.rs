@@ -1,4 +1,5 @@
-//! The three loads: bursts of 8 equal packets (GSO's best case), evenly paced packets (its worst), and what Chromium sent.
+//! The loads: bursts of 8 equal packets (GSO's best case), evenly paced packets (its worst), what Chromium sent, speech,
+//! and bursts at any rate.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -10,6 +11,9 @@ const WINDOW_US: u64 = 700_000;
 /// Packets of the synthetic loads each second, and their payload.
 const RATE: u64 = 1_500;
 const PAYLOAD: usize = 1_100;
+/// The same of speech: 32 kbit/s and the seal.
+const AUDIO_RATE: u64 = 50;
+const AUDIO_PAYLOAD: usize = 100;
 /// Packets of a burst.
 const BURST: u64 = 8;
 /// Sizes and times of a real page whose frames went through an encoded transform, as ours do.
@@ -28,6 +32,10 @@ pub enum Load {
     Paced,
     /// The recorded trace.
     Trace,
+    /// Opus, one packet in 20 ms.
+    Audio,
+    /// Bursts at rising rates, until packets are lost.
+    Saturate,
 }
 
 /// One packet to send.
@@ -46,28 +54,37 @@ pub struct Packet {
 }
 
 impl Load {
+    /// What is run when nothing is said.
+    pub const USUAL: [Self; 3] = [Self::Burst8, Self::Paced, Self::Trace];
+
     /// The packets of one window.
-    pub fn packets(self, traces: &Path) -> anyhow::Result<Vec<Packet>> {
-        let count = RATE * WINDOW_US / 1_000_000;
+    pub fn packets(self) -> anyhow::Result<Vec<Packet>> {
         Ok(match self {
-            Self::Burst8 => {
-                let packet = |n: u64| Packet {
-                    at_us: n / BURST * BURST * 1_000_000 / RATE,
-                    size: PAYLOAD,
-                    start: n.is_multiple_of(BURST),
-                    marker: n % BURST == BURST - 1,
-                    frame: (n / BURST) as u32,
-                };
-                (0..count / BURST * BURST).map(packet).collect()
-            }
-            Self::Paced => {
-                let at = |n: u64| n * 1_000_000 / RATE;
-                let packet = |n| Packet { at_us: at(n), size: PAYLOAD, start: true, marker: true, frame: n as u32 };
-                (0..count).map(packet).collect()
-            }
-            Self::Trace => trace(&traces.join(TRACE))?,
+            Self::Burst8 | Self::Saturate => bursts(RATE, WINDOW_US),
+            Self::Paced => even(RATE, PAYLOAD),
+            Self::Audio => even(AUDIO_RATE, AUDIO_PAYLOAD),
+            Self::Trace => trace(&Path::new(env!("CARGO_MANIFEST_DIR")).join("traces").join(TRACE))?,
         })
     }
+}
+
+/// Frames of 8 packets sent back to back, `rate` packets a second.
+pub fn bursts(rate: u64, window_us: u64) -> Vec<Packet> {
+    let packet = |n: u64| Packet {
+        at_us: n / BURST * BURST * 1_000_000 / rate,
+        size: PAYLOAD,
+        start: n.is_multiple_of(BURST),
+        marker: n % BURST == BURST - 1,
+        frame: (n / BURST) as u32,
+    };
+    let count = rate * window_us / 1_000_000;
+    (0..(count / BURST).max(1) * BURST).map(packet).collect()
+}
+
+/// Frames of one packet at even distances.
+pub fn even(rate: u64, size: usize) -> Vec<Packet> {
+    let packet = |n| Packet { at_us: n * 1_000_000 / rate, size, start: true, marker: true, frame: n as u32 };
+    (0..rate * WINDOW_US / 1_000_000).map(packet).collect()
 }
 
 /// Packets of the warm-up: the first quarter of a window, to the end of a frame.

@@ -1,7 +1,11 @@
 //! The least a forwarder of SRTP can do on this machine: receive, open once, seal N times, send. No ICE, no RTCP, no
 //! decisions. The send is either GSO (a whole frame a call) or `sendmmsg` (one packet to all a call).
 
-use crate::generator::{Core, Running, SSRC, maker, pin};
+use super::thread;
+use crate::generator::{Farewell, Publisher, Running, maker};
+use crate::machine::Meter;
+use crate::packet::{Kind, SSRC};
+use crate::sink::Subscriber;
 use sfu::shard::sockets::Sockets;
 use sfu::transport::srtp::{Contexts, Profile, Role, TAG};
 use sfu_core::rtp::Header;
@@ -40,45 +44,35 @@ pub fn start(subscribers: usize, send: Send) -> anyhow::Result<Running> {
         legs.push((client.socket.local_addr()?, keys(n + 1, Role::Server)?.sender));
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let (id, thread_id) = std::sync::mpsc::channel();
     let stopped = stop.clone();
-    let thread = std::thread::spawn(move || {
-        pin(Core::Forwarder);
-        // the generator waits for it
-        let _ = id.send(rustix::thread::gettid().as_raw_nonzero().get() as u32);
+    let (thread_id, thread) = thread(move || {
         let mut floor = Floor { send, legs: &mut legs, frame: Vec::new(), arena: Vec::new(), lens: Vec::new() };
-        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
         while !stopped.load(Ordering::Relaxed) {
-            let ready = {
-                let mut fds: Vec<_> = sockets
-                    .fds()
-                    .map(|fd| rustix::event::PollFd::from_borrowed_fd(fd, rustix::event::PollFlags::IN))
-                    .collect();
-                rustix::event::poll(&mut fds, Some(&timeout)).unwrap_or(0)
-            };
-            if ready == 0 {
-                continue;
-            }
-            let mut whole = Vec::new();
-            sockets.receive(0, |_, _, datagram| {
-                let Some(header) = Header::parse(datagram) else { return };
-                let Ok((index, len)) = from.open(datagram, header.len, header.ssrc, header.sequence) else { return };
-                floor.frame.push((index, header.len, datagram[..len].to_vec()));
-                if header.marker || send == Send::Mmsg {
-                    whole.push(std::mem::take(&mut floor.frame));
-                }
-            });
-            for frame in whole {
-                floor.forward(&frame, &mut sockets);
+            if wait(&sockets) {
+                floor.turn(&mut from, &mut sockets);
             }
         }
-    });
-    let thread_id = thread_id.recv()?;
+    })?;
     let end = Box::new(move || {
         stop.store(true, Ordering::Relaxed);
-        None
+        Farewell::default()
     });
-    Ok(Running { publisher, subscribers: clients, thread_id, end, thread, index: 1000, frames: 0 })
+    Ok(Running {
+        publishers: vec![Publisher::new(publisher, Kind::Video, 0)],
+        subscribers: clients.into_iter().map(|client| Subscriber::new(client, 1, 0)).collect(),
+        meter: Meter::Threads(vec![thread_id]),
+        end,
+        threads: vec![thread],
+        cipher: "AEAD_AES_256_GCM",
+    })
+}
+
+/// Waits for packets, a while; true if there are any.
+fn wait(sockets: &Sockets) -> bool {
+    let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    let poll = |fd| rustix::event::PollFd::from_borrowed_fd(fd, rustix::event::PollFlags::IN);
+    let mut fds: Vec<_> = sockets.fds().map(poll).collect();
+    rustix::event::poll(&mut fds, Some(&timeout)).unwrap_or(0) > 0
 }
 
 type Frame = Vec<(u64, usize, Vec<u8>)>;
@@ -92,6 +86,21 @@ struct Floor<'a> {
 }
 
 impl Floor<'_> {
+    fn turn(&mut self, from: &mut sfu::transport::srtp::Receiver, sockets: &mut Sockets) {
+        let mut whole = Vec::new();
+        sockets.receive(0, |_, _, datagram| {
+            let Some(header) = Header::parse(datagram) else { return };
+            let Ok((index, len)) = from.open(datagram, header.len, header.ssrc, header.sequence) else { return };
+            self.frame.push((index, header.len, datagram[..len].to_vec()));
+            if header.marker || self.send == Send::Mmsg {
+                whole.push(std::mem::take(&mut self.frame));
+            }
+        });
+        for frame in whole {
+            self.forward(&frame, sockets);
+        }
+    }
+
     fn forward(&mut self, frame: &Frame, sockets: &mut Sockets) {
         let mut singles: Vec<(SocketAddr, Range<usize>)> = Vec::new();
         for (to, sender) in self.legs.iter_mut() {

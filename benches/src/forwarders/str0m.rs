@@ -1,6 +1,10 @@
 //! The case of str0m: a plain forwarder in RTP mode, one thread, one socket, one `sendto` a packet, as its users write it.
 
-use crate::generator::{Core, Running, SSRC, connect, maker, pin};
+use super::thread;
+use crate::generator::{Farewell, Publisher, Running, connect, maker};
+use crate::machine::Meter;
+use crate::packet::{Kind, SSRC};
+use crate::sink::Subscriber;
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -13,6 +17,8 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
+/// Id of the transport-wide sequence number.
+const FEEDBACK: u8 = 3;
 /// Longest sleep on the socket.
 const MAX_WAIT: Duration = Duration::from_millis(20);
 
@@ -33,7 +39,7 @@ pub fn start(subscribers: usize) -> anyhow::Result<Running> {
         let mut client = maker.client();
         let now = Instant::now();
         let config = RtcConfig::new().set_ice_lite(true).set_rtp_mode(true).clear_codecs().enable_vp8(true);
-        let mut rtc = config.set_extension(3, Extension::TransportSequenceNumber).build(now);
+        let mut rtc = config.set_extension(FEEDBACK, Extension::TransportSequenceNumber).build(now);
         rtc.add_local_candidate(Candidate::host(local, "udp")?);
         let (ufrag, pass, fingerprint) = client.description();
         let mut api = rtc.direct_api();
@@ -56,12 +62,8 @@ pub fn start(subscribers: usize) -> anyhow::Result<Running> {
         clients.push(client);
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let (id, thread_id) = std::sync::mpsc::channel();
     let stopped = stop.clone();
-    let thread = std::thread::spawn(move || {
-        pin(Core::Forwarder);
-        // the generator waits for it
-        let _ = id.send(rustix::thread::gettid().as_raw_nonzero().get() as u32);
+    let (thread_id, thread) = thread(move || {
         let by_address: HashMap<SocketAddr, usize> = legs.iter().enumerate().map(|(n, l)| (l.remote, n)).collect();
         let mut forwarder = Forwarder { socket, local, legs, by_address };
         while !stopped.load(Ordering::Relaxed) {
@@ -69,16 +71,22 @@ pub fn start(subscribers: usize) -> anyhow::Result<Running> {
                 return;
             }
         }
-    });
-    let thread_id = thread_id.recv()?;
+    })?;
     let mut all: Vec<_> = clients.iter_mut().collect();
     connect(&mut all, || {})?;
     let publisher = clients.remove(0);
     let end = Box::new(move || {
         stop.store(true, Ordering::Relaxed);
-        None
+        Farewell::default()
     });
-    Ok(Running { publisher, subscribers: clients, thread_id, end, thread, index: 1000, frames: 0 })
+    Ok(Running {
+        cipher: super::cipher(&publisher),
+        publishers: vec![Publisher::new(publisher, Kind::Video, 0)],
+        subscribers: clients.into_iter().map(|client| Subscriber::new(client, 1, FEEDBACK)).collect(),
+        meter: Meter::Threads(vec![thread_id]),
+        end,
+        threads: vec![thread],
+    })
 }
 
 struct Forwarder {

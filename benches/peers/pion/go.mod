@@ -1,0 +1,3 @@
+module strongroom.example/bench/pion
+
+go 1.19

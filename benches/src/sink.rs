@@ -1,0 +1,176 @@
+//! The receiving side of the load: every subscriber's media packets are counted; those of a few probes are opened, checked
+//! for order by the index in the payload, and their way is measured to the kernel's receive time. Subscribers report as
+//! browsers do: a receiver report and transport-wide feedback ten times a second.
+
+use crate::client::Client;
+use crate::packet::{OPUS, VP8, trailer};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
+use sfu_core::Micros;
+use sfu_core::rtcp::build::{Block, receiver_report};
+use sfu_core::rtcp::twcc::Arrivals;
+use sfu_core::rtp::{Header, is_rtcp};
+use std::collections::HashMap;
+use std::io::IoSliceMut;
+use std::os::fd::AsRawFd;
+
+/// SSRC of a subscriber's own reports.
+const OWN_SSRC: u32 = 1;
+/// Bytes that a counting subscriber reads: the RTP header with its extensions.
+const HEAD: usize = 64;
+/// Receive buffer of a subscriber: 60 ms of the fastest load. Beyond the system's limit only root gets it.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// What is measured of a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Packets are counted by their clear header.
+    Counted,
+    /// Packets are opened.
+    Probed,
+}
+
+/// One subscriber.
+pub struct Subscriber {
+    /// Its end of the transport.
+    pub client: Client,
+    /// Publishers that it hears.
+    pub sources: usize,
+    /// Id of the transport-wide sequence number in what it gets; 0: none, and then it reports nothing.
+    pub feedback_id: u8,
+    depth: Depth,
+    last: HashMap<u16, u64>,
+    highest: Vec<(u32, u32)>,
+    arrivals: Arrivals,
+}
+
+/// What one pass found.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Media packets.
+    pub received: u64,
+    /// Probed packets that came after a later one of their publisher, or twice.
+    pub late: u64,
+    /// Ways of probed packets, nanoseconds.
+    pub ways: Vec<u64>,
+}
+
+impl Subscriber {
+    /// A subscriber that counts.
+    pub fn new(client: Client, sources: usize, feedback_id: u8) -> Self {
+        // root's way first; where it is refused, bursts may be lost, and are counted
+        let _ = setsockopt(&client.socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
+            .or_else(|_| setsockopt(&client.socket, sockopt::RcvBuf, &RECEIVE_BUFFER));
+        Self {
+            client,
+            sources,
+            feedback_id,
+            depth: Depth::Counted,
+            last: HashMap::new(),
+            highest: Vec::new(),
+            arrivals: Arrivals::default(),
+        }
+    }
+
+    /// From now on its packets are opened.
+    pub fn probe(&mut self) -> anyhow::Result<()> {
+        setsockopt(&self.client.socket, sockopt::ReceiveTimestampns, &true)?;
+        self.depth = Depth::Probed;
+        Ok(())
+    }
+
+    /// Takes everything that has arrived.
+    pub fn empty(&mut self, now: Micros, tally: &mut Tally) {
+        match self.depth {
+            Depth::Probed => while self.take_probed(now, tally) {},
+            Depth::Counted => {
+                let mut head = [0u8; HEAD];
+                while let Ok(len) = self.client.socket.recv(&mut head) {
+                    if let Some(header) = media(&head[..len]) {
+                        tally.received += 1;
+                        self.note(now, &header, &head[..len]);
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, now: Micros, header: &Header, packet: &[u8]) {
+        if let Some(&[high, low]) = header.extension(packet, self.feedback_id) {
+            self.arrivals.note(now, u16::from_be_bytes([high, low]));
+        }
+        match self.highest.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
+            Some((_, highest)) => {
+                let ahead = header.sequence.wrapping_sub(*highest as u16);
+                if ahead < 0x8000 {
+                    *highest = highest.wrapping_add(ahead.into());
+                }
+            }
+            None => self.highest.push((header.ssrc, header.sequence.into())),
+        }
+    }
+
+    /// One datagram of a probe; false if there is none.
+    fn take_probed(&mut self, now: Micros, tally: &mut Tally) -> bool {
+        let mut datagram = [0u8; 2048];
+        let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
+        let (len, arrived) = {
+            let mut slices = [IoSliceMut::new(&mut datagram)];
+            let fd = self.client.socket.as_raw_fd();
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let Ok(message) = recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut control), flags) else { return false };
+            let stamp = message.cmsgs().ok().into_iter().flatten().find_map(|c| match c {
+                ControlMessageOwned::ScmTimestampns(at) => {
+                    Some(at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64)
+                }
+                _ => None,
+            });
+            (message.bytes, stamp)
+        };
+        let datagram = &mut datagram[..len];
+        let Some(header) = media(datagram) else { return true };
+        self.note(now, &header, datagram);
+        let Some(contexts) = &mut self.client.srtp else { return true };
+        let Ok((_, len)) = contexts.receiver.open(datagram, header.len, header.ssrc, header.sequence) else {
+            return true;
+        };
+        let Some(found) = header.payload(&datagram[..len]).and_then(trailer) else { return true };
+        let last = self.last.entry(found.publisher).or_default();
+        if found.index <= *last {
+            tally.late += 1;
+        }
+        *last = found.index.max(*last);
+        tally.received += 1;
+        if let Some(arrived) = arrived {
+            tally.ways.push(arrived.saturating_sub(found.sent_ns));
+        }
+        true
+    }
+
+    /// Tells the forwarder what arrived.
+    pub fn report(&mut self) {
+        if self.feedback_id == 0 || self.highest.is_empty() {
+            return;
+        }
+        let block = |&(ssrc, highest): &(u32, u32)| Block {
+            ssrc,
+            lost: 0,
+            total_lost: 0,
+            highest,
+            jitter: 0,
+            last_sr: 0,
+            delay: 0,
+        };
+        let blocks: Vec<Block> = self.highest.iter().map(block).collect();
+        let mut compound = receiver_report(OWN_SSRC, &blocks);
+        compound.extend(self.arrivals.feedback(OWN_SSRC, self.highest[0].0).unwrap_or_default());
+        self.client.send_rtcp(&compound);
+    }
+}
+
+/// The header, if this is media: neither RTCP nor a retransmission or probe of another payload type.
+fn media(datagram: &[u8]) -> Option<Header> {
+    if datagram.first()? >> 6 != 2 || is_rtcp(datagram) {
+        return None;
+    }
+    Header::parse(datagram).filter(|header| [VP8, OPUS].contains(&header.payload_type))
+}
