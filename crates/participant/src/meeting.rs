@@ -22,6 +22,8 @@ type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStre
 const QUEUE: usize = 4_096;
 /// Between two attempts to reach signaling again: a service that was restarted is back within some of them.
 const REDIAL: Duration = Duration::from_millis(300);
+/// Who leaves waits so long for the service to close the connection.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Wake-up when the session has no timer of its own.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -306,7 +308,11 @@ impl Meeting {
         self.session.leave();
         let _ = self.flush().await;
         self.drop_transports().await;
-        if let Some(socket) = &mut self.socket {
+        if let Some(mut socket) = self.socket.take() {
+            // the service closes once it has heard us; closing first, with something unread, resets the connection and
+            // loses what we said last
+            let heard = async { while let Some(Ok(_)) = socket.next().await {} };
+            let _ = tokio::time::timeout(FAREWELL, heard).await;
             let _ = socket.close(None).await;
         }
         if let Some(dialing) = self.dialing.take() {
