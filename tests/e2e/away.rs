@@ -25,7 +25,6 @@ async fn all_verify(system: &System, count: usize) -> anyhow::Result<()> {
     for firm in &FIRMS {
         for meeting in until_all_closed(&system.archive(firm.id), count).await? {
             let (good, json) = verify(&system.plan, &meeting)?;
-            println!("{}: {json}", firm.id);
             assert!(good, "{json}");
             assert!(json["frames"].as_u64() > Some(0), "{json}");
         }
@@ -129,7 +128,6 @@ async fn after_a_recorder_is_killed_and_returns_every_kept_frame_is_named_by_its
     for firm in &FIRMS {
         for meeting in until_all_closed(&system.archive(firm.id), 1).await? {
             let (good, json) = verify(&system.plan, &meeting)?;
-            println!("{}: {json}", firm.id);
             assert!(good, "{json}");
             assert_eq!(json["frames"], json["frames_named"], "frames without a name: {json}");
             assert!(json["frames"].as_u64() > Some(500), "{json}");
