@@ -30,7 +30,7 @@ export function heightsOf(layers: readonly Layer[]): number[] {
 
 /** Can this browser send layers that the worker can tell apart? Measured for Chromium and its kin alone. */
 export function sendsLayers(agent: string = navigator.userAgent): boolean {
-  return /\bChrom(e|ium)\//.test(agent);
+  return /Chrom(e|ium)\//.test(agent);
 }
 
 /** Height of a track's pictures; a camera that does not say is taken for an ordinary one. */

@@ -23,6 +23,7 @@ test("a large camera is sent in three sizes, a small one in two, a tiny one in o
 
 test("layers are sent where the worker can tell them apart", () => {
   assert.equal(sendsLayers("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36"), true);
+  assert.equal(sendsLayers("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0 Safari/537.36"), true);
   assert.equal(sendsLayers("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), false);
 });
 

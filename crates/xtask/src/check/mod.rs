@@ -51,8 +51,14 @@ pub fn meeting(place: &Place, node: &Node) -> anyhow::Result<()> {
 type Play = fn(&mut Stage<'_>) -> anyhow::Result<Vec<String>>;
 
 /// What browsers show, in the order in which it is played; a replay wants a meeting before it.
-const STEPS: [(&str, Play); 5] =
-    [("meeting", held), ("replay", replayed), ("firefox", mixed), ("t10", unsealed), ("leaving", comings)];
+const STEPS: [(&str, Play); 6] = [
+    ("meeting", held),
+    ("replay", replayed),
+    ("firefox", mixed),
+    ("t10", unsealed),
+    ("leaving", comings),
+    ("layers", layered),
+];
 
 /// All steps, or those that are named.
 pub fn browsers(place: &Place, node: &Node, only: &[String]) -> anyhow::Result<()> {
@@ -162,6 +168,15 @@ fn comings(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
     step.done();
     say::line(seen.to_string());
     Ok(if seen["ok"] == true { vec![] } else { vec![format!("reload and leave: {}", seen["faults"])] })
+}
+
+/// A large tile gets a high layer of a camera, a small one a low one.
+fn layered(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
+    let step = say::step("a tile is large, small, large again");
+    let seen = stage.drive("layers", &people(&stage.plan))?;
+    step.done();
+    say::line(seen.to_string());
+    Ok(if seen["ok"] == true { vec![] } else { vec![format!("tiles did not get the layers that fit them: {seen}")] })
 }
 
 fn people(plan: &Plan) -> Vec<String> {
