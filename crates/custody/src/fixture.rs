@@ -54,7 +54,7 @@ pub fn archive_spki() -> Vec<u8> {
     custody::sealing::archive_spki(&public, Oaep::Sha256).unwrap()
 }
 
-/// `bank-a` in software: CA key 1, record key 2, ledger key 3.
+/// A firm in software: record key 2, ledger key 3; `bank-a` with CA key 1.
 pub struct Firm {
     pub id: FirmId,
     pub root: Vec<u8>,
@@ -63,8 +63,13 @@ pub struct Firm {
 
 impl Firm {
     pub fn new() -> Self {
-        let ca = key(1);
-        let id: FirmId = "bank-a".parse().unwrap();
+        Self::of("bank-a", 1)
+    }
+
+    /// Another firm, with another CA key.
+    pub fn of(id: &str, ca: u8) -> Self {
+        let ca = key(ca);
+        let id: FirmId = id.parse().unwrap();
         let unsigned = issue::root(&id, &public(&ca).to_spki(), &[7; 16], NOW.seconds() - 86_400);
         let hash = unsigned.hash();
         Self { root: unsigned.finish(&sign(&ca, &hash)).unwrap(), id, ca }
@@ -72,7 +77,7 @@ impl Firm {
 
     /// A leaf of this firm, valid for an hour from `from`.
     pub fn leaf(&self, who: &str, role: LeafRole, key: &SigningKey, from: UnixMillis) -> Vec<u8> {
-        let participant: ParticipantId = format!("bank-a/{who}/d1").parse().unwrap();
+        let participant: ParticipantId = format!("{}/{who}/d1", self.id).parse().unwrap();
         let csr = Csr { participant, key: public(key) };
         let leaf = issue::Leaf { csr: &csr, name: who, role, serial: &[9; 16], now_s: from.seconds(), life_s: 3600 };
         let unsigned = leaf.prepare(&self.root).map_err(|refusal| refusal.0).unwrap();

@@ -127,6 +127,9 @@ mod tests {
         assert_eq!(sealed.open(&key, &place(3, "m1")).expect("its place").expose(), base.expose());
         assert!(sealed.open(&key, &place(4, "m1")).is_err(), "another epoch");
         assert!(sealed.open(&key, &place(3, "m2")).is_err(), "another meeting");
+        let firm = Place { firm: "bank-b".parse().expect("an id"), ..place(3, "m1") };
+        assert!(sealed.open(&key, &firm).is_err(), "another firm");
+        assert!(sealed.open(&key, &Place { incarnation: 2, ..place(3, "m1") }).is_err(), "another incarnation");
         assert!(sealed.open(&MeetingKey::generate(), &place(3, "m1")).is_err(), "another key");
         for at in 0..sealed.bytes.len() {
             let mut broken = sealed.clone();

@@ -325,6 +325,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_longer_than_any_certificate_is_not_parsed() {
+        let long = inspect(&vec![0x30; MAX_CERTIFICATE + 1]);
+        assert_eq!(long, Err(IdentityError::Malformed("too long")));
+        assert_eq!(inspect(&vec![0x30; MAX_CERTIFICATE]), Err(IdentityError::Malformed("DER")));
+    }
+
+    #[test]
     fn marks_that_turn_hide_or_fill_make_no_name() {
         for c in "\u{7}\u{ad}\u{61c}\u{115f}\u{180e}\u{200b}\u{202e}\u{2066}\u{206f}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\u{e0041}".chars() {
             assert!(hidden(c), "{c:?}");

@@ -219,6 +219,21 @@ fn a_member_is_no_officer() {
 }
 
 #[test]
+fn an_officer_of_another_firm_is_none_here() {
+    let mut bench = Bench::new(10);
+    let other = Firm::of("bank-b", 7);
+    bench.archive.trust.firms.extend(other.trust().firms);
+    let manifest = manifest(&["anna"], |_| {});
+    let request = bench.request(CAROL, &manifest, |_| {});
+    let approval =
+        Approval { request_hash: evidence::sha256(&request).into(), until: NOW.plus(3_600_000), issued_at: NOW };
+    let leaf = other.leaf("chris", LeafRole::Compliance, &key(CHRIS), NOW);
+    let foreign = signed(&key(CHRIS), APPROVAL_LABEL, &cbor::encode(&approval), Some(&leaf));
+    assert_eq!(bench.open(NOW, &manifest, &request, &foreign), Err("role".into()));
+    assert!(!bench.opened_on_token());
+}
+
+#[test]
 fn a_grant_is_for_its_manifest_meeting_and_request_only() {
     let bench = Bench::new(10);
     let manifest_a = manifest(&["anna"], |_| {});
@@ -233,6 +248,14 @@ fn a_grant_is_for_its_manifest_meeting_and_request_only() {
     let other_firm = bench.request(CAROL, &manifest_a, |r| r.firm = "bank-b".parse().unwrap());
     let its_approval = bench.approval(CHRIS, &other_firm, |_| {});
     assert_eq!(bench.open(NOW, &manifest_a, &other_firm, &its_approval), refused);
+    type Change = fn(&mut Request);
+    let empty: [Change; 4] =
+        [|r| r.to_ms = r.from_ms, |r| r.case = " ".into(), |r| r.reason.clear(), |r| r.case = "C-1\n".into()];
+    for change in empty {
+        let request = bench.request(CAROL, &manifest_a, change);
+        let its_approval = bench.approval(CHRIS, &request, |_| {});
+        assert_eq!(bench.open(NOW, &manifest_a, &request, &its_approval), refused);
+    }
     let other_request = bench.request(CAROL, &manifest_a, |r| r.case = "C-18".into());
     assert_eq!(bench.open(NOW, &manifest_a, &other_request, &approval), refused);
     assert!(!bench.opened_on_token());

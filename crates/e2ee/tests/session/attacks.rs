@@ -109,6 +109,9 @@ fn t13_a_pinned_root_that_is_no_authority_certifies_nobody() {
         trust.firms[1].roots = vec![B64(firm.root.clone())];
         let leaf = firm.issue(&LeafKey::generate(), &ghost(), &Leaf::of(LeafRole::Member));
         assert_eq!(evidence::identity::judge(&trust, &leaf, T0.seconds()).is_ok(), good, "{usage:?}");
+        // ten years later the root has ended, which is found before the leaf's own end
+        let later = evidence::identity::judge(&trust, &leaf, T0.seconds() + 11 * 365 * 86_400);
+        assert_eq!(later, Err(evidence::identity::IdentityError::NotByRoot("bank-b".parse().unwrap())));
     }
 }
 
@@ -144,6 +147,14 @@ fn t13_the_committer_adds_no_ghost() {
         assert_eq!(net.incidents(&anna).last(), Some(&IncidentKind::BadJoiner), "{what}");
         assert_eq!(net.service.epoch, Some(Epoch(0)), "{what}");
     }
+    // a certificate that is good and everybody's to read, over a key of its own
+    let leaf = net.world.b.issue(&LeafKey::generate(), &ghost(), &Leaf::of(LeafRole::Member));
+    let stolen = B64(key_package(vec![leaf], &LeafKey::generate(), net.now));
+    let joiners = vec![Joiner { participant: ghost(), key_package: stolen }];
+    net.deliver(&anna, ToClient::CommitAdds { joiners });
+    net.pump();
+    assert_eq!(net.incidents(&anna).last(), Some(&IncidentKind::BadJoiner));
+    assert_eq!(net.service.epoch, Some(Epoch(0)), "somebody else's certificate");
     // a good certificate under another name than the service says
     let key = LeafKey::generate();
     let leaf = net.world.b.issue(&key, &ghost(), &Leaf::of(LeafRole::Member));
@@ -273,6 +284,36 @@ fn t14_no_member_can_remove_another_firms_recorder() {
     let recorder = net.leaf(&id("bank-a/recorder-1/1")).unwrap();
     rogue.commit(&mut net, |builder| builder.remove_member(recorder.0).unwrap());
     assert_refused(&mut net, "the recorder removed");
+}
+
+#[test]
+fn t14_a_person_cannot_remove_its_own_firms_recorder_either() {
+    let mut net = Net::new(World::new(Rule::Must, Rule::Off, 2_000));
+    let anna = net.join("bank-a/anna/1");
+    net.join("bank-b/ben/1");
+    let recorder = net.join("bank-a/recorder-1/1");
+    let mut rogue = Rogue::new(&net, "bank-a/rogue/1");
+    rogue.enter(&mut net, &anna);
+    net.advance(2_000);
+    let leaf = net.leaf(&recorder).unwrap();
+    rogue.commit(&mut net, |builder| builder.remove_member(leaf.0).unwrap());
+    for who in [&anna, &id("bank-b/ben/1"), &recorder] {
+        assert!(net.incidents(who).contains(&IncidentKind::BadCommit), "{who} refused");
+    }
+}
+
+#[test]
+fn t16_nobody_comes_in_by_taking_anothers_leaf() {
+    let (mut net, _) = with_rogue(Rule::Off);
+    let (anna, ben) = (id("bank-a/anna/1"), id("bank-b/ben/1"));
+    let leaf = net.leaf(&ben).unwrap();
+    let outsider = Rogue::new(&net, "bank-b/outsider/1");
+    outsider.external(&mut net, Some(leaf.0));
+    for who in [&anna, &ben] {
+        assert!(net.incidents(who).contains(&IncidentKind::BadCommit), "{who} refused");
+        let sees = net.peers[who].session.members().into_iter().any(|m| m.participant == outsider.who);
+        assert!(!sees, "{who} sees no outsider");
+    }
 }
 
 #[test]
