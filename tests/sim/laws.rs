@@ -41,10 +41,11 @@ impl Views {
     }
 }
 
-/// Who is bound by its firm's recorder seals only with the recorder's word, and not beyond its clock.
+/// Who is bound by its firm's recorder seals only with the recorder's word, and not beyond its clock, which stands still
+/// while signaling is away.
 pub fn invariant_must_firms_seal_with_a_receipt(now: UnixMillis, who: &ParticipantId, node: &Node) {
     let told = &node.told;
-    let silent = told.alive.map(|at| now.since(at));
+    let silent = told.alive.map(|at| told.away.unwrap_or(now).since(at));
     assert!(silent.is_some_and(|ms| ms <= GRACE_MS), "{who} seals {silent:?} ms after its recorder's last word");
     let (Some(epoch), Some(terms)) = (node.session.sending_epoch(), node.session.terms()) else {
         panic!("{who} seals in no epoch");

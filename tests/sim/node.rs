@@ -53,6 +53,8 @@ pub struct Node {
 pub struct Told {
     /// Last sign of life of its firm's recorder.
     pub alive: Option<UnixMillis>,
+    /// Signaling is away since: no word can come, and the media server alone keeps the clock.
+    pub away: Option<UnixMillis>,
     pub receipts: BTreeSet<(MeetingId, Epoch)>,
     pub entered: BTreeMap<(MeetingId, Epoch), UnixMillis>,
     /// When it learnt of each removal.
@@ -83,6 +85,10 @@ impl Node {
     pub fn note(&mut self, trust: &TrustMap, now: UnixMillis, message: &ToClient) {
         let firm = self.session.own().participant.firm.clone();
         match message {
+            ToClient::Admitted { .. } => {
+                let away = self.told.away.take().map_or(0, |since| now.since(since));
+                self.told.alive = self.told.alive.map(|at| at.plus(away));
+            }
             ToClient::Beacon { beacon } => {
                 if let Ok((beacon, _)) = receipt::judge_beacon(trust, beacon, now.seconds())
                     && beacon.firm == firm

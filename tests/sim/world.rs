@@ -340,6 +340,7 @@ impl World {
         if node.session.is_over() {
             return;
         }
+        node.told.away.get_or_insert(now);
         node.session.reconnect(now);
         self.log(format!("{who} dials again"));
         self.dial(&who);

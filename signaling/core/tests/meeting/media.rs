@@ -162,9 +162,14 @@ fn what_a_page_shows_reaches_the_media_server_and_what_it_is_sent_comes_back_to_
     world.say("anna", ToServer::Layers { slot: Slot(16), heights: vec![1080] });
     world.say("ben", ToServer::View { wishes: vec![wish; MAX_WISHES + 1] });
     let heard = |m: &ToSfu| matches!(m, ToSfu::View { .. } | ToSfu::Layers { .. });
-    assert_eq!(world.to_sfu.iter().filter(|(_, m)| heard(m)).count(), 2, "an unpublished source and too many wishes go no further");
+    assert_eq!(
+        world.to_sfu.iter().filter(|(_, m)| heard(m)).count(),
+        2,
+        "an unpublished source and too many wishes go no further"
+    );
     for name in ["anna", "ben"] {
-        let refused = |m: &ToClient| matches!(m, ToClient::Problem(p) if p.code == ProblemCode::BadMessage).then_some(());
+        let refused =
+            |m: &ToClient| matches!(m, ToClient::Problem(p) if p.code == ProblemCode::BadMessage).then_some(());
         assert_eq!(world.got(name, refused).len(), 1, "{name}");
     }
     let meeting = world.members["anna"].terms.clone().unwrap().meeting;
