@@ -288,6 +288,8 @@ fn times_are_kept() {
     assert_eq!(bench.open(NOW.plus(3_600_001), &manifest, &request, &approval), refused, "the grant has ended");
     let unissued = UnixMillis(NOW.0 - 120_000);
     assert_eq!(bench.open(unissued, &manifest, &request, &approval), refused, "signed in the future");
+    let early = bench.approval(CHRIS, &request, |a| a.issued_at = NOW.plus(120_000));
+    assert_eq!(bench.open(NOW, &manifest, &request, &early), refused, "the approval is signed in the future");
     let expired_leaf = bench.request(CAROL, &manifest, |r| r.issued_at = NOW.plus(2 * 3_600_000));
     let its_approval = bench.approval(CHRIS, &expired_leaf, |_| {});
     assert_eq!(bench.open(NOW.plus(3_000_000), &manifest, &expired_leaf, &its_approval), refused);

@@ -6,7 +6,7 @@ use custody::sealing::{Sealed, seal_meeting_key};
 use domain::message::custody::{Answer, Ask, CustodyProblem, LeafRole, LedgerEvent, RecordKind};
 use domain::{B64, MeetingId};
 use evidence::archive::manifest::Closed;
-use evidence::archive::{ClockState, Digest, MeetingManifest, SealedKey, SealedKeys};
+use evidence::archive::{ClockState, Digest, MeetingManifest, SealedKey, SealedKeys, SegmentManifest};
 use evidence::cbor;
 use evidence::grant::{APPROVAL_LABEL, Approval, REQUEST_LABEL, Request};
 use evidence::key::{PublicKey, key_id};
@@ -126,6 +126,37 @@ async fn a_meeting_key_goes_from_recorder_to_officer_through_the_token() {
     assert!(matches!(desk.archive.ask(Ask::Append { entry: event }).await, Ok(Answer::Appended { index: 2 })));
     assert_eq!(desk.ledger().await, ["refused", "open", "play"]);
     assert!(matches!(desk.archive.ask(Ask::Probe {}).await, Ok(Answer::Done {})));
+}
+
+#[tokio::test]
+async fn the_record_key_signs_nothing_of_another_firm() {
+    let desk = Desk::new().await;
+    let mut meeting = manifest(&desk.house, &desk.meeting);
+    meeting.firm = "bank-b".parse().unwrap();
+    let segment = SegmentManifest {
+        record: "segment".into(),
+        version: 1,
+        firm: meeting.firm.clone(),
+        meeting: desk.meeting.clone(),
+        path: "events.seg".into(),
+        track: 0,
+        index: 1,
+        first_seq: 0,
+        records: 0,
+        frames: 0,
+        size: 0,
+        root: Digest([0; 32]),
+        chunks: Vec::new(),
+        closed_at: now(),
+    };
+    let own = SegmentManifest { firm: "bank-a".parse().unwrap(), ..segment.clone() };
+    let sign = |kind, payload: Vec<u8>| desk.record.ask(Ask::SignRecord { kind, payload: payload.into() });
+    assert!(sign(RecordKind::Segment, own.to_cbor()).await.is_ok());
+    assert_eq!(sign(RecordKind::Meeting, own.to_cbor()).await.unwrap_err().code, "bad-request", "another kind");
+    assert_eq!(sign(RecordKind::Segment, segment.to_cbor()).await.unwrap_err().code, "bad-request");
+    assert_eq!(sign(RecordKind::Meeting, meeting.to_cbor()).await.unwrap_err().code, "bad-request");
+    let foreign = b"bank-b/archive\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n".to_vec();
+    assert_eq!(sign(RecordKind::Checkpoint, foreign).await.unwrap_err().code, "bad-request");
 }
 
 #[tokio::test]

@@ -113,6 +113,55 @@ fn a_recorder_that_cannot_write_or_waits_is_no_sign_of_life() {
 }
 
 #[test]
+fn a_recorder_that_is_not_in_the_group_is_no_recorder() {
+    let mut d = deal();
+    // the same firm's certificate, as good as the other, and the group's own values in what it signs
+    let config = d.net.config(&d.recorder, domain::message::custody::LeafRole::Recorder);
+    let outside = e2ee::Session::new(config, d.net.now).unwrap();
+    d.net.peer(&d.recorder).recording = false;
+    d.net.bend = Some(Box::new(|_, message| match message {
+        ToClient::Receipt { .. } => vec![],
+        other => vec![other],
+    }));
+    d.net.join("bank-b/carl/1");
+    d.net.bend = None;
+    let session = &d.net.peers[&d.anna].session;
+    let epoch = session.epoch().unwrap();
+    let meeting: domain::MeetingId = crate::firm::MEETING.parse().unwrap();
+    let receipt = evidence::receipt::Receipt {
+        meeting: meeting.clone(),
+        firm: d.recorder.firm.clone(),
+        recorder: d.recorder.clone(),
+        incarnation: 1,
+        epoch,
+        transcript_hash: session.transcript_hash(epoch).unwrap(),
+        sealed_hash: [0; 32],
+        commitment: session.epoch_commitment(epoch).unwrap(),
+    };
+    let receipt = domain::B64(outside.sign_receipt(&receipt));
+    d.net.deliver(&d.anna, ToClient::Receipt { receipt });
+    d.net.pump();
+    for sequence in 1..=2 * GRACE / 500 {
+        d.net.advance(500);
+        let beacon = evidence::receipt::Beacon {
+            meeting: meeting.clone(),
+            firm: d.recorder.firm.clone(),
+            recorder: d.recorder.clone(),
+            epoch,
+            sequence,
+            fsynced_frames: 0,
+            state: BeaconState::Recording,
+        };
+        let beacon = domain::B64(outside.sign_beacon(&beacon));
+        d.net.deliver(&d.anna, ToClient::Beacon { beacon });
+        d.net.pump();
+    }
+    assert_eq!(d.net.peers[&d.anna].session.acknowledged_epoch(&d.recorder.firm), Some(Epoch(epoch.0 - 1)));
+    assert_eq!(d.net.sending(&d.anna), stopped(StopReason::Beacon));
+    assert!(d.net.incidents(&d.anna).iter().all(|kind| *kind == IncidentKind::BadReceipt));
+}
+
+#[test]
 fn receipts_of_new_epochs_are_no_sign_of_life_once_beacons_came() {
     let mut d = deal();
     d.net.peer(&d.recorder).recording = false;
@@ -247,21 +296,26 @@ fn another_firms_recorder_and_a_fork_do_not_count() {
     net.join("bank-a/recorder-1/1");
     net.bend = None;
     let session = &net.peers[&recorder].session;
-    let receipt = evidence::receipt::Receipt {
+    let epoch = session.epoch().unwrap();
+    let good = evidence::receipt::Receipt {
         meeting: crate::firm::MEETING.parse().unwrap(),
         firm: recorder.firm.clone(),
         recorder: recorder.clone(),
         incarnation: 1,
-        epoch: session.epoch().unwrap(),
-        transcript_hash: [9; 32],
+        epoch,
+        transcript_hash: session.transcript_hash(epoch).unwrap(),
         sealed_hash: [0; 32],
-        commitment: session.epoch_commitment(session.epoch().unwrap()).unwrap(),
+        commitment: session.epoch_commitment(epoch).unwrap(),
     };
-    let receipt = domain::B64(session.sign_receipt(&receipt));
-    net.deliver(&anna, ToClient::Receipt { receipt });
-    net.pump();
+    let other_group = evidence::receipt::Receipt { transcript_hash: [9; 32], ..good.clone() };
+    let other_key = evidence::receipt::Receipt { commitment: [9; 32], ..good };
+    for receipt in [other_group, other_key] {
+        let receipt = domain::B64(net.peers[&recorder].session.sign_receipt(&receipt));
+        net.deliver(&anna, ToClient::Receipt { receipt });
+        net.pump();
+    }
     net.advance(1_000);
-    assert_eq!(net.incidents(&anna), [IncidentKind::Fork]);
+    assert_eq!(net.incidents(&anna), [IncidentKind::Fork, IncidentKind::Fork]);
     assert_eq!(net.sending(&anna), stopped(StopReason::Receipt));
 }
 
