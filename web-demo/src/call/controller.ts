@@ -126,6 +126,9 @@ export class CallController {
   private signal(message: ServerToPage): void {
     const state = this.state.get();
     switch (message.type) {
+      case "relays":
+        this.transports.relayed(message.relays);
+        break;
       case "publish-answer":
         this.transports.answered(message.sdp);
         return this.sources.tellMutes();

@@ -2,7 +2,7 @@
 
 import { Publisher } from "../media/publisher";
 import { Subscriber, type RemoteTrack } from "../media/subscriber";
-import type { PageToServer, SubscribedTrack } from "../wire/client";
+import type { PageToServer, Relay, SubscribedTrack } from "../wire/client";
 import type { LayerStream } from "../wire/worker";
 
 /** A transport may be in trouble for so long before it is made anew, ms: ICE needs a moment to find another path. */
@@ -30,6 +30,8 @@ export class Transports {
   private publishTimer: ReturnType<typeof setTimeout> | undefined;
   private subscribeTimer: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
+  /** Ways around a network that lets nothing through to the SFU; the browser takes one only when it must. */
+  private relays: Relay[] = [];
 
   constructor(private readonly worker: Worker, private readonly events: TransportEvents) {
     this.subscriber = new Subscriber(worker, {
@@ -42,6 +44,13 @@ export class Transports {
   /** After an admission: keeps what still runs, makes what does not. */
   admitted(): void {
     if (this.publisher === null || this.publishState !== "connected") this.publish();
+  }
+
+  /** Before the first admission, and again before the credentials end: what runs takes the new ones at its next repair. */
+  relayed(relays: Relay[]): void {
+    this.relays = relays;
+    this.publisher?.connection.setConfiguration({ iceServers: relays });
+    this.subscriber.relayed(relays);
   }
 
   offered(sdp: string, revision: number, tracks: SubscribedTrack[]): void {
@@ -69,7 +78,7 @@ export class Transports {
   private publish(): void {
     if (this.closed) return;
     this.publisher?.close();
-    const publisher = new Publisher(this.worker, {
+    const publisher = new Publisher(this.worker, this.relays, {
       send: (message) => this.events.send(message),
       state: (state) => this.publishChanged(state),
       streams: (slot, streams) => this.events.streams(slot, streams),

@@ -1,7 +1,7 @@
 // The publish PeerConnection: the page always offers. Every sender gets its transform in the same turn as its
 // transceiver, before any offer, and a track only once the worker holds a key: a late transform leaks clear frames.
 
-import type { Codec, PageToServer, PublishedTrack } from "../wire/client";
+import type { Codec, PageToServer, PublishedTrack, Relay } from "../wire/client";
 import { SLOT } from "../wire/client";
 import type { LayerStream, TransformOptions } from "../wire/worker";
 import { heightOf, heightsOf, layersFor, RIDS, sendsLayers, type Layer } from "./layers";
@@ -63,8 +63,8 @@ export class Publisher {
   private order: Promise<void> = Promise.resolve();
   private settled: (() => void) | null = null;
 
-  constructor(private readonly worker: Worker, private readonly events: PublisherEvents) {
-    this.connection = new RTCPeerConnection();
+  constructor(private readonly worker: Worker, relays: Relay[], private readonly events: PublisherEvents) {
+    this.connection = new RTCPeerConnection({ iceServers: relays });
     this.add("audio", SLOT.microphone, "opus", [{}], []);
     const layers = sendsLayers() ? layersFor(720) : [];
     this.add("video", SLOT.camera, "vp8", layers.length > 0 ? encodingsOf(layers) : [{ maxBitrate: CAMERA_BITRATE }], layers);

@@ -1,7 +1,7 @@
 // The subscribe PeerConnection: the SFU always offers, the page answers. Every receiver gets its transform inside
 // `ontrack`; whose frames a section carries is known to the worker before the page sees the offer.
 
-import type { PageToServer, SubscribedTrack } from "../wire/client";
+import type { PageToServer, Relay, SubscribedTrack } from "../wire/client";
 import type { TransformOptions } from "../wire/worker";
 
 export interface RemoteTrack { track: SubscribedTrack; media: MediaStreamTrack; receiver: RTCRtpReceiver }
@@ -25,7 +25,15 @@ export class Subscriber {
   private readonly known = new Map<string, RemoteTrack>();
   private order: Promise<void> = Promise.resolve();
 
+  private relays: Relay[] = [];
+
   constructor(private readonly worker: Worker, private readonly events: SubscriberEvents) {}
+
+  /** TURN servers for this connection and the next ones. */
+  relayed(relays: Relay[]): void {
+    this.relays = relays;
+    this.connection?.setConfiguration({ bundlePolicy: "max-bundle", iceServers: relays });
+  }
 
   /** Answers an offer; offers are answered one after another, the worker knows the tracks already. */
   offered(sdp: string, revision: number, tracks: SubscribedTrack[]): Promise<void> {
@@ -59,7 +67,7 @@ export class Subscriber {
   }
 
   private open(): RTCPeerConnection {
-    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: this.relays });
     const transformed = new WeakSet<RTCRtpReceiver>();
     connection.ontrack = ({ receiver, transceiver }) => {
       if (transformed.has(receiver)) return;

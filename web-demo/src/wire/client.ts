@@ -49,8 +49,12 @@ export type PageToServer =
   | { type: "view"; wishes: Wish[] }
   | { type: "layers"; slot: number; heights: number[] };
 
+/** A TURN server of the operator, with credentials for an hour. */
+export interface Relay { urls: string[]; username: string; credential: string }
+
 /** Messages of signaling that the session hands on to the page. */
 export type ServerToPage =
+  | { type: "relays"; relays: Relay[] }
   | { type: "roster-changed"; entry: RosterEntry }
   | { type: "roster-left"; participant: ParticipantId }
   | { type: "publish-answer"; sdp: string }

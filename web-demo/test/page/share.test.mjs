@@ -26,6 +26,13 @@ before(async () => {
       return canvas.captureStream(5);
     };
     navigator.mediaDevices.getDisplayMedia = stand;
+    globalThis.connections = [];
+    globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(configuration) {
+        super(configuration);
+        globalThis.connections.push(this);
+      }
+    };
   }));
   await ben.open();
   for (const person of [anna, ben]) {
@@ -37,6 +44,12 @@ before(async () => {
 after(() => all?.close());
 
 const shown = (person) => person.page.$eval(id("remote-screen"), (video) => [video.videoWidth, video.videoHeight]).catch(() => null);
+
+test("both transports know the relays that came before the admission", async () => {
+  const known = await anna.page.evaluate(() => globalThis.connections.map((one) => one.getConfiguration().iceServers.flatMap(({ urls }) => urls)));
+  const withRelay = known.filter((urls) => urls.includes("turn:127.0.0.1:9?transport=udp"));
+  assert.equal(withRelay.length, 2, `publish and subscribe: ${JSON.stringify(known)}`);
+});
 
 test("S shares a screen: the other sees it large, sharp and named", async () => {
   await anna.page.keyboard.press("s");

@@ -6,6 +6,9 @@ import { FIRMS, PEOPLE, plainStatementsOf, ROOMS, statementsOf } from "./people.
 const GATHER_MS = 250;
 const CODE = () => Array.from({ length: 6 }, () => String(Math.floor(Math.random() * 1e5)).padStart(5, "0")).join(" ");
 
+/** A TURN server that is not there: nobody needs it here, the page only has to know it. */
+const RELAY = { urls: ["turn:127.0.0.1:9?transport=udp"], username: "4102444800:00", credential: "none" };
+
 export class StubMeeting {
   constructor() {
     this.members = new Map();
@@ -86,6 +89,7 @@ export class StubMeeting {
     const { room } = member;
     const roster = [...[...this.members.values()].map((one) => this.entry(one)), ...this.recorderEntries()];
     const terms = { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: room.room, title: room.title, statements: statementsOf(room), trust: "", started_at: this.startedAt };
+    this.send(member, { type: "relays", relays: [RELAY] });
     this.send(member, { type: "admitted", participant: member.id, terms, statements: plainStatementsOf(room), entry: { how: "create" }, roster, now: Date.now() });
     this.all({ type: "roster-changed", entry: this.entry(member) }, member);
     setTimeout(() => this.newEpoch([member.id], []), 120);
