@@ -36,3 +36,18 @@ impl RecorderCsr {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_countersignature_covers_its_own_request_for_five_minutes() {
+        let at = UnixMillis(1_000_000_000);
+        let payload = RecorderCsr::of(b"csr", at).encode();
+        assert!(RecorderCsr::covers(&payload, b"csr", at.plus(MAX_AGE_MS)));
+        assert!(!RecorderCsr::covers(&payload, b"another", at));
+        assert!(!RecorderCsr::covers(&payload, b"csr", at.plus(MAX_AGE_MS + 1)));
+        assert!(!RecorderCsr::covers(&payload, b"csr", UnixMillis(at.0 - MAX_AGE_MS - 1)));
+    }
+}

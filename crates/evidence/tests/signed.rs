@@ -86,6 +86,11 @@ fn a_statement_holds_under_its_own_firms_policy_key_and_in_range() {
         let odd = Statement { recorder_grace_ms: grace, ..good.clone() };
         assert!(matches!(judge_statement(&trust(), &signed(1, &odd)), Err(StatementError::OutOfRange { .. })));
     }
+    let version = Statement { version: 2, ..good.clone() };
+    let keys = Statement { archive_key_ids: vec![String::new(); 9], ..good.clone() };
+    for odd in [version, keys] {
+        assert!(matches!(judge_statement(&trust(), &signed(1, &odd)), Err(StatementError::OutOfRange { .. })));
+    }
     let elsewhere = sign(1, order::LABEL, &statement::encode(&good));
     assert!(judge_statement(&trust(), &elsewhere).is_err(), "another label");
 }

@@ -279,6 +279,30 @@ fn t14_an_order_that_is_forged_or_against_a_recorder_is_refused() {
 }
 
 #[test]
+fn t14_an_order_about_another_meeting_stops_nobody() {
+    let mut net = net();
+    let anna = net.join("bank-a/anna/1");
+    let ben = net.join("bank-b/ben/1");
+    net.advance(1_000);
+    let order = evidence::order::RemovalOrder {
+        meeting: "ffeeddccbbaa99887766554433221100".parse().unwrap(),
+        participant: ben.clone(),
+        leaf: net.leaf(&ben),
+        epoch: net.service.epoch.unwrap(),
+        reason: Reason::Host,
+        issued_at: net.now,
+    };
+    let order = B64(net.world.order.sign_cose(evidence::order::LABEL, &evidence::order::encode(&order), None));
+    for who in [&anna, &ben] {
+        net.deliver(who, ToClient::RemovalOrder { order: order.clone() });
+    }
+    net.pump();
+    net.advance(1_000);
+    assert_eq!(net.incidents(&anna), [IncidentKind::BadOrder]);
+    net.assert_all_hear_all();
+}
+
+#[test]
 fn t14_no_member_can_remove_another_firms_recorder() {
     let (mut net, mut rogue) = with_rogue(Rule::Must);
     let recorder = net.leaf(&id("bank-a/recorder-1/1")).unwrap();

@@ -162,6 +162,63 @@ fn a_recorder_that_is_not_in_the_group_is_no_recorder() {
 }
 
 #[test]
+fn only_the_recorder_itself_speaks_and_only_about_this_meeting() {
+    let mut d = deal();
+    d.net.peer(&d.recorder).recording = false;
+    let epoch = d.net.service.epoch.unwrap();
+    let meeting = || -> domain::MeetingId { crate::firm::MEETING.parse().unwrap() };
+    let other = || -> domain::MeetingId { "ffeeddccbbaa99887766554433221100".parse().unwrap() };
+    let beacon = |meeting, recorder: &ParticipantId, sequence| evidence::receipt::Beacon {
+        meeting,
+        firm: "bank-a".parse().unwrap(),
+        recorder: recorder.clone(),
+        epoch,
+        sequence,
+        fsynced_frames: 0,
+        state: BeaconState::Recording,
+    };
+    let (recorder, anna, ben) = (d.recorder.clone(), d.anna.clone(), d.ben.clone());
+    let (begin, stranger) = (d.net.now.0, id("bank-a/recorder-2/1"));
+    for round in 1..=2 * GRACE / 500 {
+        d.net.advance(500);
+        let sign = |who: &ParticipantId, said| domain::B64(d.net.peers[who].session.sign_beacon(&said));
+        let at = begin + round;
+        let said = [
+            sign(&recorder, beacon(other(), &recorder, at)),
+            sign(&recorder, beacon(meeting(), &stranger, at)),
+            sign(&ben, beacon(meeting(), &ben, at)),
+            sign(&anna, beacon(meeting(), &anna, at)),
+        ];
+        for beacon in said {
+            d.net.deliver(&anna, ToClient::Beacon { beacon });
+        }
+        d.net.pump();
+    }
+    assert_eq!(d.net.sending(&anna), stopped(StopReason::Beacon));
+    let before = d.net.incidents(&anna).len();
+    assert_eq!(before as u64, 4 * 2 * GRACE / 500, "each is told");
+    let session = &d.net.peers[&recorder].session;
+    let receipt = evidence::receipt::Receipt {
+        meeting: other(),
+        firm: recorder.firm.clone(),
+        recorder: recorder.clone(),
+        incarnation: 1,
+        epoch,
+        transcript_hash: session.transcript_hash(epoch).unwrap(),
+        sealed_hash: [0; 32],
+        commitment: session.epoch_commitment(epoch).unwrap(),
+    };
+    let foreign = evidence::receipt::Receipt { firm: "bank-b".parse().unwrap(), meeting: meeting(), ..receipt.clone() };
+    for receipt in [receipt, foreign] {
+        let receipt = domain::B64(d.net.peers[&recorder].session.sign_receipt(&receipt));
+        d.net.deliver(&anna, ToClient::Receipt { receipt });
+        d.net.pump();
+        assert_eq!(d.net.incidents(&anna).last(), Some(&IncidentKind::BadReceipt));
+    }
+    assert_eq!(d.net.incidents(&anna).len(), before + 2);
+}
+
+#[test]
 fn receipts_of_new_epochs_are_no_sign_of_life_once_beacons_came() {
     let mut d = deal();
     d.net.peer(&d.recorder).recording = false;
