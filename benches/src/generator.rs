@@ -6,6 +6,7 @@ use crate::machine::Meter;
 use crate::packet::{self, Kind};
 use crate::sink::{Subscriber, Tally};
 use sfu_core::Micros;
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,8 +22,19 @@ const DRAIN: Duration = Duration::from_secs(1);
 const CONNECT: Duration = Duration::from_secs(30);
 /// Packets sent in step stop coming for so long only if they are lost: three times a busy machine's longest pause.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// Forwarders that estimate what a link carries need so long at most until they send all of a load.
+const RAMP: Duration = Duration::from_secs(20);
 /// First index of a publisher.
 const FIRST_INDEX: u64 = 1000;
+
+/// Which frames of a window are key frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// The first one.
+    First,
+    /// All of them: whoever had to leave something out goes on at the next one, as after a key-frame request.
+    All,
+}
 
 /// One publisher.
 pub struct Publisher {
@@ -131,11 +143,23 @@ fn schedule(packets: &[Packet], publishers: usize) -> Vec<(u64, usize, usize)> {
 }
 
 impl Running {
+    /// Sends the load until a window of it arrives whole, 20 s at most: a forwarder that estimates what each subscriber's
+    /// link carries begins carefully.
+    pub fn ramp(&mut self, packets: &[Packet]) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while self.send_window(packets, Keys::All)?.loss > 0.0 && began.elapsed() < RAMP {}
+        Ok(())
+    }
+
     /// Sends the packets at their times, from every publisher, and measures.
     pub fn window(&mut self, packets: &[Packet]) -> anyhow::Result<Measured> {
-        let (start, mut reported) = (Instant::now(), Instant::now());
+        self.send_window(packets, Keys::First)
+    }
+
+    fn send_window(&mut self, packets: &[Packet], keys: Keys) -> anyhow::Result<Measured> {
+        let mut reported = Instant::now();
         let mut empty = |subscribers: &mut Vec<Subscriber>, tally: &mut Tally| {
-            let now = Micros(start.elapsed().as_micros() as u64 + 1_000_000);
+            let now = clock();
             let due = reported.elapsed() > REPORT_EVERY;
             for subscriber in subscribers {
                 subscriber.empty(now, tally);
@@ -163,7 +187,8 @@ impl Running {
                 }
                 std::hint::spin_loop();
             }
-            self.publishers[who].send(&packets[n], n == 0);
+            let begins = n == 0 || packets[n].frame != packets[n - 1].frame;
+            self.publishers[who].send(&packets[n], begins && (n == 0 || keys == Keys::All));
         }
         let last_at = Duration::from_micros(packets.last().map_or(1, |p| p.at_us));
         let window = begin.elapsed().max(last_at);
@@ -185,7 +210,7 @@ impl Running {
     pub fn in_step(&mut self, packets: &[Packet]) -> (u64, u64) {
         let (began, mut tally, mut expected) = (Instant::now(), Tally::default(), 0);
         while began.elapsed() < QUIET {
-            self.subscribers.iter_mut().for_each(|subscriber| subscriber.empty(Micros(1), &mut Tally::default()));
+            self.subscribers.iter_mut().for_each(|subscriber| subscriber.empty(clock(), &mut Tally::default()));
         }
         for (n, packet) in packets.iter().enumerate() {
             for publisher in &mut self.publishers {
@@ -194,8 +219,7 @@ impl Running {
             expected += self.subscribers.iter().map(|s| s.sources as u64).sum::<u64>();
             let (mut last, mut known) = (Instant::now(), tally.received);
             while tally.received < expected && last.elapsed() < PATIENCE {
-                let now = Micros(began.elapsed().as_micros() as u64 + 1_000_000);
-                self.subscribers.iter_mut().for_each(|subscriber| subscriber.empty(now, &mut tally));
+                self.subscribers.iter_mut().for_each(|subscriber| subscriber.empty(clock(), &mut tally));
                 if tally.received > known {
                     (known, last) = (tally.received, Instant::now());
                 }
@@ -241,6 +265,12 @@ impl Running {
         }
         farewell
     }
+}
+
+/// The receivers' clock. It never goes back: arrival times that did would tell an estimator of a link that is no link.
+fn clock() -> Micros {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    Micros(BEGAN.get_or_init(Instant::now).elapsed().as_micros() as u64 + 1_000_000)
 }
 
 /// Reports and requests to a publisher are not answered.

@@ -85,18 +85,22 @@ impl Subscriber {
             Depth::Counted => {
                 let mut head = [0u8; HEAD];
                 while let Ok(len) = self.client.socket.recv(&mut head) {
-                    if let Some(header) = media(&head[..len]) {
+                    if self.note(now, &head[..len]).is_some() {
                         tally.received += 1;
-                        self.note(now, &header, &head[..len]);
                     }
                 }
             }
         }
     }
 
-    fn note(&mut self, now: Micros, header: &Header, packet: &[u8]) {
+    /// Notes an arrival: of retransmissions and probes too, or they would count as lost. The header, if it is media.
+    fn note(&mut self, now: Micros, packet: &[u8]) -> Option<Header> {
+        let header = rtp(packet)?;
         if let Some(&[high, low]) = header.extension(packet, self.feedback_id) {
             self.arrivals.note(now, u16::from_be_bytes([high, low]));
+        }
+        if ![VP8, OPUS].contains(&header.payload_type) {
+            return None;
         }
         match self.highest.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
             Some((_, highest)) => {
@@ -107,6 +111,7 @@ impl Subscriber {
             }
             None => self.highest.push((header.ssrc, header.sequence.into())),
         }
+        Some(header)
     }
 
     /// One datagram of a probe; false if there is none.
@@ -127,8 +132,7 @@ impl Subscriber {
             (message.bytes, stamp)
         };
         let datagram = &mut datagram[..len];
-        let Some(header) = media(datagram) else { return true };
-        self.note(now, &header, datagram);
+        let Some(header) = self.note(now, datagram) else { return true };
         let Some(contexts) = &mut self.client.srtp else { return true };
         let Ok((_, len)) = contexts.receiver.open(datagram, header.len, header.ssrc, header.sequence) else {
             return true;
@@ -167,10 +171,10 @@ impl Subscriber {
     }
 }
 
-/// The header, if this is media: neither RTCP nor a retransmission or probe of another payload type.
-fn media(datagram: &[u8]) -> Option<Header> {
+/// The header, if this is RTP.
+fn rtp(datagram: &[u8]) -> Option<Header> {
     if datagram.first()? >> 6 != 2 || is_rtcp(datagram) {
         return None;
     }
-    Header::parse(datagram).filter(|header| [VP8, OPUS].contains(&header.payload_type))
+    Header::parse(datagram)
 }

@@ -110,6 +110,7 @@ pub fn case(who: &Who, load: Load, subscribers: usize) -> anyhow::Result<Line> {
 /// Runs the windows.
 pub fn measure(mut running: Running, packets: &[Packet], who: String, load: String) -> anyhow::Result<Line> {
     running.window(&packets[..load::warm(packets)])?;
+    running.ramp(packets)?;
     let mut runs: Vec<Measured> = (0..RUNS).map(|_| running.window(packets)).collect::<anyhow::Result<_>>()?;
     runs.sort_by_key(|run| run.ns_per_packet);
     let (cipher, subscribers) = (running.cipher.to_owned(), running.subscribers.len());
