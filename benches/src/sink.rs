@@ -152,7 +152,7 @@ impl Subscriber {
 
     /// Tells the forwarder what arrived.
     pub fn report(&mut self) {
-        if self.feedback_id == 0 || self.highest.is_empty() {
+        if self.feedback_id == 0 {
             return;
         }
         let block = |&(ssrc, highest): &(u32, u32)| Block {
@@ -166,7 +166,9 @@ impl Subscriber {
         };
         let blocks: Vec<Block> = self.highest.iter().map(block).collect();
         let mut compound = receiver_report(OWN_SSRC, &blocks);
-        compound.extend(self.arrivals.feedback(OWN_SSRC, self.highest[0].0).unwrap_or_default());
+        // before the first picture there may be probes
+        let about = self.highest.first().map_or(0, |(ssrc, _)| *ssrc);
+        compound.extend(self.arrivals.feedback(OWN_SSRC, about).unwrap_or_default());
         self.client.send_rtcp(&compound);
     }
 }
