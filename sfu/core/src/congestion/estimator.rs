@@ -272,6 +272,10 @@ impl Estimator {
             }
             return;
         };
+        // nothing flows, so no feedback asks for it: what is larger than the estimate would stay away for ever
+        if self.target < self.wanted && now.since(last) >= SILENCE_US {
+            self.prober.seek(now, self.target, self.most());
+        }
         let before = self.sent.in_flight();
         self.sent.expire(now);
         if before == 0 || now.since(last) < SILENCE_US {

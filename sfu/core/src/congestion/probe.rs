@@ -106,6 +106,8 @@ impl Prober {
 
     /// More is wanted than flows: probes when the wait is over.
     pub fn seek(&mut self, now: Micros, rate: BitRate, most: BitRate) {
+        // where nothing leaves, nobody else gives up what is not answered
+        self.awaited.retain(|cluster| now.since(cluster.began) < ANSWER_US);
         if self.busy() || self.next.is_some_and(|next| now < next) {
             return;
         }

@@ -216,3 +216,21 @@ fn a_dead_way_back_lowers_the_rate_until_it_lives_again() {
     run.run(5_000);
     assert!(run.downlink.target() <= before.scale(0.3), "{} after {before}", run.downlink.target());
 }
+
+#[test]
+fn where_nothing_flows_the_link_is_still_looked_at() {
+    let mut run = Run::new(OPEN, BitRate::kbps(10_000));
+    for _ in 0..3_000 {
+        run.step();
+    }
+    // what there is, is larger than the estimate: nothing leaves, and no feedback comes
+    let mut quiet = |ticks: u32| {
+        (0..ticks).fold(0, |asked, _| {
+            run.now = run.now.plus(20_000);
+            run.downlink.tick(run.now);
+            asked + run.downlink.probes(run.now)
+        })
+    };
+    quiet(500);
+    assert!(quiet(500) > 0, "nobody looks whether the link carries more");
+}
