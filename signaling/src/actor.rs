@@ -166,12 +166,9 @@ impl RoomActor {
     }
 
     fn renew_relays(&mut self) {
-        let here = std::mem::take(&mut self.relayed);
-        here.into_iter()
-            .filter(|conn| self.hub.connections.contains_key(conn))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .for_each(|conn| self.grant_relays(conn));
+        let connections = &self.hub.connections;
+        self.relayed.retain(|conn| connections.contains_key(conn));
+        self.relayed.clone().into_iter().for_each(|conn| self.grant_relays(conn));
     }
 
     /// A client that does not read is closed: its queue ends, and with it its writer.

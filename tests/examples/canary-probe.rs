@@ -18,7 +18,7 @@ use strongroom_tests::memory::{Hit, Needle, search_bytes, search_files, search_p
 use strongroom_tests::people::{PATIENCE, SOURCES};
 use strongroom_tests::wire::{NotAllowed, Wire};
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Interval, timeout, timeout_at};
 
 const USAGE: &str = "canary-probe --front URL --user NAME --room ROOM [--pid PID]... [--folder FOLDER]... < pipe";
 /// Frames of others that are looked for: two speakers, sound and picture.
@@ -27,8 +27,10 @@ const FRAMES: usize = 8;
 const LONG_ENOUGH: usize = 48;
 /// Bytes of a frame that are looked for: one packet never cuts them.
 const PART: usize = 32;
-/// The words pass through the operator for so long before they are looked for.
-const SPEAK_FIRST: Duration = Duration::from_secs(1);
+/// So often do the words pass through the operator before they are looked for.
+const SPEAK_FIRST: usize = 50;
+/// A frame of sound.
+const BEAT: Duration = Duration::from_millis(20);
 /// Nobody holds a longer meeting with a probe.
 const LONGEST: Duration = Duration::from_secs(180);
 
@@ -65,15 +67,35 @@ fn words() -> Vec<u8> {
     format!("canary-{part}-what-this-member-says-is-{part}-and-for-members-only").into_bytes()
 }
 
-/// Speaks the words as frames of sound, and listens, until something is done.
-async fn live<T>(member: &mut Participant, until: impl Future<Output = T>) -> anyhow::Result<T> {
+/// One step of living in the meeting: says the words as a frame of sound when it is time, or listens. Did it speak?
+async fn step(member: &mut Participant, beat: &mut Interval) -> anyhow::Result<bool> {
+    tokio::select! {
+        _ = beat.tick() => {
+            member.send(Slot::MICROPHONE, false, words(), capture_us()).await?;
+            Ok(true)
+        }
+        happening = member.next() => {
+            if happening.is_none() { bail!("the meeting ended") }
+            Ok(false)
+        }
+    }
+}
+
+/// Lives until the words were said so often.
+async fn speak(member: &mut Participant, beat: &mut Interval, mut times: usize) -> anyhow::Result<()> {
+    while times > 0 {
+        times -= usize::from(step(member, beat).await?);
+    }
+    Ok(())
+}
+
+/// Lives until something is done.
+async fn live<T>(member: &mut Participant, beat: &mut Interval, until: impl Future<Output = T>) -> anyhow::Result<T> {
     let mut until = std::pin::pin!(until);
-    let mut beat = tokio::time::interval(Duration::from_millis(20));
     loop {
         tokio::select! {
             done = &mut until => return Ok(done),
-            _ = beat.tick() => member.send(Slot::MICROPHONE, false, words(), capture_us()).await?,
-            happening = member.next() => if happening.is_none() { bail!("the meeting ended") },
+            lived = step(member, beat) => { lived?; }
         }
     }
 }
@@ -170,17 +192,20 @@ async fn main() -> anyhow::Result<()> {
     };
     let mut member = Participant::join(join).await.context("join")?;
     let mut needles = hear(&mut member).await?;
-    live(&mut member, tokio::time::sleep(SPEAK_FIRST)).await?;
+    let mut beat = tokio::time::interval(BEAT);
+    speak(&mut member, &mut beat, SPEAK_FIRST).await?;
     needles.extend(secrets(&member).await?);
 
     let needles = Arc::new(needles);
     let (pids, of_now) = (wanted.pids, Arc::clone(&needles));
     let kept = [Needle { name: known[0].name.clone(), bytes: known[0].bytes.clone() }];
     let searching = tokio::task::spawn_blocking(move || search(&pids, &of_now, &kept));
-    let (memory, mut blind) = live(&mut member, searching).await???;
+    let (memory, mut blind) = live(&mut member, &mut beat, searching).await???;
     let mut nothing = Vec::new();
     let mut input = tokio::io::stdin();
-    live(&mut member, timeout(LONGEST, input.read_to_end(&mut nothing))).await??.context("read standard input")?;
+    live(&mut member, &mut beat, timeout(LONGEST, input.read_to_end(&mut nothing)))
+        .await??
+        .context("read standard input")?;
 
     // of epochs that came since, too
     let mut all = secrets(&member).await?;

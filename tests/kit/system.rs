@@ -1,6 +1,7 @@
 //! A running system: twelve real processes on free ports, with tokens, certificates and an archive of their own.
 
 use anyhow::{Context, anyhow};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::path::PathBuf;
 use xtask::demo::plan::{FIRMS, Firm, Plan};
 use xtask::demo::process::Running;
@@ -103,11 +104,10 @@ impl System {
     pub fn restart(&mut self, service: &str) -> anyhow::Result<()> {
         let all = supervise::services(&self.plan);
         let known = all.into_iter().find(|one| one.name == service).with_context(|| format!("no service {service}"))?;
-        // its ports are free once it is a zombie; the supervisor, which is not asked, never buries it
-        let stat = format!("/proc/{}/stat", self.pid(service)?);
-        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-            std::thread::yield_now();
-        }
+        // Its ports are free once its last thread ended (the first may be a zombie before). The supervisor, which is not
+        // asked, buries it later.
+        let gone = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(self.process(service)?), gone).with_context(|| format!("wait for the end of {service}"))?;
         let mut running = known.start()?;
         running.await_ready()?;
         self.again.push(Again(running));
@@ -132,8 +132,11 @@ impl System {
 
     /// `kill -9`; the supervisor does not restart it before [`System::look`].
     pub fn kill(&self, service: &str) -> anyhow::Result<()> {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.pid(service)?)?);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).context("kill")
+        nix::sys::signal::kill(self.process(service)?, nix::sys::signal::Signal::SIGKILL).context("kill")
+    }
+
+    fn process(&self, service: &str) -> anyhow::Result<nix::unistd::Pid> {
+        Ok(nix::unistd::Pid::from_raw(i32::try_from(self.pid(service)?)?))
     }
 
     /// Lets the supervisor restart what ended.

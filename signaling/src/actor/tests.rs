@@ -65,6 +65,10 @@ fn public(key: &SigningKey) -> PublicKey {
 
 impl Site {
     fn new() -> Self {
+        Self::with(|hub| hub)
+    }
+
+    fn with(change: impl FnOnce(Hub) -> Hub) -> Self {
         let key = SigningKey::from_slice(&[3; 32]).expect("a scalar");
         let spki = B64(public(&key).to_spki());
         let firm = FirmTrust {
@@ -80,7 +84,7 @@ impl Site {
         let trust = Arc::new(TrustMap { version: 1, firms: vec![firm], order_key: spki });
         let (random, signer) = (Arc::new(Fragile::default()), Arc::new(Fragile::default()));
         let ports = Ports { trust, signer: signer.clone(), random: random.clone() };
-        let hub = Arc::new(Hub::with(ports, Arc::new(Empty)));
+        let hub = Arc::new(change(Hub::with(ports, Arc::new(Empty))));
         let (to, to_sfu) = mpsc::channel(64);
         let hello = FromSfu::Hello {
             node: "sfu-1".into(),
@@ -192,4 +196,43 @@ async fn a_panic_of_nobodys_ends_one_room_which_begins_anew() {
     assert_eq!(ended.await, before, "the SFU is not left with a meeting that nobody owns");
     let mut again = site.join("a1").await;
     assert_ne!(admitted(&mut again).await, before);
+}
+
+const RELAY: &str = "turn:127.0.0.1:3478?transport=udp";
+
+fn with_relays(mut hub: Hub) -> Hub {
+    let relays = relays::Relays::new(vec![RELAY.into()], b"0123456789abcdef").expect("an address and a secret");
+    hub.relays = Some(Arc::new(relays));
+    hub
+}
+
+fn username(message: ToClient) -> String {
+    match message {
+        ToClient::Relays { relays } => relays[0].username.clone(),
+        other => panic!("no relays: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn relays_come_before_the_admission_and_each_connection_has_its_own_credential() {
+    let site = Site::with(with_relays);
+    let (mut one, mut other) = (site.join("a1").await, site.join("a2").await);
+    let names = [username(first(&mut one).await), username(first(&mut other).await)];
+    assert_ne!(names[0], names[1]);
+    admitted(&mut one).await;
+}
+
+#[tokio::test]
+async fn credentials_are_renewed_for_who_is_still_there() {
+    let site = Site::with(with_relays);
+    let (own, _inputs) = mpsc::channel(1);
+    let ports = Ports { trust: site.hub.trust.clone(), signer: site.signer.clone(), random: site.random.clone() };
+    let mut actor = RoomActor::new(site.hub.clone(), ROOM.parse().expect("an id"), ports, own);
+    let (here, gone) = (site.hub.number(), site.hub.number());
+    let (queue, mut outbound) = mpsc::channel(4);
+    site.hub.connections.insert(here, queue);
+    actor.relayed.extend([here, gone]);
+    actor.renew_relays();
+    username(first(&mut outbound).await);
+    assert_eq!(actor.relayed, BTreeSet::from([here]));
 }

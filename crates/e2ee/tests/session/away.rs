@@ -1,32 +1,12 @@
 //! Signaling or a recorder is away for a while: what goes on, what is said again, what is forgotten.
 
-use crate::firm::World;
+use crate::deal::{Deal, GRACE, deal};
 use crate::flow;
 use crate::net::{Net, Service};
 use domain::message::client::{ToClient, ToServer};
-use domain::policy::Rule;
 use domain::{Ctr, Epoch, ParticipantId, Slot};
 use e2ee::session::{Event, IncidentKind, SealError, SendState, StopReason};
 use evidence::order::Reason;
-
-const GRACE: u64 = 2_000;
-
-struct Deal {
-    net: Net,
-    anna: ParticipantId,
-    ben: ParticipantId,
-    recorder: ParticipantId,
-}
-
-/// Bank A must record, bank B does not.
-fn deal() -> Deal {
-    let mut net = Net::new(World::new(Rule::Must, Rule::Off, GRACE));
-    let anna = net.join("bank-a/anna/1");
-    let ben = net.join("bank-b/ben/1");
-    let recorder = net.join("bank-a/recorder-1/1");
-    net.advance(1_000);
-    Deal { net, anna, ben, recorder }
-}
 
 /// Signaling is gone for everybody.
 fn cut(net: &mut Net) {

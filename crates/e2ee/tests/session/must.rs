@@ -1,5 +1,6 @@
 //! The must-record rule and its one clock, in virtual time.
 
+use crate::deal::{GRACE, deal};
 use crate::firm::World;
 use crate::net::{Net, id};
 use domain::message::client::ToClient;
@@ -8,25 +9,6 @@ use domain::{Epoch, ParticipantId};
 use e2ee::session::{CopyState, Event, IncidentKind, SealError, SendState, StopReason};
 use evidence::order::Reason;
 use evidence::receipt::BeaconState;
-
-const GRACE: u64 = 2_000;
-
-struct Deal {
-    net: Net,
-    anna: ParticipantId,
-    ben: ParticipantId,
-    recorder: ParticipantId,
-}
-
-/// Bank A must record, bank B does not.
-fn deal() -> Deal {
-    let mut net = Net::new(World::new(Rule::Must, Rule::Off, GRACE));
-    let anna = net.join("bank-a/anna/1");
-    let ben = net.join("bank-b/ben/1");
-    let recorder = net.join("bank-a/recorder-1/1");
-    net.advance(1_000);
-    Deal { net, anna, ben, recorder }
-}
 
 fn stopped(why: StopReason) -> SendState {
     SendState::Stopped { why, firm: Some("bank-a".parse().unwrap()) }
@@ -125,19 +107,9 @@ fn a_recorder_that_is_not_in_the_group_is_no_recorder() {
     }));
     d.net.join("bank-b/carl/1");
     d.net.bend = None;
-    let session = &d.net.peers[&d.anna].session;
-    let epoch = session.epoch().unwrap();
+    let epoch = d.net.peers[&d.anna].session.epoch().unwrap();
     let meeting: domain::MeetingId = crate::firm::MEETING.parse().unwrap();
-    let receipt = evidence::receipt::Receipt {
-        meeting: meeting.clone(),
-        firm: d.recorder.firm.clone(),
-        recorder: d.recorder.clone(),
-        incarnation: 1,
-        epoch,
-        transcript_hash: session.transcript_hash(epoch).unwrap(),
-        sealed_hash: [0; 32],
-        commitment: session.epoch_commitment(epoch).unwrap(),
-    };
+    let receipt = evidence::receipt::Receipt { recorder: d.recorder.clone(), ..d.net.receipt(&d.anna, epoch) };
     let receipt = domain::B64(outside.sign_receipt(&receipt));
     d.net.deliver(&d.anna, ToClient::Receipt { receipt });
     d.net.pump();
@@ -197,17 +169,7 @@ fn only_the_recorder_itself_speaks_and_only_about_this_meeting() {
     assert_eq!(d.net.sending(&anna), stopped(StopReason::Beacon));
     let before = d.net.incidents(&anna).len();
     assert_eq!(before as u64, 4 * 2 * GRACE / 500, "each is told");
-    let session = &d.net.peers[&recorder].session;
-    let receipt = evidence::receipt::Receipt {
-        meeting: other(),
-        firm: recorder.firm.clone(),
-        recorder: recorder.clone(),
-        incarnation: 1,
-        epoch,
-        transcript_hash: session.transcript_hash(epoch).unwrap(),
-        sealed_hash: [0; 32],
-        commitment: session.epoch_commitment(epoch).unwrap(),
-    };
+    let receipt = evidence::receipt::Receipt { meeting: other(), ..d.net.receipt(&recorder, epoch) };
     let foreign = evidence::receipt::Receipt { firm: "bank-b".parse().unwrap(), meeting: meeting(), ..receipt.clone() };
     for receipt in [receipt, foreign] {
         let receipt = domain::B64(d.net.peers[&recorder].session.sign_receipt(&receipt));
@@ -352,18 +314,8 @@ fn another_firms_recorder_and_a_fork_do_not_count() {
     }));
     net.join("bank-a/recorder-1/1");
     net.bend = None;
-    let session = &net.peers[&recorder].session;
-    let epoch = session.epoch().unwrap();
-    let good = evidence::receipt::Receipt {
-        meeting: crate::firm::MEETING.parse().unwrap(),
-        firm: recorder.firm.clone(),
-        recorder: recorder.clone(),
-        incarnation: 1,
-        epoch,
-        transcript_hash: session.transcript_hash(epoch).unwrap(),
-        sealed_hash: [0; 32],
-        commitment: session.epoch_commitment(epoch).unwrap(),
-    };
+    let epoch = net.peers[&recorder].session.epoch().unwrap();
+    let good = net.receipt(&recorder, epoch);
     let other_group = evidence::receipt::Receipt { transcript_hash: [9; 32], ..good.clone() };
     let other_key = evidence::receipt::Receipt { commitment: [9; 32], ..good };
     for receipt in [other_group, other_key] {

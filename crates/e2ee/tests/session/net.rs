@@ -156,9 +156,10 @@ impl Net {
         }
     }
 
-    pub fn give_receipt(&mut self, who: &ParticipantId, epoch: Epoch) {
+    /// What a recorder that is in `epoch` would acknowledge.
+    pub fn receipt(&self, who: &ParticipantId, epoch: Epoch) -> Receipt {
         let session = &self.peers[who].session;
-        let receipt = Receipt {
+        Receipt {
             meeting: MEETING.parse().unwrap(),
             firm: who.firm.clone(),
             recorder: who.clone(),
@@ -167,8 +168,12 @@ impl Net {
             transcript_hash: session.transcript_hash(epoch).unwrap(),
             sealed_hash: [0; 32],
             commitment: session.epoch_commitment(epoch).unwrap(),
-        };
-        let receipt = B64(session.sign_receipt(&receipt));
+        }
+    }
+
+    pub fn give_receipt(&mut self, who: &ParticipantId, epoch: Epoch) {
+        let receipt = self.receipt(who, epoch);
+        let receipt = B64(self.peers[who].session.sign_receipt(&receipt));
         self.receive(who, ToServer::Receipt { receipt });
     }
 

@@ -6,6 +6,8 @@ use domain::message::custody::LeafRole;
 use domain::{B64, MediaKind, UnixMillis};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
 
 async fn post_request(town: &Town, who: &Person, session: &str) -> reqwest::Response {
     let body = json!({"request": B64(who.request(town.manifest_hash))});
@@ -330,8 +332,14 @@ async fn exports_need_an_open_grant_and_say_what_is_missing() {
 /// A stand-in for the exporter: reads all frames, writes their number, speaks the protocol.
 const EXPORTER: &str = "#!/usr/bin/python3\nimport sys,struct\nn=0\nwhile True:\n  h=sys.stdin.buffer.read(4)\n  if len(h)<4: break\n  sys.stdin.buffer.read(struct.unpack('>I',h)[0]); n+=1\nopen(sys.argv[3],'w').write('frames %d'%n)\nprint('{\"state\":\"done\",\"bytes\":9}')\n";
 
+/// An interpreter in a sandbox on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 async fn settled(town: &Town, session: &str, id: &str) -> Value {
-    for _ in 0..2000 {
+    let deadline = Instant::now() + PATIENCE;
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    while Instant::now() < deadline {
+        look.tick().await;
         let state: Value = town
             .get(&format!("/api/exports/{id}"))
             .bearer_auth(session)
@@ -344,7 +352,6 @@ async fn settled(town: &Town, session: &str, id: &str) -> Value {
         if !["queued", "running"].contains(&state["state"].as_str().unwrap_or_default()) {
             return state;
         }
-        tokio::task::yield_now().await;
     }
     panic!("the export neither ended nor failed");
 }
