@@ -6,6 +6,8 @@ use crate::machine::Meter;
 use crate::packet::{self, Kind};
 use crate::sink::{Subscriber, Tally};
 use sfu_core::Micros;
+use sfu_core::rtcp::{self, Item};
+use sfu_core::rtp::is_rtcp;
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,15 +29,6 @@ const RAMP: Duration = Duration::from_secs(20);
 /// First index of a publisher.
 const FIRST_INDEX: u64 = 1000;
 
-/// Which frames of a window are key frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keys {
-    /// The first one.
-    First,
-    /// All of them: whoever had to leave something out goes on at the next one, as after a key-frame request.
-    All,
-}
-
 /// One publisher.
 pub struct Publisher {
     /// Its end of the transport.
@@ -46,24 +39,42 @@ pub struct Publisher {
     pub place: u16,
     index: u64,
     frames: u32,
+    wanted_key: bool,
 }
 
 impl Publisher {
     /// A publisher that has sent nothing.
     pub fn new(client: Client, kind: Kind, place: u16) -> Self {
-        Self { client, kind, place, index: FIRST_INDEX, frames: 0 }
+        Self { client, kind, place, index: FIRST_INDEX, frames: 0, wanted_key: true }
     }
 
-    /// Seals and sends one packet of a load.
-    pub fn send(&mut self, shape: &Packet, key: bool) {
+    /// Seals and sends one packet of a load. A frame is a key frame where one was asked for since the last.
+    pub fn send(&mut self, shape: &Packet) {
+        let key = shape.start && std::mem::take(&mut self.wanted_key);
         let packet = packet::write(self.kind, self.place, shape, self.index, self.frames + shape.frame, key);
         self.client.send(&packet, self.index);
         self.index += 1;
     }
 
-    /// The window is over: the next one's frames are others.
+    /// The window is over: the next one's frames are others, and begin with a key frame.
     pub fn advance(&mut self, frames: u32) {
         self.frames += frames;
+        self.wanted_key = true;
+    }
+
+    /// Takes what the forwarder says: of its reports and requests, those for a key frame are answered.
+    fn hear(&mut self) {
+        let mut datagram = [0u8; 2048];
+        while let Ok(len) = self.client.socket.recv(&mut datagram) {
+            if !is_rtcp(&datagram[..len]) {
+                continue;
+            }
+            let Some(contexts) = &mut self.client.srtp else { return };
+            if let Ok(len) = contexts.receiver.open_rtcp(&mut datagram[..len]) {
+                self.wanted_key |=
+                    rtcp::parse(&datagram[..len]).iter().any(|item| matches!(item, Item::KeyFrame { .. }));
+            }
+        }
     }
 }
 
@@ -147,16 +158,12 @@ impl Running {
     /// link carries begins carefully.
     pub fn ramp(&mut self, packets: &[Packet]) -> anyhow::Result<()> {
         let began = Instant::now();
-        while self.send_window(packets, Keys::All)?.loss > 0.0 && began.elapsed() < RAMP {}
+        while self.window(packets)?.loss > 0.0 && began.elapsed() < RAMP {}
         Ok(())
     }
 
     /// Sends the packets at their times, from every publisher, and measures.
     pub fn window(&mut self, packets: &[Packet]) -> anyhow::Result<Measured> {
-        self.send_window(packets, Keys::First)
-    }
-
-    fn send_window(&mut self, packets: &[Packet], keys: Keys) -> anyhow::Result<Measured> {
         let mut reported = Instant::now();
         let mut empty = |subscribers: &mut Vec<Subscriber>, tally: &mut Tally| {
             let now = clock();
@@ -181,14 +188,13 @@ impl Running {
                 if now.duration_since(emptied) > EMPTY_EVERY {
                     emptied = now;
                     empty(&mut self.subscribers, &mut tally);
-                    self.publishers.iter_mut().for_each(discard);
+                    self.publishers.iter_mut().for_each(Publisher::hear);
                 } else if now >= due {
                     break;
                 }
                 std::hint::spin_loop();
             }
-            let begins = n == 0 || packets[n].frame != packets[n - 1].frame;
-            self.publishers[who].send(&packets[n], begins && (n == 0 || keys == Keys::All));
+            self.publishers[who].send(&packets[n]);
         }
         let last_at = Duration::from_micros(packets.last().map_or(1, |p| p.at_us));
         let window = begin.elapsed().max(last_at);
@@ -212,9 +218,9 @@ impl Running {
         while began.elapsed() < QUIET {
             self.subscribers.iter_mut().for_each(|subscriber| subscriber.empty(clock(), &mut Tally::default()));
         }
-        for (n, packet) in packets.iter().enumerate() {
+        for packet in packets {
             for publisher in &mut self.publishers {
-                publisher.send(packet, n == 0);
+                publisher.send(packet);
             }
             expected += self.subscribers.iter().map(|s| s.sources as u64).sum::<u64>();
             let (mut last, mut known) = (Instant::now(), tally.received);
@@ -271,10 +277,4 @@ impl Running {
 fn clock() -> Micros {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
     Micros(BEGAN.get_or_init(Instant::now).elapsed().as_micros() as u64 + 1_000_000)
-}
-
-/// Reports and requests to a publisher are not answered.
-fn discard(publisher: &mut Publisher) {
-    let mut head = [0u8; 64];
-    while publisher.client.socket.recv(&mut head).is_ok() {}
 }

@@ -42,7 +42,7 @@ fn run(joins: usize) -> anyhow::Result<(u64, u64)> {
     host.ready(1 + joins, 1)?;
     let mut running = host.running(&Shape::broadcast(joins));
     let frame = bursts(1500, 5_000);
-    frame.iter().for_each(|packet| running.publishers[0].send(packet, true));
+    frame.iter().for_each(|packet| running.publishers[0].send(packet));
     let (sent, mut served) = (Instant::now(), vec![false; joins]);
     while served.contains(&false) {
         let missing = served.iter().filter(|served| !**served).count();

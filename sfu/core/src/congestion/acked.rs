@@ -26,16 +26,20 @@ pub struct AckedRate {
     bytes: u64,
     window_start: Option<u64>,
     last: u64,
+    recent: Recent,
+}
+
+/// Bytes in the last eighth of a second.
+#[derive(Debug, Default)]
+pub struct Recent {
     slots: [u32; SLOTS],
     slot: u64,
 }
 
-impl AckedRate {
-    /// So many bytes arrived at `arrival` (receiver's clock, microseconds).
-    pub fn note(&mut self, arrival: u64, bytes: u64) {
-        let start = *self.window_start.get_or_insert(arrival);
-        self.last = self.last.max(arrival);
-        let slot = arrival / SLOT_US;
+impl Recent {
+    /// So many bytes at a time, microseconds.
+    pub fn note(&mut self, at: u64, bytes: u64) {
+        let slot = at / SLOT_US;
         if slot > self.slot {
             for passed in (self.slot + 1..=slot).rev().take(SLOTS) {
                 self.slots[(passed % SLOTS as u64) as usize] = 0;
@@ -45,6 +49,22 @@ impl AckedRate {
         if self.slot - slot < SLOTS as u64 {
             self.slots[(slot % SLOTS as u64) as usize] += bytes as u32;
         }
+    }
+
+    /// The rate. The slot under way is not over and does not count.
+    pub fn rate(&self) -> BitRate {
+        let under_way = (self.slot % SLOTS as u64) as usize;
+        let bytes: u32 = self.slots.iter().enumerate().filter(|(at, _)| *at != under_way).map(|(_, bytes)| bytes).sum();
+        BitRate::of(bytes.into(), (SLOTS as u64 - 1) * SLOT_US)
+    }
+}
+
+impl AckedRate {
+    /// So many bytes arrived at `arrival` (receiver's clock, microseconds).
+    pub fn note(&mut self, arrival: u64, bytes: u64) {
+        let start = *self.window_start.get_or_insert(arrival);
+        self.last = self.last.max(arrival);
+        self.recent.note(arrival, bytes);
         let window = if self.estimate.is_none() { FIRST_WINDOW_US } else { WINDOW_US };
         let elapsed = arrival.saturating_sub(start);
         if elapsed >= window {
@@ -73,10 +93,7 @@ impl AckedRate {
     /// The rate in the last eighth of a second: while a queue grows, this is what the bottleneck carries, also where a
     /// source has long pauses between its bursts.
     pub fn recent(&self) -> BitRate {
-        // the slot under way is not over
-        let under_way = (self.slot % SLOTS as u64) as usize;
-        let bytes: u32 = self.slots.iter().enumerate().filter(|(at, _)| *at != under_way).map(|(_, bytes)| bytes).sum();
-        BitRate::of(bytes.into(), (SLOTS as u64 - 1) * SLOT_US)
+        self.recent.rate()
     }
 
     /// The rate, once known.

@@ -8,6 +8,10 @@ use crate::Micros;
 /// On over-use the rate becomes this share of what arrives (GCC: `beta`, there 0.85). The pacer's queue empties beside it,
 /// as it takes frames no faster than the rate.
 const BACK_OFF: f64 = 0.9;
+/// ... and where the queue is not of our making, this share of itself (GCC's `beta`).
+const FOREIGN_BACK_OFF: f64 = 0.85;
+/// Of what is sent, so much arrives where our packets do not wait longer and longer.
+const ALL: f64 = 0.9;
 /// Growth a second away from the limit (GCC: `eta`).
 const GROWTH: f64 = 1.08;
 /// At most so much above what arrives.
@@ -55,6 +59,8 @@ pub struct Known {
     pub acked: Option<BitRate>,
     /// The same in the last eighth of a second.
     pub recent: BitRate,
+    /// What was sent in such a time.
+    pub sent: BitRate,
     /// Round trip, microseconds.
     pub round_trip: u64,
     /// Bounds of the rate.
@@ -127,8 +133,13 @@ impl Aimd {
         if self.limit.bounds().is_some_and(|(low, _)| (acked.0 as f64 / 1000.0) < low) {
             self.limit = Limit { deviation: 0.4, ..Limit::default() };
         }
-        self.limit.seen(acked);
         self.cut = Some(now);
+        if known.recent >= known.sent.scale(ALL) && acked < self.rate.scale(FOREIGN_BACK_OFF) {
+            // far less is sent than might be, and it arrives as fast: the queue is another's, and says little of our limit
+            self.rate = self.rate.scale(FOREIGN_BACK_OFF).max(known.bounds.0);
+            return;
+        }
+        self.limit.seen(acked);
         self.rate = self.rate.min(acked.scale(BACK_OFF)).max(known.bounds.0);
     }
 
@@ -141,6 +152,9 @@ impl Aimd {
         {
             self.limit = Limit { deviation: 0.4, ..Limit::default() };
         }
+        // what arrives while no queue grows is carried, whatever was thought before; a cut would leave as much
+        let carried = known.acked.unwrap_or(BitRate::ZERO).scale(BACK_OFF);
+        self.rate = self.rate.max(carried).min(known.bounds.1);
         let rate = self.rate.0 as f64;
         let grown = if self.limit.kbps.is_some() {
             // one packet of a picture more per reaction time
@@ -165,7 +179,13 @@ mod tests {
     const BOUNDS: (BitRate, BitRate) = (BitRate::kbps(50), BitRate::kbps(10_000));
 
     fn known(acked: u64) -> Known {
-        Known { acked: Some(BitRate::kbps(acked)), recent: BitRate::ZERO, round_trip: 100_000, bounds: BOUNDS }
+        Known {
+            acked: Some(BitRate::kbps(acked)),
+            recent: BitRate::ZERO,
+            sent: BitRate::kbps(acked),
+            round_trip: 100_000,
+            bounds: BOUNDS,
+        }
     }
 
     #[test]
@@ -177,6 +197,24 @@ mod tests {
         assert_eq!(aimd.rate(), BitRate::kbps(900), "the first cut is not at work yet");
         aimd.update(Micros(1_400_000), Usage::Over, known(600));
         assert_eq!(aimd.rate(), BitRate::kbps(540));
+    }
+
+    #[test]
+    fn a_queue_of_anothers_making_costs_little() {
+        let quiet = |sent| Known { recent: BitRate::kbps(50), sent: BitRate::kbps(sent), ..known(50) };
+        let mut aimd = Aimd::new(BitRate::kbps(1000));
+        aimd.update(Micros(1_000_000), Usage::Over, quiet(50));
+        assert_eq!(aimd.rate(), BitRate::kbps(850), "all that was sent arrived");
+        let mut aimd = Aimd::new(BitRate::kbps(1000));
+        aimd.update(Micros(1_000_000), Usage::Over, quiet(100));
+        assert_eq!(aimd.rate(), BitRate::kbps(50), "half of it waits");
+    }
+
+    #[test]
+    fn what_arrives_without_a_queue_is_carried() {
+        let mut aimd = Aimd::new(BitRate::kbps(300));
+        aimd.update(Micros(1_000_000), Usage::Normal, known(1000));
+        assert_eq!(aimd.rate(), BitRate::kbps(900));
     }
 
     #[test]

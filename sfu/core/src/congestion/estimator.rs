@@ -2,7 +2,7 @@
 //! more, and receiver reports or REMB where a receiver gives nothing better.
 
 use super::BitRate;
-use super::acked::AckedRate;
+use super::acked::{AckedRate, Recent};
 use super::aimd::{Aimd, Known};
 use super::delay::{DelayDetector, Usage};
 use super::loss::LossControl;
@@ -44,6 +44,7 @@ pub struct Estimator {
     sent: SentLog,
     delay: DelayDetector,
     acked: AckedRate,
+    leaving: Recent,
     aimd: Aimd,
     loss: LossControl,
     prober: Prober,
@@ -63,6 +64,7 @@ impl Default for Estimator {
             sent: SentLog::default(),
             delay: DelayDetector::default(),
             acked: AckedRate::default(),
+            leaving: Recent::default(),
             aimd: Aimd::new(START),
             loss: LossControl::default(),
             prober: Prober::default(),
@@ -138,6 +140,7 @@ impl Estimator {
         self.first_sent.get_or_insert(now);
         let probe = self.prober.tag(size as u64);
         self.sent.push(now, size, purpose, probe);
+        self.leaving.note(now.0, size as u64);
         sequence
     }
 
@@ -191,6 +194,7 @@ impl Estimator {
         let known = Known {
             acked: self.acked.rate(),
             recent: self.acked.recent(),
+            sent: self.leaving.rate(),
             round_trip: self.round_trip.unwrap_or(FIRST_ROUND_TRIP),
             bounds: (LEAST, MOST),
         };
@@ -198,10 +202,11 @@ impl Estimator {
         self.aimd.update(now, self.delay.usage(), known);
         if self.aimd.last_cut() != cut_before {
             self.prober.pause(now);
-        } else if let Some(found) = self.prober.result(now, self.aimd.rate(), most)
-            && found > self.aimd.rate()
-        {
-            self.aimd.set(now, found.min(MOST));
+        } else if let Some(found) = self.prober.result(now, self.aimd.rate(), most) {
+            self.loss.lift(found);
+            if found > self.aimd.rate() {
+                self.aimd.set(now, found.min(MOST));
+            }
         }
         let by_delay = self.aimd.rate();
         let by_loss = self.loss.update(now, self.target).unwrap_or(MOST);

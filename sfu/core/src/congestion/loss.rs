@@ -70,6 +70,13 @@ impl LossControl {
         self.last > self.own + MUCH
     }
 
+    /// A probe of this rate arrived: a bound below it bounds nothing that is there now.
+    pub fn lift(&mut self, found: BitRate) {
+        if self.bound.is_some_and(|bound| bound < found) {
+            (self.bound, self.trial, self.lasting) = (None, None, 0);
+        }
+    }
+
     /// The bound now, given the rate in use: `None` while loss bounds nothing.
     pub fn update(&mut self, now: Micros, rate: BitRate) -> Option<BitRate> {
         let since = *self.since.get_or_insert(now);
@@ -167,5 +174,16 @@ mod tests {
         run(&mut control, 2000..3000, |_| 20);
         let seen = run(&mut control, 3000..6000, |_| 0);
         assert!(seen[20..].iter().all(|rate| *rate >= BitRate::kbps(900)), "{seen:?}");
+    }
+
+    #[test]
+    fn a_probe_that_arrived_lifts_a_bound_below_it_and_no_other() {
+        let mut control = LossControl::default();
+        run(&mut control, 0..1000, |_| 40);
+        let bound = control.bound.expect("much was lost");
+        control.lift(bound.scale(0.9));
+        assert_eq!(control.bound, Some(bound));
+        control.lift(bound.scale(1.1));
+        assert_eq!(control.bound, None);
     }
 }

@@ -7,6 +7,15 @@
 /// the link having changed, and a layer that comes and goes is worse than a small one.
 pub const HEADROOM: u64 = 8;
 
+/// A picture is taken away whole only where its lowest rung would not even pass at the pace, a quarter above the estimate:
+/// after a cut the estimate is lower than the link for a moment, and a picture that comes back needs a key frame first.
+const KEEP_LOWEST: u64 = 4;
+
+/// The estimate at which everything of `rate` bit/s fits, risen to from nothing.
+pub fn needed(rate: u64) -> u64 {
+    rate.saturating_mul(HEADROOM).div_ceil(HEADROOM - 1)
+}
+
 /// Rank of a wish, the most important last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
@@ -71,10 +80,14 @@ impl Table<'_> {
         }
     }
 
-    /// Would `more` bit/s for rung `rung` fit? What it has already needs no headroom.
+    /// Would `more` bit/s for rung `rung` fit? What it has already needs no headroom, and a first picture none either.
     fn fits(&self, at: usize, rung: usize, more: u64) -> bool {
         let kept = self.wishes[at].current.is_some_and(|current| rung <= current);
-        let bound = if kept { self.estimate } else { self.estimate - self.estimate / HEADROOM };
+        let bound = match (kept, rung) {
+            (true, 0) => self.estimate + self.estimate / KEEP_LOWEST,
+            (true, _) | (false, 0) => self.estimate,
+            (false, _) => self.estimate - self.estimate / HEADROOM,
+        };
         self.used.saturating_add(more) <= bound
     }
 
@@ -137,6 +150,24 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_comes_at_its_rate_and_goes_only_where_it_would_not_pass_at_all() {
+        let mut one = wish(Rank::Normal, &CAMERA[..1]);
+        assert_eq!(allocate(Some(149_000), std::slice::from_ref(&one)), [None]);
+        assert_eq!(allocate(Some(150_000), std::slice::from_ref(&one)), [Some(0)]);
+        one.current = Some(0);
+        assert_eq!(allocate(Some(120_000), std::slice::from_ref(&one)), [Some(0)]);
+        assert_eq!(allocate(Some(119_000), std::slice::from_ref(&one)), [None]);
+    }
+
+    #[test]
+    fn at_what_is_needed_everything_rises() {
+        let one = wish(Rank::Normal, &CAMERA);
+        let needed = needed(CAMERA[2]);
+        assert_eq!(allocate(Some(needed), std::slice::from_ref(&one)), [Some(2)]);
+        assert_eq!(allocate(Some(needed - 10), std::slice::from_ref(&one)), [Some(1)]);
+    }
+
+    #[test]
     fn one_that_fell_a_moment_ago_does_not_rise() {
         let mut one = wish(Rank::Normal, &CAMERA);
         (one.current, one.settling) = (Some(0), true);
@@ -175,7 +206,7 @@ mod tests {
         #[test]
         fn what_is_granted_fits_unless_it_is_sound_alone(estimate in 0u64..5_000_000, wishes in proptest::collection::vec(any_wish(), 0..12)) {
             let granted = allocate(Some(estimate), &wishes);
-            prop_assert!(cost(&wishes, &granted, true) <= estimate || cost(&wishes, &granted, false) == 0);
+            prop_assert!(cost(&wishes, &granted, true) <= estimate * 5 / 4 || cost(&wishes, &granted, false) == 0);
             for (wish, rung) in wishes.iter().zip(&granted) {
                 prop_assert!(rung.is_none_or(|rung| rung < wish.rungs.len()));
                 prop_assert!(wish.rank != Rank::Sound || wish.rungs.is_empty() || *rung == Some(0));
@@ -188,7 +219,7 @@ mod tests {
             let lowest: u64 = wishes.iter().zip(&granted).filter(|(_, rung)| rung.is_some()).map(|(wish, _)| wish.rungs[0]).sum();
             for (wish, rung) in wishes.iter().zip(&granted) {
                 if rung.is_none() && let Some(first) = wish.rungs.first() {
-                    prop_assert!(lowest + first > estimate - estimate / HEADROOM);
+                    prop_assert!(lowest + first > estimate);
                 }
             }
         }
@@ -204,7 +235,7 @@ mod tests {
             for ((wish, before), after) in again.iter().zip(&granted).zip(&twice) {
                 prop_assert!(after >= before || wish.rank < Rank::Screen, "{wish:?}: {before:?} then {after:?}");
             }
-            prop_assert!(cost(&again, &twice, true) <= estimate || cost(&again, &twice, false) == 0);
+            prop_assert!(cost(&again, &twice, true) <= estimate * 5 / 4 || cost(&again, &twice, false) == 0);
         }
     }
 }

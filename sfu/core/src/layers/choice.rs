@@ -4,7 +4,7 @@
 use crate::Micros;
 use crate::congestion::BitRate;
 use crate::forward::{Run, Shared};
-use crate::layers::allocate::{Rank, Wish, allocate};
+use crate::layers::allocate::{Rank, Wish, allocate, needed};
 use crate::layers::feeds;
 use crate::layers::ladder::{Ladder, Rung};
 use crate::layers::wishes::{View, Wanted};
@@ -94,7 +94,7 @@ impl Meeting {
         }
         last_n(&mut wishes, &mut plans);
         let most: u64 = wishes.iter().filter_map(|wish| wish.rungs.last()).sum();
-        participant.subscribing.downlink.set_wanted(BitRate(most));
+        participant.subscribing.downlink.set_wanted(BitRate(needed(most)));
         let granted = allocate(participant.subscribing.estimate.map(|estimate| estimate.0), &wishes);
         let mut changed = Vec::new();
         for (plan, rung) in plans.iter().zip(granted) {

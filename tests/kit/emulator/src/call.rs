@@ -235,14 +235,15 @@ impl Outcome {
         each.fold((0, 0), |(count, most), one| (count + one.0, most.max(one.1)))
     }
 
-    /// Longest time after a change until nine tenths of what the stretch settled at (its last five seconds) arrive in a
-    /// second, ms.
+    /// Longest time after a change until nine tenths of what the stretch settled at (the median of its last five seconds)
+    /// arrive in a second, ms.
     pub fn recovery_ms(&self) -> u64 {
         let starts: Vec<u64> = self.case.down.iter().map(|(at, _)| *at).chain([self.case.seconds]).collect();
         let each = starts.windows(2).map(|stretch| {
             let (from, to) = (stretch[0], stretch[1]);
-            let settled: u64 = (to.saturating_sub(5).max(from)..to).map(|second| self.bytes_in(second)).sum();
-            let settled = settled / to.saturating_sub(to.saturating_sub(5).max(from)).max(1);
+            let mut last: Vec<u64> = (to.saturating_sub(5).max(from)..to).map(|second| self.bytes_in(second)).collect();
+            last.sort_unstable();
+            let settled = last.get(last.len() / 2).copied().unwrap_or(0);
             (from..to).find(|second| self.bytes_in(*second) * 10 >= settled * 9).map_or(to - from, |at| at - from)
         });
         each.max().unwrap_or(0) * 1000
