@@ -21,6 +21,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const DTLS_BUFFER: usize = 2048;
 /// Pairs of candidates kept per transport: a page with a few interfaces against a few of ours.
 const MAX_PAIRS: usize = 64;
+/// Sources that one agent is shown: it keeps each for good. Beyond them it begins anew under the same credentials.
+const MAX_SOURCES: usize = 64;
+/// DTLS datagrams that wait for others before them: a flight has five.
+const MAX_WAITING: usize = 30;
 
 /// Makes [`IceDtls`] transports with one certificate.
 pub struct IceDtlsFactory {
@@ -41,6 +45,7 @@ impl IceDtlsFactory {
         // STUN has proved the path: no cookie, which saves a round trip
         let config =
             Config::builder().flight_start_rto(FLIGHT_RTO).handshake_timeout(HANDSHAKE).use_server_cookie(false);
+        let config = config.max_queue_rx(MAX_WAITING).require_client_certificate(true);
         let config = Arc::new(config.build().map_err(|e| FactoryError(e.to_string()))?);
         Ok(Self { locals, certificate, config })
     }
@@ -54,6 +59,7 @@ impl Factory for IceDtlsFactory {
             ice: agent(&self.locals, IceCreds::new(), now),
             dtls,
             locals: self.locals.clone(),
+            sources: Vec::new(),
             remote_fingerprint: None,
             peer_fingerprint: None,
             unchecked: None,
@@ -92,6 +98,8 @@ pub struct IceDtls {
     ice: IceAgent,
     dtls: Dtls,
     locals: Vec<SocketAddr>,
+    /// Sources that the agent knows.
+    sources: Vec<Path>,
     remote_fingerprint: Option<Vec<u8>>,
     peer_fingerprint: Option<Vec<u8>>,
     /// Keys whose fingerprint is not checked yet: the page's answer may come after its handshake.
@@ -112,6 +120,22 @@ impl IceDtls {
             self.unchecked = None;
             self.events.push_back(Event::Ended(why));
         }
+    }
+
+    /// Whoever has the password may ask from any number of ports; the agent would remember them all.
+    fn remember(&mut self, now: Instant, path: Path) {
+        if self.sources.contains(&path) {
+            return;
+        }
+        if self.sources.len() >= MAX_SOURCES {
+            self.sources.clear();
+            let remote = self.ice.remote_credentials().cloned();
+            self.ice = agent(&self.locals, self.ice.local_credentials().clone(), now);
+            if let Some(remote) = remote {
+                self.ice.set_remote_credentials(remote);
+            }
+        }
+        self.sources.push(path);
     }
 
     fn drain_ice(&mut self, now: Instant) {
@@ -219,6 +243,7 @@ impl Transport for IceDtls {
 
     fn restart(&mut self, now: Instant) {
         // the path in use stays until the peer names another
+        self.sources.clear();
         self.ice = agent(&self.locals, IceCreds::new(), now);
     }
 
@@ -229,6 +254,7 @@ impl Transport for IceDtls {
         let authentic = self.ice.handle_packet(now, stun);
         self.drain_ice(now);
         if authentic {
+            self.remember(now, path);
             self.early = Some(path);
             if chosen {
                 self.follow(path);
