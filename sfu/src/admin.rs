@@ -99,6 +99,7 @@ fn one(edge: &EdgeStats, core: &Stats) -> Vec<(&'static str, &'static str, u64)>
         ("leaf_unchecked_frames_total", core.leaf_unchecked),
         ("dropped_suspended_total", core.suspended),
         ("dropped_not_permitted_total", core.not_permitted),
+        ("dropped_flood_total", core.flooded),
         ("dropped_unusable_total", core.unusable),
         ("key_requests_total", core.key_requests),
         ("nacked_total", core.nacked),

@@ -30,6 +30,7 @@ impl Meeting {
         transport: TransportKind,
         packet: &[u8],
     ) {
+        let mut clock_given = false;
         for item in rtcp::parse(packet) {
             match (transport, item) {
                 (TransportKind::Publish, Item::SenderReport { ssrc, ntp, timestamp }) => {
@@ -41,8 +42,10 @@ impl Meeting {
                 (TransportKind::Subscribe, Item::TransportFeedback(feedback)) => {
                     self.transport_feedback(shared, now, place, &feedback);
                 }
-                // at once, so that nothing is to be added to the way there and back
-                (_, Item::ReceiverTime { ssrc, ntp }) => {
+                // at once, so that nothing is to be added to the way there and back; and once a compound, so that
+                // no more is said than was heard
+                (_, Item::ReceiverTime { ssrc, ntp }) if !clock_given => {
+                    clock_given = true;
                     let Some(to) = self.participants[place].as_ref().map(|p| p.key) else { continue };
                     let packet = build::receiver_time_back(OWN_SSRC, ssrc, (ntp >> 16) as u32, 0);
                     shared.outputs.push_back(Output::Rtcp { to, transport, packet });

@@ -9,6 +9,7 @@
 //! packets, [`Engine::poll_forward`] until it has nothing, [`Engine::poll_output`] until `None`, then sleep until
 //! [`Engine::poll_timeout`] and call [`Engine::handle_timeout`].
 
+pub mod allowance;
 pub mod congestion;
 pub mod contain;
 pub mod engine;

@@ -93,6 +93,10 @@ impl Meeting {
         if payload.is_empty() {
             return; // padding of a bandwidth probe
         }
+        if track.kind() == MediaKind::Audio && !track.allowance.takes(now, arrived.packet.len()) {
+            shared.stats.flooded += 1;
+            return;
+        }
         if !self.permitted(shared, now, place) {
             return;
         }

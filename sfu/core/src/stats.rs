@@ -25,6 +25,8 @@ pub struct Stats {
     pub suspended: u64,
     /// Packets dropped because the sender may not publish or is muted.
     pub not_permitted: u64,
+    /// Packets of sound beyond what sound can be.
+    pub flooded: u64,
     /// Packets that belong to no negotiated stream, or came twice.
     pub unusable: u64,
     /// Packets of pictures left out because the shard could not keep up.

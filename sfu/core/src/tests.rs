@@ -1,6 +1,7 @@
 //! The engine as a whole in virtual time: who gets what, when, and what stops it.
 
 mod contain;
+mod hostile;
 mod layers;
 
 use crate::engine::{Engine, Input, Output};

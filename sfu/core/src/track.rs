@@ -2,6 +2,7 @@
 //! source in simulcast is several of them, one a layer; the first is the source's lead and stands for it.
 
 use crate::Micros;
+use crate::allowance::Allowance;
 use crate::gaps::Gaps;
 use crate::grace::Gate;
 use crate::history::History;
@@ -76,6 +77,8 @@ pub struct Track {
     pub needs: Needs,
     /// On a lead: the layer that recorders are sent.
     pub recorded: Recorded,
+    /// What it may send, if it is sound.
+    pub allowance: Allowance,
     /// What its layers take.
     pub rate: Rate,
     /// How well its packets reach us.
@@ -120,6 +123,7 @@ impl Track {
             heights: Vec::new(),
             needs: Needs::default(),
             recorded: Recorded::default(),
+            allowance: Allowance::default(),
             rate: Rate::default(),
             quality: LinkQuality::Good,
             structure: None,
