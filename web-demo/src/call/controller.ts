@@ -36,6 +36,7 @@ export class CallController {
       states: (publish, subscribe) => this.state.patch({ publish, subscribe }),
       tracks: (tracks) => this.state.patch({ tracks }),
       streams: (slot, streams) => keys.tell({ type: "layer-streams", slot, streams }),
+      oneStream: (slot) => keys.tell({ type: "one-stream", slot }),
       published: (publisher) => void this.sources.published(publisher),
       subscribeBroken: () => keys.tell({ type: "reconnect" }),
     });
@@ -112,6 +113,8 @@ export class CallController {
         return this.state.patch({ counters: message.tracks });
       case "dead":
         return this.over({ why: "dead", reason: message.reason });
+      case "streams-unknown":
+        return this.transports.look(message.slot);
       case "signal":
         this.signal(message.message);
         return;

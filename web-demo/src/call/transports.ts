@@ -16,6 +16,7 @@ export interface TransportEvents {
   tracks(tracks: RemoteTrack[]): void;
   /** Which stream of the publisher carries which layer. */
   streams(slot: number, streams: LayerStream[]): void;
+  oneStream(slot: number): void;
   /** A new publisher stands, without tracks. */
   published(publisher: Publisher): void;
   /** The subscribe transport is broken: only a new hello brings a new offer. */
@@ -60,6 +61,11 @@ export class Transports {
     this.publisher?.answer(sdp).catch((error: unknown) => console.warn("publish:", error));
   }
 
+  /** The worker sees frames of a source whose streams it does not know. */
+  look(slot: number): void {
+    this.publisher?.look(slot).catch((error: unknown) => console.warn("publish: streams:", error));
+  }
+
   /** Drops both: the next admission makes them anew. */
   reset(): void {
     clearTimeout(this.publishTimer);
@@ -82,6 +88,7 @@ export class Transports {
       send: (message) => this.events.send(message),
       state: (state) => this.publishChanged(state),
       streams: (slot, streams) => this.events.streams(slot, streams),
+      oneStream: (slot) => this.events.oneStream(slot),
     });
     this.publisher = publisher;
     this.publishState = "new";

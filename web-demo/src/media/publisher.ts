@@ -11,6 +11,8 @@ export interface PublisherEvents {
   state(state: RTCPeerConnectionState): void;
   /** Which stream carries which layer is known. */
   streams(slot: number, streams: LayerStream[]): void;
+  /** The other end takes no layers of this source: all it sends is one stream. */
+  oneStream(slot: number): void;
 }
 
 interface Sending {
@@ -29,9 +31,6 @@ const CAMERA_BITRATE = 1_700_000;
 /** Upper bounds of a shared screen: text must be sharp, slides need not move. */
 const SCREEN_BITRATE = 2_500_000;
 export const SCREEN_RATE = 15;
-/** The streams of a new connection appear in its statistics within moments of the answer. */
-const LOOK_MS = 50;
-const LOOKS = 100;
 
 /** The codecs of `kind` we seal, most wanted first, with retransmission; null where the browser cannot say. */
 function preferred(kind: "audio" | "video"): RTCRtpCodec[] | null {
@@ -112,14 +111,16 @@ export class Publisher {
 
   async answer(sdp: string): Promise<void> {
     if (this.connection.signalingState !== "have-local-offer") return;
+    const layered = this.sendings.filter(({ layers }) => layers.length > 0);
+    // said before the first frame can flow
+    if (!takesLayers(sdp)) for (const { slot } of layered) this.events.oneStream(slot);
     try {
       await this.connection.setRemoteDescription({ type: "answer", sdp });
     } finally {
       this.settled?.();
     }
-    const layered = this.sendings.filter(({ layers }) => layers.length > 0);
     for (const sending of layered) {
-      if (takesLayers(sdp)) await this.learnStreams(sending, "layers");
+      if (takesLayers(sdp)) await this.look(sending.slot);
       else await this.oneEncoding(sending);
     }
   }
@@ -132,8 +133,6 @@ export class Publisher {
       sending.layers = layersFor(heightOf(track));
       await this.apply(sending);
       this.tellHeights(sending);
-      // a layer that was silent until now may have no stream in the statistics yet
-      if (this.connection.signalingState === "stable" && this.answered) void this.learnStreams(sending, "layers");
     }
     await sending.transceiver.sender.replaceTrack(track);
   }
@@ -216,7 +215,6 @@ export class Publisher {
       encoding.active = true;
     }
     await sender.setParameters(parameters).catch((error: unknown) => console.warn("publish: encodings:", error));
-    await this.learnStreams(sending, "one");
   }
 
   private tellHeights(sending: Sending): void {
@@ -224,20 +222,20 @@ export class Publisher {
     this.events.send({ type: "layers", slot: sending.slot, heights: heightsOf(sending.layers) });
   }
 
-  /** Only statistics say which stream carries which layer: the worker drops a layer's frames until it knows. */
-  private async learnStreams({ transceiver, slot, layers }: Sending, what: "layers" | "one"): Promise<void> {
-    const expected = what === "one" ? 1 : layers.filter(({ used }) => used).length;
-    for (let look = 0; look < LOOKS && !this.closed; look += 1) {
-      const streams: LayerStream[] = [];
-      (await transceiver.sender.getStats()).forEach((report: Record<string, unknown>) => {
-        const layer = what === "one" ? 0 : RIDS.indexOf(report["rid"] as (typeof RIDS)[number]);
-        if (report["type"] !== "outbound-rtp" || layer < 0 || typeof report["ssrc"] !== "number") return;
-        streams.push({ ssrc: report["ssrc"], rid: what === "one" ? null : String(report["rid"]), layer });
-      });
-      if (streams.length > 0) this.events.streams(slot, streams);
-      if (streams.length >= expected) return;
-      await new Promise((done) => setTimeout(done, LOOK_MS));
-    }
+  /**
+   * Only statistics say which stream carries which layer: the worker drops a layer's frames until it knows, and asks for
+   * another look while it does.
+   */
+  async look(slot: number): Promise<void> {
+    const sending = this.sendings.find((entry) => entry.slot === slot);
+    if (sending === undefined || this.closed) return;
+    const streams: LayerStream[] = [];
+    (await sending.transceiver.sender.getStats()).forEach((report: Record<string, unknown>) => {
+      const layer = RIDS.indexOf(report["rid"] as (typeof RIDS)[number]);
+      if (report["type"] !== "outbound-rtp" || layer < 0 || typeof report["ssrc"] !== "number") return;
+      streams.push({ ssrc: report["ssrc"], rid: String(report["rid"]), layer });
+    });
+    if (streams.length > 0) this.events.streams(slot, streams);
   }
 
   private candidate(candidate: string): void {

@@ -55,10 +55,11 @@ export type ToWorker =
   | { type: "remove"; participant: ParticipantId }
   | { type: "add-source"; slot: number; codec: Codec }
   | { type: "layer-streams"; slot: number; streams: LayerStream[] }
+  | { type: "one-stream"; slot: number }
   | { type: "signal"; message: PageToServer };
 
 /** Which RTP stream carries which layer of a source; only the connection's statistics tell. */
-export interface LayerStream { ssrc: number; rid: string | null; layer: number }
+export interface LayerStream { ssrc: number; rid: string; layer: number }
 
 export interface ReplayAsk { meeting: string; manifestHash: string; case: string; reason: string; fromMs: number; toMs: number }
 export interface ApprovalAsk { seconds: number }
@@ -71,7 +72,9 @@ export type FromWorker =
   | { type: "link"; link: Link }
   | { type: "event"; event: SessionEvent }
   | { type: "signal"; message: ServerToPage }
-  | { type: "counters"; tracks: TrackCounters[] };
+  | { type: "counters"; tracks: TrackCounters[] }
+  /** Frames of a source are dropped because nobody said which layer their stream carries. */
+  | { type: "streams-unknown"; slot: number };
 
 /** Options of an `RTCRtpScriptTransform`: which track it stands on. */
 export type TransformOptions =

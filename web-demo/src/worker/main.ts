@@ -105,6 +105,9 @@ async function handle(message: ToWorker): Promise<void> {
     case "layer-streams":
       meeting?.layerStreams(message.slot, message.streams);
       return;
+    case "one-stream":
+      meeting?.oneStream(message.slot);
+      return;
     case "signal":
       meeting?.signal(message.message);
   }

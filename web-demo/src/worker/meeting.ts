@@ -49,7 +49,8 @@ export class Meeting implements Sealer {
   transform(transformer: ScriptTransformer): void {
     const options = transformer.options;
     if (options.direction === "send") {
-      const path = new SendPath(transformer, this, this.book, options.slot, options.codec, options.layers);
+      const path = new SendPath(transformer, this, this.book, options.slot, options.codec, options.layers,
+        () => this.tell({ type: "streams-unknown", slot: options.slot }));
       this.sends.add(path);
       path.run();
     } else {
@@ -66,6 +67,10 @@ export class Meeting implements Sealer {
   /** Transforms of connections that are gone hear it too and never see a frame of these streams. */
   layerStreams(slot: number, streams: LayerStream[]): void {
     for (const path of this.sends) if (path.slot === slot) path.streams(streams);
+  }
+
+  oneStream(slot: number): void {
+    for (const path of this.sends) if (path.slot === slot) path.one();
   }
 
   signal(message: PageToServer): void {

@@ -13,6 +13,8 @@ export const HOLD_MS = 1_000;
 export const HOLD_FRAMES = 64;
 /** A key frame is asked for at most so often, ms: the SFU throttles to one a second too. */
 const KEY_FRAME_MS = 500;
+/** The page's answer to "which stream is this" takes a look at its statistics, which browsers renew every 50 ms. */
+const STREAMS_MS = 100;
 
 /** What the transforms need of the session. */
 export interface Sealer {
@@ -39,6 +41,18 @@ class KeyFrameAsker {
   }
 }
 
+/** Asks the page which stream carries which layer, not more often than it can look. */
+class StreamAsker {
+  private last = -Infinity;
+  constructor(private readonly how: () => void) {}
+  ask(): void {
+    const now = performance.now();
+    if (now - this.last < STREAMS_MS) return;
+    this.last = now;
+    this.how();
+  }
+}
+
 /** One layer on its own slot. After any dropped picture only a key frame may follow. */
 class Layer {
   awaitKey = false;
@@ -55,11 +69,13 @@ class Layer {
 export class SendPath {
   private readonly first: Layer;
   private readonly layers = new Map<number, Layer>();
-  private readonly several: boolean;
+  private several: boolean;
+  private readonly unknown: StreamAsker;
 
   constructor(private readonly transformer: ScriptTransformer, private readonly sealer: Sealer, private readonly book: CounterBook,
-    readonly slot: number, private readonly codec: Codec, layers = 1) {
+    readonly slot: number, private readonly codec: Codec, layers = 1, unknown: () => void = () => undefined) {
     this.several = layers > 1;
+    this.unknown = new StreamAsker(unknown);
     this.first = this.layer(slot, undefined);
   }
 
@@ -72,10 +88,15 @@ export class SendPath {
   streams(streams: readonly LayerStream[]): void {
     for (const { ssrc, rid, layer } of streams) {
       if (this.layers.has(ssrc)) continue;
-      const fresh = this.layer(this.slot + layer, rid ?? undefined);
+      const fresh = this.layer(this.slot + layer, rid);
       fresh.awaitKey = true;
       this.layers.set(ssrc, fresh);
     }
+  }
+
+  /** No layers after all: every frame is of the first. */
+  one(): void {
+    this.several = false;
   }
 
   run(): void {
@@ -101,10 +122,16 @@ export class SendPath {
     return ssrc === undefined ? undefined : this.layers.get(ssrc);
   }
 
+  private unplaced(): void {
+    this.first.counters.dropped += 1;
+    this.first.counters.lastError = "stream-unknown";
+    this.unknown.ask();
+  }
+
   private frame(frame: EncodedFrame, controller: TransformStreamDefaultController<EncodedFrame>): void {
     const layer = this.of(frame);
     if (layer === undefined || frame.data.byteLength === 0) {
-      if (layer === undefined) this.first.counters.dropped += 1;
+      if (layer === undefined) this.unplaced();
       else layer.counters.empty += 1;
       return;
     }

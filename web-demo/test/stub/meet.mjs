@@ -3,6 +3,7 @@
 
 import { FIRMS, PEOPLE, plainStatementsOf, ROOMS, statementsOf } from "./people.mjs";
 
+/** Candidates come a few at a time, on a busy machine late: an offer is passed on once it has some and no more came for so long. */
 const GATHER_MS = 250;
 const CODE = () => Array.from({ length: 6 }, () => String(Math.floor(Math.random() * 1e5)).padStart(5, "0")).join(" ");
 
@@ -45,10 +46,11 @@ export class StubMeeting {
       case "offer":
         member.offer = message;
         member.candidates = [];
-        return void setTimeout(() => this.cross(), GATHER_MS);
+        return this.gathered(member);
       case "candidate":
-        if (message.transport === "publish") member.candidates.push(message.candidate);
-        return;
+        if (message.transport !== "publish") return;
+        member.candidates.push(message.candidate);
+        return this.gathered(member);
       case "answer": {
         const other = this.other(member);
         if (other !== null) this.send(other, { type: "publish-answer", sdp: message.sdp });
@@ -124,11 +126,17 @@ export class StubMeeting {
     this.all({ type: "stub-event", event: "sending", data: { state: "allowed" } });
   }
 
-  /** Joins the two once both have offered. */
+  gathered(member) {
+    clearTimeout(member.gathering);
+    member.gathering = setTimeout(() => this.cross(), GATHER_MS);
+  }
+
+  /** Joins the two once both have offered and can be reached. */
   cross() {
     for (const member of this.members.values()) {
       const other = this.other(member);
       if (other === null || member.offer === null || member.crossed === other.id + member.offer.sdp) continue;
+      if (member.candidates.length === 0 && !member.offer.sdp.includes("a=candidate:")) continue;
       member.crossed = other.id + member.offer.sdp;
       const lines = member.candidates.map((candidate) => `a=${candidate}\r\n`).join("");
       let first = true;

@@ -57,16 +57,33 @@ test("each layer is sealed under its own slot, and none before its stream is kno
     slots.push(slot ?? -1);
     return { ok: true, frame: Uint8Array.of(9) };
   };
-  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8", 3);
+  let looks = 0;
+  let now = performance.now();
+  const clock = mock.method(performance, "now", () => now);
+  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8", 3, () => void (looks += 1));
   path.run();
   const of = (ssrc: number, type: "key" | "delta"): EncodedFrame => ({ ...frame([1, 2], type), getMetadata: () => ({ synchronizationSource: ssrc }) });
   await push(of(70, "key"), of(71, "key"), frame([1], "key"));
   assert.deepEqual([out.length, slots.length], [0, 0], "nobody can tell which layer these are");
+  assert.equal(looks, 1, "the page is asked, once for several frames");
+  now += 100;
+  await push(of(70, "delta"));
+  assert.equal(looks, 2, "and again while frames are dropped");
+  clock.mock.restore();
   path.streams([{ ssrc: 71, rid: "h", layer: 1 }, { ssrc: 70, rid: "q", layer: 0 }]);
   await push(of(70, "delta"), of(71, "delta"));
   assert.deepEqual([slots, rids.sort()], [[], ["h", "q"]], "each begins with a whole picture, asked for by name");
   await push(of(71, "key"), of(70, "key"), of(71, "delta"));
   assert.deepEqual(slots, [3, 2, 3]);
+});
+
+test("without layers every stream is the first one's", async () => {
+  const { transformer, out, push } = bench();
+  const path = new SendPath(transformer, new Fake(), new CounterBook(), 2, "vp8", 3);
+  path.run();
+  path.one();
+  await push({ ...frame([1, 2], "key"), getMetadata: () => ({ synchronizationSource: 70 }) });
+  assert.equal(out.length, 1);
 });
 
 test("a frame leaves sealed or not at all", async () => {
