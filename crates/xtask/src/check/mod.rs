@@ -1,10 +1,11 @@
 //! `cargo xtask check meeting`: the demo in a state of its own, held by two headless browsers for 20 s, judged by what
 //! the browsers decoded, by what the archives prove and by what a native member of the group could not find at the
 //! operator. Ends with one JSON line. `check browsers` goes on: the meeting is replayed and exported, Chromium meets
-//! Firefox, a page is attacked (T10), tabs are reloaded and closed.
+//! Firefox, a page is attacked (T10), tabs are reloaded and closed, everything goes through a TURN server.
 
 mod archives;
 pub mod probe;
+mod relay;
 mod stage;
 
 use crate::demo::plan::{FIRMS, Plan};
@@ -60,19 +61,34 @@ const STEPS: [(&str, Play); 6] = [
     ("layers", layered),
 ];
 
-/// All steps, or those that are named.
+/// A step with a system and a TURN server of its own, because in the others nobody needs a relay. It takes 50 s, and what it
+/// shows changes with coturn and its configuration only: it is played when it is named, and in a full test run.
+pub const RELAY: &str = "relay";
+
+/// All steps but [`RELAY`], or those that are named.
 pub fn browsers(place: &Place, node: &Node, only: &[String]) -> anyhow::Result<()> {
-    if let Some(name) = only.iter().find(|name| !STEPS.iter().any(|(known, _)| known == name)) {
-        let known = STEPS.map(|(known, _)| known).join(", ");
+    let known = || STEPS.iter().map(|(name, _)| *name).chain([RELAY]);
+    if let Some(name) = only.iter().find(|name| !known().any(|one| one == *name)) {
+        let known = known().collect::<Vec<_>>().join(", ");
         return Err(usage(format!("`{name}` is no step of the browsers' check; there are: {known}")));
     }
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
     say::heading("browsers");
+    let steps: Vec<Play> = STEPS.iter().filter(|(name, _)| wanted(name)).map(|(_, play)| *play).collect();
+    let played = if steps.is_empty() { Ok(()) } else { all(place, node, &steps) };
+    let relayed = if only.iter().any(|one| one == RELAY) { relay::check(place, node) } else { Ok(()) };
+    match (played, relayed) {
+        (Err(one), Err(other)) => Err(one.context(format!("{other:#}"))),
+        (played, relayed) => played.and(relayed),
+    }
+}
+
+/// One system, one step after another.
+fn all(place: &Place, node: &Node, steps: &[Play]) -> anyhow::Result<()> {
     let mut stage = Stage::set(place, node)?;
     let mut wrong = Vec::new();
-    for (name, play) in STEPS {
-        if only.is_empty() || only.iter().any(|wanted| wanted == name) {
-            wrong.extend(play(&mut stage)?);
-        }
+    for play in steps {
+        wrong.extend(play(&mut stage)?);
     }
     stage.close(&wrong)
 }

@@ -35,8 +35,18 @@ pub struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// Starts the system on free ports.
     pub fn set(place: &'a Place, node: &'a Node) -> anyhow::Result<Self> {
+        Self::set_with(place, node, "", |_| Ok(()))
+    }
+
+    /// The same with another state folder, and with a change to the configuration before anything starts.
+    pub fn set_with(
+        place: &'a Place,
+        node: &'a Node,
+        suffix: &str,
+        change: impl FnOnce(&Plan) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         // Short: a Unix socket's path has at most 107 bytes.
-        let state = std::env::temp_dir().join(format!("strongroom-{}", std::process::id()));
+        let state = std::env::temp_dir().join(format!("strongroom-{}{suffix}", std::process::id()));
         let base = ports::find_free(place, &state)?;
         let mut plan = Plan::new(place, state, base);
         files::folder(&plan.state)?;
@@ -45,6 +55,7 @@ impl<'a> Stage<'a> {
         plan.pages = plan.at("pages");
         prepare(&plan)?;
         let metrics = with_metrics(&plan)?;
+        change(&plan)?;
         let demo = Demo::start(&plan)?;
         Ok(Self { place, node, plan, metrics, demo })
     }

@@ -67,15 +67,18 @@ pub fn find_free(place: &crate::place::Place, state: &std::path::Path) -> anyhow
         .ok_or_else(|| unavailable("no six free ports in a row between 20000 and 60000"))
 }
 
+/// The first IPv4 address of this machine besides loopback.
+pub fn outward() -> Option<Ipv4Addr> {
+    let mut all = nix::ifaddrs::getifaddrs().ok()?;
+    all.find_map(|one| {
+        let ip = one.address.as_ref().and_then(|address| address.as_sockaddr_in().map(|inet| inet.ip()))?;
+        (one.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP) && !ip.is_loopback()).then_some(ip)
+    })
+}
+
 /// Firefox never sends to 127.0.0.1; it needs an address of an interface.
 pub fn interface() {
-    let there = nix::ifaddrs::getifaddrs().is_ok_and(|mut all| {
-        all.any(|one| {
-            let address = one.address.as_ref().and_then(|address| address.as_sockaddr_in().map(|inet| inet.ip()));
-            one.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP) && address.is_some_and(|ip| !ip.is_loopback())
-        })
-    });
-    if !there {
+    if outward().is_none() {
         say::line(
             "   No network interface besides loopback: Chromium works, Firefox will not connect.\n   \
              An address for it: sudo ip link add strongroom0 type dummy && sudo ip addr add 10.99.0.1/32 dev strongroom0 && sudo ip link set strongroom0 up",

@@ -3,10 +3,11 @@
 use crate::ended::unavailable;
 use crate::{run, say};
 use anyhow::Context;
+use std::path::Path;
 use std::process::Command;
 
 /// Packages both systems have under the same name, and what each is for.
-const PACKAGES: [&str; 20] = [
+const PACKAGES: [&str; 21] = [
     "openssl",             // the demo's operator CA
     "libssl-dev",          // crate openssl
     "pkg-config",          // crates openssl and gstreamer
@@ -25,6 +26,7 @@ const PACKAGES: [&str; 20] = [
     "procps",            // tests: memory of processes
     "pulseaudio",        // tests: a silent sound device for Firefox
     "valgrind",          // tests: instructions of the hot path
+    COTURN,              // tests: a TURN server; brings sqlite3 for its secrets
     "python3-venv",      // a newer Node, where the system's is too old
     "ca-certificates",
 ];
@@ -32,6 +34,11 @@ const PACKAGES: [&str; 20] = [
 const BROWSERS: [&str; 3] = ["chromium", "chromium-sandbox", "firefox-esr"];
 /// A second Rust that brings the source of its standard library, for systems where rustup cannot add a target.
 const WASM_RUST: [&str; 4] = ["lld-19", "rustc-web", "cargo-web", "rust-web-src"];
+
+/// Its package starts and enables a service with a configuration that serves everybody.
+const COTURN: &str = "coturn";
+/// A unit of this name that is nothing: systemd then starts no coturn, now or later, until somebody unmasks it.
+const COTURN_MASK: &str = "/etc/systemd/system/coturn.service";
 
 /// Said on Ubuntu without a browser.
 const NO_BROWSER: &str = "   No Chromium found: Ubuntu ships browsers as snaps, which are not installed here. The demo needs none; for the\n   \
@@ -126,9 +133,10 @@ fn missing<'a>(wanted: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
 
 /// The one line for whoever may become root some other way.
 fn by_hand(missing: &[&str]) -> anyhow::Error {
+    let mask = if missing.contains(&COTURN) { format!("ln -sf /dev/null {COTURN_MASK}; ") } else { String::new() };
     unavailable(format!(
         "These packages are missing, and installing them needs root. Run this once as root, then try again:\n\n  \
-         apt-get update && apt-get install -y --no-install-recommends {}\n",
+         {mask}apt-get update && apt-get install -y --no-install-recommends {}\n",
         missing.join(" ")
     ))
 }
@@ -143,11 +151,22 @@ fn install(wanted: &[&str]) -> anyhow::Result<()> {
         return Err(by_hand(&missing));
     }
     let step = say::step(format!("install {} system packages ({})", missing.len(), missing.join(" ")));
-    let apt = |words: &[&str]| {
+    let as_root = || {
         let mut command = if root { Command::new("env") } else { Command::new("sudo") };
         if !root {
             command.arg("env");
         }
+        command
+    };
+    if missing.contains(&COTURN) && !Path::new(COTURN_MASK).exists() {
+        // before the package: its last step starts the service
+        if let Some(folder) = Path::new(COTURN_MASK).parent() {
+            run::capture(as_root().args(["mkdir", "-p"]).arg(folder))?;
+        }
+        run::capture(as_root().args(["ln", "-sf", "/dev/null", COTURN_MASK]))?;
+    }
+    let apt = |words: &[&str]| {
+        let mut command = as_root();
         command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(words);
         command
     };
@@ -193,6 +212,14 @@ mod tests {
         assert_eq!(error.downcast_ref::<crate::ended::Ended>().map(|ended| ended.code), Some(4));
         let line = "apt-get update && apt-get install -y --no-install-recommends softhsm2 bubblewrap";
         assert!(error.to_string().contains(line), "{error}");
+        assert!(!error.to_string().contains("ln -sf"), "{error}");
+    }
+
+    #[test]
+    fn coturn_is_masked_before_it_is_installed() {
+        let error = by_hand(&["valgrind", COTURN]).to_string();
+        let masked = error.find(COTURN_MASK).expect("masked");
+        assert!(masked < error.find("apt-get install").expect("installed"), "{error}");
     }
 
     #[test]

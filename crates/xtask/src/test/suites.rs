@@ -85,7 +85,7 @@ pub fn page(place: &Place, node: &Node, wanted: &Wanted, tally: &mut Tally) {
 
 /// The demo, held and watched by real browsers.
 pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tally: &mut Tally) {
-    const NAME: &str = "browsers: meeting, replay, export, Firefox, T10, leaving";
+    const NAME: &str = "browsers: meeting, replay, export, Firefox, T10, leaving, layers";
     if wanted.filter.is_some() {
         tally.skip(NAME, "a filter was given");
     } else if built == Passed::No {
@@ -95,5 +95,8 @@ pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tall
         tally.check(NAME, || Err(crate::ended::unavailable(format!("{missing} is not there"))));
     } else {
         tally.check(NAME, || check::probe::build(place).and_then(|()| check::browsers(place, node, &[])));
+        if wanted.full {
+            tally.check("browsers: relay", || check::browsers(place, node, &[check::RELAY.to_owned()]));
+        }
     }
 }
