@@ -1,4 +1,4 @@
-//! The attacks of the threat model that need a group (T3, T6, T7, T10, T13, T14, T16, T18, T19).
+//! The attacks of the threat model that need a group (T3, T6, T7, T8, T10, T11, T13, T14, T16, T18, T19).
 
 use crate::firm::{Firm, Leaf, T0, World};
 use crate::flow::net;
@@ -614,4 +614,61 @@ fn t18_a_removed_member_and_a_late_joiner_open_nothing_with_all_ciphertext_in_ha
     let now = net.seal(&anna, b"welcome").unwrap();
     assert_eq!(net.open(&dora, &anna, &now).unwrap().frame, b"welcome");
     assert!(net.open(&ben, &anna, &now).is_ok());
+}
+
+#[test]
+fn t8_a_frame_is_opened_by_the_key_that_its_kid_names_and_no_other_is_tried() {
+    let (mut net, rogue) = with_rogue(Rule::Off);
+    let (anna, ben) = (id("bank-a/anna/1"), id("bank-b/ben/1"));
+    let wire = net.seal(&anna, b"one ciphertext").unwrap();
+    let own = domain::sframe::header(&wire).unwrap().kid;
+    let epoch = net.service.epoch.unwrap();
+    // every key that the receiver holds, under every name but the frame's own
+    for leaf in 0..4 {
+        for back in 0..3 {
+            let kid = Kid::new(Slot::MICROPHONE, LeafIndex(leaf), Epoch(epoch.0.saturating_sub(back)));
+            if kid != own {
+                let renamed = with_kid(&wire, kid);
+                for from in [&anna, &ben, &rogue.who] {
+                    assert!(net.open(&ben, from, &renamed).is_err(), "leaf {leaf}, {back} epochs back, as {from}");
+                }
+            }
+        }
+    }
+    assert_eq!(net.open(&ben, &anna, &wire).unwrap().frame, b"one ciphertext", "nothing of this moved its window");
+}
+
+#[test]
+fn t11_whatever_a_server_does_with_frames_none_is_misattributed_or_opened_twice() {
+    let mut net = net();
+    let anna = net.join("bank-a/anna/1");
+    let ben = net.join("bank-b/ben/1");
+    let carol = net.join("bank-b/carol/1");
+    net.advance(1_000);
+    let mut frames = Vec::new();
+    for n in 0..60u8 {
+        for from in [&anna, &ben] {
+            let frame = format!("{from} {n}").into_bytes();
+            frames.push((from.clone(), net.seal(from, &frame).unwrap(), frame));
+        }
+    }
+    // a third is dropped, the rest leaves in another order, each twice, and first on the other's track
+    frames.retain({
+        let mut n = 0;
+        move |_| {
+            n += 1;
+            n % 3 != 0
+        }
+    });
+    frames.sort_by_key(|(_, wire, _)| evidence::sender_manifest::frame_hash(wire));
+    for (from, wire, frame) in &frames {
+        let other = if *from == anna { &ben } else { &anna };
+        assert_eq!(net.open(&carol, other, wire), Err(OpenError::WrongSender), "on another's track");
+        assert_eq!(net.open(&carol, from, wire).unwrap().frame, *frame);
+        assert_eq!(net.open(&carol, from, wire), Err(OpenError::Duplicate));
+    }
+    // a retransmission of an epoch that is over is no frame of this one
+    net.join("bank-a/dora/1");
+    net.advance(6_000);
+    assert!(frames.iter().all(|(from, wire, _)| net.open(&carol, from, wire) == Err(OpenError::UnknownEpoch)));
 }

@@ -204,6 +204,21 @@ mod tests {
     }
 
     #[test]
+    fn a_structure_has_sixty_four_templates_at_most() {
+        let with = |templates: usize| {
+            let mut fields = vec![(1, 1), (0, 1), (0, 6), (7, 16), (1, 1), (0, 4), (0, 6), (0, 5)];
+            // all of one layer, one decode target, no dependencies, no chains
+            fields.extend((1..templates).map(|_| (0, 2)));
+            fields.extend([(3, 2)]);
+            fields.extend((0..templates).map(|_| (2, 2)));
+            fields.extend((0..templates).map(|_| (0, 1)));
+            fields.extend([(0, 1), (0, 1), (0, 8)]);
+            descriptor(&pack(&fields), None).and_then(|read| read.structure).map(|read| read.templates.len())
+        };
+        assert_eq!([1, 64, 65, 500].map(with), [Some(1), Some(64), None, None]);
+    }
+
+    #[test]
     fn every_truncation_and_every_changed_byte_is_survived() {
         let whole = l1t3(0);
         for len in 0..whole.len() - 1 {
