@@ -2,6 +2,7 @@
 
 use crate::shard::EdgeStats;
 use crate::shards::Shards;
+use crate::tcp::gate::Gate;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,6 +23,8 @@ pub struct Admin {
     pub shards: Shards,
     /// Is the control link up?
     pub connected: Arc<AtomicBool>,
+    /// Counts TCP connections.
+    pub gate: Arc<Gate>,
 }
 
 /// The routes.
@@ -53,11 +56,16 @@ async fn readyz(State(admin): State<Admin>) -> StatusCode {
 async fn metrics(State(admin): State<Admin>) -> Result<String, StatusCode> {
     let shards = counters(&admin).await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     let connected = u64::from(admin.connected.load(Ordering::Relaxed));
-    Ok(render(&shards, connected))
+    let own = [
+        ("gauge", "control_link_up", connected),
+        ("gauge", "shards", shards.len() as u64),
+        ("counter", "tcp_refused_at_gate_total", admin.gate.refused()),
+    ];
+    Ok(render(&shards, &own))
 }
 
 /// Counters are those of all shards together; how busy each of them is stands beside its number.
-fn render(shards: &[(EdgeStats, Stats)], connected: u64) -> String {
+fn render(shards: &[(EdgeStats, Stats)], own: &[(&'static str, &'static str, u64)]) -> String {
     let mut out = String::new();
     let numbers = shards.iter().map(|(edge, core)| one(edge, core)).reduce(|mut sum, shard| {
         for ((_, _, total), (_, _, value)) in sum.iter_mut().zip(shard) {
@@ -65,8 +73,7 @@ fn render(shards: &[(EdgeStats, Stats)], connected: u64) -> String {
         }
         sum
     });
-    let own = [("gauge", "control_link_up", connected), ("gauge", "shards", shards.len() as u64)];
-    for (kind, name, value) in own.into_iter().chain(numbers.unwrap_or_default()) {
+    for (kind, name, value) in own.iter().copied().chain(numbers.unwrap_or_default()) {
         let _ = write!(out, "# TYPE strongroom_sfu_{name} {kind}\nstrongroom_sfu_{name} {value}\n");
     }
     for (name, value) in [("shard_busy_permille", 0), ("shard_shedding", 1)] {
@@ -83,6 +90,8 @@ fn render(shards: &[(EdgeStats, Stats)], connected: u64) -> String {
 fn one(edge: &EdgeStats, core: &Stats) -> Vec<(&'static str, &'static str, u64)> {
     let gauges = [
         ("transports", edge.transports),
+        ("tcp_connections", edge.tcp_connections),
+        ("tcp_queued_bytes", edge.tcp_queued),
         ("proven_addresses", edge.addresses),
         ("meetings", edge.meetings),
         ("participants", edge.participants),
@@ -108,6 +117,8 @@ fn one(edge: &EdgeStats, core: &Stats) -> Vec<(&'static str, &'static str, u64)>
         ("record_lost_messages_total", core.record_lost),
         ("unproven_datagrams_total", edge.unproven),
         ("bad_stun_total", edge.bad_stun),
+        ("tcp_refused_total", edge.tcp_refused),
+        ("tcp_dropped_total", edge.tcp_dropped),
         ("srtp_not_opened_total", edge.not_opened),
         ("srtp_not_sealed_total", edge.not_sealed),
         ("send_dropped_total", edge.send_dropped),
@@ -130,7 +141,7 @@ mod tests {
     fn counters_are_shown_in_the_text_format() {
         let core = Stats { forwarded: 7, ..Stats::default() };
         let edge = EdgeStats { busy_permille: 250, ..EdgeStats::default() };
-        let text = render(&[(edge, core), (EdgeStats::default(), core)], 1);
+        let text = render(&[(edge, core), (EdgeStats::default(), core)], &[("gauge", "control_link_up", 1)]);
         assert!(text.contains("# TYPE strongroom_sfu_forwarded_packets_total counter\n"));
         assert!(text.contains("strongroom_sfu_forwarded_packets_total 14\n"));
         assert!(text.contains("strongroom_sfu_control_link_up 1\n"));

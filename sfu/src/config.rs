@@ -20,6 +20,9 @@ pub struct Config {
     pub record: Record,
     /// UDP port of the first shard's media; every further shard takes the next. 0: any free ones.
     pub udp_port: u16,
+    /// TCP port of all shards' media, for networks that let no UDP out; 443 passes most of them. Absent: no TCP. 0: a free
+    /// one.
+    pub tcp_port: Option<u16>,
     /// Shards: threads that carry media, each pinned to a processor. 0: one for each processor this process may use.
     #[serde(default)]
     pub shards: usize,
@@ -200,6 +203,8 @@ mod tests {
         let config = load(GOOD, &environment).expect("good");
         assert_eq!((config.udp_port, config.record.server_name.as_str()), (9000, "sfu.localhost"));
         assert!(config.control.ca.is_absolute() && config.addresses.is_empty());
+        assert_eq!(config.tcp_port, None, "off unless it is asked for");
+        assert_eq!(load(GOOD, &[("STRONGROOM__TCP_PORT", "443")]).expect("good").tcp_port, Some(443));
     }
 
     #[test]

@@ -9,5 +9,6 @@ mod placement;
 pub mod record;
 pub mod shard;
 pub mod shards;
+pub mod tcp;
 pub mod tls;
 pub mod transport;

@@ -9,6 +9,7 @@ use crate::shard::commands::{Command, Commands};
 use crate::shard::sockets::{Sockets, local_addresses};
 use crate::shard::{Parts, Shard};
 use crate::shards::{MAX_SHARDS, Shards};
+use crate::tcp::gate::{self, Gate};
 use crate::tls::{self, TlsError};
 use crate::transport::ice_dtls::{FactoryError, IceDtlsFactory};
 use domain::message::control::FromSfu;
@@ -82,8 +83,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         Some(at) => Some(listen(at).await?),
         None => None,
     };
+    let doors = open_doors(&addresses, config.tcp_port)?;
+    let tcp = doors.iter().map(std::net::TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
     let (control, outgoing) = mpsc::channel(CONTROL_QUEUE);
-    let mut running = start_all(&config, &addresses, &control)?;
+    let mut running = start_all(&config, &addresses, &tcp, &control)?;
     // the links end with the last shard
     drop(control);
     let shards = Shards::new(running.commands);
@@ -91,12 +94,17 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
     let connected = Arc::new(AtomicBool::new(false));
     tokio::spawn(control::run(opened.dial, shards.clone(), tokens.clone(), outgoing, connected.clone()));
     tokio::spawn(record::serve(recorders, opened.acceptor, tokens, shards.clone()));
+    let gate = Arc::new(Gate::default());
+    for door in doors {
+        tokio::spawn(gate::serve(TcpListener::from_std(door)?, gate.clone(), shards.clone()));
+    }
     if let Some(listener) = metrics {
-        let router = admin::router(Admin { shards: shards.clone(), connected });
+        let router = admin::router(Admin { shards: shards.clone(), connected, gate });
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
     let media: Vec<String> = running.locals.iter().map(SocketAddr::to_string).collect();
-    tracing::info!(node = config.node, udp = media.join(" "), record = %config.record.listen, "ready");
+    let tcp = tcp.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(" ");
+    tracing::info!(node = config.node, udp = media.join(" "), tcp, record = %config.record.listen, "ready");
     tokio::select! {
         () = stop => {}
         // a node that forwards nothing must not look alive
@@ -111,6 +119,37 @@ async fn listen(at: SocketAddr) -> Result<TcpListener, NodeError> {
     TcpListener::bind(at).await.map_err(|source| NodeError::Listen { what: format!("TCP {at}"), source })
 }
 
+/// Listens for media over TCP at every address on one port (0: the first chooses), if it is wanted at all. An IPv6 address
+/// that cannot be bound is left out with a warning.
+fn open_doors(addresses: &[IpAddr], port: Option<u16>) -> Result<Vec<std::net::TcpListener>, NodeError> {
+    let Some(port) = port else { return Ok(Vec::new()) };
+    raise_descriptors();
+    let mut doors: Vec<std::net::TcpListener> = Vec::new();
+    for ip in addresses {
+        let port = doors.first().map_or(Ok(port), |first| first.local_addr().map(|local| local.port()))?;
+        let at = SocketAddr::new(*ip, port);
+        let door = std::net::TcpListener::bind(at).and_then(|door| door.set_nonblocking(true).map(|()| door));
+        match door {
+            Ok(door) => doors.push(door),
+            Err(error) if ip.is_ipv6() => tracing::warn!(%ip, %error, "address left out"),
+            Err(source) => return Err(NodeError::Listen { what: format!("TCP {at}"), source }),
+        }
+    }
+    Ok(doors)
+}
+
+/// Each connection is a descriptor: the system's usual soft limit of 1,024 is below what the gate admits.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = gate::IN_ALL as u64 + 1024;
+    let possible = maximum.map_or(wanted, |most| most.min(wanted));
+    if current.is_some_and(|now| now < possible) {
+        // the gate tells when descriptors are used up
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), maximum });
+    }
+}
+
 /// What runs.
 struct Running {
     commands: Vec<Commands>,
@@ -121,7 +160,12 @@ struct Running {
 }
 
 /// Opens every shard's sockets before any runs, then starts their threads, each pinned: one that moves loses its caches.
-fn start_all(config: &Config, addresses: &[IpAddr], control: &mpsc::Sender<FromSfu>) -> Result<Running, NodeError> {
+fn start_all(
+    config: &Config,
+    addresses: &[IpAddr],
+    tcp: &[SocketAddr],
+    control: &mpsc::Sender<FromSfu>,
+) -> Result<Running, NodeError> {
     let cores = cores(&config.cores)?;
     let count = if config.shards == 0 { cores.len().clamp(1, MAX_SHARDS) } else { config.shards };
     let (last_words, alive) = mpsc::channel(count);
@@ -137,7 +181,7 @@ fn start_all(config: &Config, addresses: &[IpAddr], control: &mpsc::Sender<FromS
     for (shard, sockets) in opened.into_iter().enumerate() {
         let (commands, receiver, wake) = Commands::channel()?;
         let locals = sockets.locals();
-        let factory = IceDtlsFactory::new(locals.clone())?;
+        let factory = IceDtlsFactory::new(locals.clone())?.with_tcp(tcp.to_vec(), shard);
         let control = control.clone();
         let parts = Parts { sockets, factory, commands: receiver, wake, control, seed: rand::random() };
         let (core, last_word) = (cores.get(shard % cores.len().max(1)).copied(), LastWord(last_words.clone()));

@@ -5,7 +5,7 @@ use dimpl::certificate::{calculate_fingerprint, generate_self_signed_certificate
 use dimpl::{Config, Dtls, DtlsCertificate, Output};
 use is::stun::{StunMessage, TransId};
 use sfu::transport::ice_dtls::IceDtlsFactory;
-use sfu::transport::{Ended, Event, Factory, IceParameters, Path, Transport};
+use sfu::transport::{Ended, Event, Factory, IceParameters, Path, Protocol, Transport};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const FLIGHT: usize = 2_048;
 
 fn path(port: u16) -> Path {
     let local = "127.0.0.1:8445".parse().expect("an address");
-    Path { local, remote: SocketAddr::from(([127, 0, 0, 1], port)) }
+    Path { local, remote: SocketAddr::from(([127, 0, 0, 1], port)), protocol: Protocol::Udp }
 }
 
 fn certificate() -> DtlsCertificate {

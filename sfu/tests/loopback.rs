@@ -1,6 +1,7 @@
 //! The shard over real UDP on loopback: ICE, DTLS, SRTP and forwarding, with participants in this process.
 
 mod client;
+mod tcp;
 
 use client::{Client, Maker};
 use dimpl::SrtpProfile;
@@ -27,6 +28,7 @@ struct Server {
     told: mpsc::Receiver<FromSfu>,
     address: SocketAddr,
     thread: Option<std::thread::JoinHandle<()>>,
+    door: Option<tcp::Door>,
 }
 
 fn meeting() -> MeetingId {
@@ -42,14 +44,20 @@ impl Server {
         Self::start_at(IpAddr::from([127, 0, 0, 1]))
     }
     fn start_at(address: IpAddr) -> Self {
+        Self::start_behind(address, None)
+    }
+    /// A shard that is reached over TCP as well, if there is a door.
+    fn start_behind(address: IpAddr, listener: Option<std::net::TcpListener>) -> Self {
         let sockets = Sockets::bind(&[address], 0).expect("an address of ours");
         let address = sockets.locals()[0];
-        let factory = IceDtlsFactory::new(sockets.locals()).expect("DTLS");
+        let tcp: Vec<SocketAddr> = listener.iter().map(|at| at.local_addr().expect("bound")).collect();
+        let factory = IceDtlsFactory::new(sockets.locals()).expect("DTLS").with_tcp(tcp, 0);
         let (commands, receiver, wake) = Commands::channel().expect("a queue");
         let (control, told) = mpsc::channel(1024);
         let parts = Parts { sockets, factory, commands: receiver, wake, control, seed: 1 };
         let thread = std::thread::spawn(move || Shard::new(parts).run());
-        let server = Self { commands, told, address, thread: Some(thread) };
+        let door = listener.map(|listener| tcp::Door::open(listener, &commands));
+        let server = Self { commands, told, address, thread: Some(thread), door };
         let firm =
             FirmRule { firm: "bank-a".parse().expect("a firm"), audio_video: Rule::Off, recorder_grace_ms: 2000 };
         server.say(ToSfu::Meeting { meeting: meeting(), firms: vec![firm] });

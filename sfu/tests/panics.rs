@@ -56,6 +56,9 @@ impl Transport for Trapped {
         self.step_on(STUN);
         self.inner.handle_stun(now, path, packet)
     }
+    fn lost(&mut self, path: Path) {
+        self.inner.lost(path);
+    }
     fn handle_dtls(&mut self, now: Instant, packet: &[u8]) {
         self.step_on(DTLS);
         self.inner.handle_dtls(now, packet);
@@ -84,6 +87,9 @@ impl Factory for Trapping {
     }
     fn fingerprint(&self) -> String {
         self.inner.fingerprint()
+    }
+    fn tcp(&self) -> &[std::net::SocketAddr] {
+        self.inner.tcp()
     }
 }
 

@@ -62,6 +62,7 @@ pub mod media {
             password: "password-of-enough-length".to_owned(),
             fingerprint: (0..32).map(|n| format!("{n:02X}")).collect::<Vec<_>>().join(":"),
             candidates: vec!["127.0.0.1:8445".parse().expect("an address")],
+            tcp: vec!["127.0.0.1:443".parse().expect("an address")],
         };
         let section = |mid: &str, codec| offer::OfferSection {
             mid: mid.to_owned(),

@@ -1,6 +1,7 @@
 //! What a shard is told: signaling's messages, record links, shutdown; and the SDP work that follows from them.
 
 use super::{EdgeStats, Flow, Shard};
+use crate::tcp::Arrival;
 use crate::transport::{Factory, IceParameters};
 use domain::message::client::{PublishedTrack, SubscribedTrack};
 use domain::message::control::{FromSfu, ToSfu};
@@ -42,6 +43,8 @@ pub enum Command {
     Record(LinkId, ToSfuRecord),
     /// A record link ended.
     RecordDown(LinkId),
+    /// A TCP connection that names this shard.
+    Arrival(Box<Arrival>),
     /// Counters, please.
     Stats(oneshot::Sender<(EdgeStats, sfu_core::Stats)>),
     /// Close every transport and end.
@@ -112,6 +115,7 @@ impl<F: Factory> Shard<F> {
                 self.links.close(link);
                 self.engine.handle(micros, Input::RecordDown { link });
             }
+            Command::Arrival(arrival) => self.arrival(now, *arrival),
             Command::Stats(reply) => {
                 let _ = reply.send(self.stats());
             }
@@ -241,7 +245,8 @@ impl<F: Factory> Shard<F> {
     fn local(&mut self, place: usize) -> Result<LocalTransport, Refused> {
         let endpoint = self.endpoints.get(place).ok_or(Refused::NoTransport)?;
         let IceParameters { ufrag, password } = endpoint.transport.parameters();
-        Ok(LocalTransport { ufrag, password, fingerprint: self.factory.fingerprint(), candidates: self.locals.clone() })
+        let (fingerprint, tcp) = (self.factory.fingerprint(), self.factory.tcp().to_vec());
+        Ok(LocalTransport { ufrag, password, fingerprint, candidates: self.locals.clone(), tcp })
     }
 
     fn subscribe_answer(

@@ -1,9 +1,12 @@
 //! The way out: what the engine set ready is sealed in place and sent, a run as soon as it is sealed, single packets some
 //! at a time. Nothing is allocated per packet.
 
+use super::endpoint::Way;
 use super::{Shard, Single};
-use crate::transport::{Event, Factory};
-use domain::TransportKind;
+use crate::tcp::framing::Class;
+use crate::transport::{Event, Factory, Path, Protocol};
+use domain::{Codec, TransportKind};
+use sfu_core::subscription::payload_types;
 use sfu_core::{Cut, PeerKey, TAG};
 use std::time::Instant;
 
@@ -43,7 +46,7 @@ impl<F: Factory> Shard<F> {
     fn seal(&mut self, peer: PeerKey, arena: &mut [u8], cuts: &[Cut]) -> Option<usize> {
         let place = self.endpoints.of(peer, TransportKind::Subscribe)?;
         let endpoint = self.endpoints.get(place)?;
-        let (socket, to) = endpoint.path?;
+        let way = endpoint.way?;
         let sender = &mut endpoint.srtp.as_mut()?.sender;
         for cut in cuts {
             let packet = &mut arena[cut.start..cut.start + cut.len + TAG];
@@ -52,6 +55,14 @@ impl<F: Factory> Shard<F> {
                 return None;
             }
         }
+        let (socket, to) = match way {
+            Way::Udp(socket, to) => (socket, to),
+            Way::Tcp(id) => {
+                let packets = cuts.iter().map(|cut| &arena[cut.start..cut.start + cut.len + TAG]);
+                self.streams.send(&self.poller, id, packets.map(|packet| (packet, class(packet))));
+                return Some(0);
+            }
+        };
         if let [cut] = cuts {
             self.singles[socket].push((to, cut.start..cut.start + cut.len + TAG));
             return Some(self.singles[socket].len());
@@ -78,11 +89,34 @@ impl<F: Factory> Shard<F> {
         self.blamed = Some(to);
         let place = self.endpoints.of(to, transport)?;
         let endpoint = self.endpoints.get(place)?;
-        let (socket, address) = endpoint.path?;
+        let way = endpoint.way?;
         let sealed = endpoint.srtp.as_mut()?.sender.seal_rtcp(packet).ok()?;
-        self.sockets.send(socket, address, &sealed);
+        self.send_way(way, &sealed);
         self.stats.rtcp_sent += 1;
         Some(())
+    }
+
+    /// Sends what is no media.
+    fn send_way(&mut self, way: Way, datagram: &[u8]) {
+        match way {
+            Way::Udp(socket, to) => self.sockets.send(socket, to, datagram),
+            Way::Tcp(id) => self.streams.send(&self.poller, id, std::iter::once((datagram, Class::Other))),
+        }
+    }
+
+    /// How packets leave on a path, if it is ours.
+    pub(super) fn way(&self, path: Path) -> Option<Way> {
+        match path.protocol {
+            Protocol::Udp => self.sockets.index_of(path.local).map(|at| Way::Udp(at, path.remote)),
+            Protocol::Tcp => self.streams.on(path).map(Way::Tcp),
+        }
+    }
+
+    /// Sends what ICE or DTLS says on a path.
+    pub(super) fn send_on(&mut self, path: Path, datagram: &[u8]) {
+        if let Some(way) = self.way(path) {
+            self.send_way(way, datagram);
+        }
     }
 
     /// Says goodbye on one transport and forgets it.
@@ -90,13 +124,17 @@ impl<F: Factory> Shard<F> {
         let Some(mut endpoint) = self.endpoints.remove(place) else { return };
         endpoint.transport.close(now);
         while let Some(event) = endpoint.transport.poll() {
-            if let Event::Send(path, datagram) = event
-                && let Some(at) = self.sockets.index_of(path.local)
-            {
-                self.sockets.send(at, path.remote, &datagram);
+            if let Event::Send(path, datagram) = event {
+                self.send_on(path, &datagram);
             }
         }
     }
+}
+
+/// What gives way first if its receiver does not read.
+fn class(packet: &[u8]) -> Class {
+    let sound = payload_types(Codec::Opus).0;
+    if packet.get(1).is_some_and(|second| second & 0x7f == sound) { Class::Other } else { Class::Picture }
 }
 
 /// Single packets that wait, by socket.

@@ -16,6 +16,15 @@ pub const CONNECT: Duration = Duration::from_secs(30);
 /// Addresses one transport may be heard from: its candidates, and some for a changing NAT.
 const MAX_ADDRESSES: usize = 16;
 
+/// How packets leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From this socket to this address.
+    Udp(usize, SocketAddr),
+    /// On the connection of this number.
+    Tcp(u64),
+}
+
 /// One transport of one participant.
 pub struct Endpoint {
     /// Whose.
@@ -26,8 +35,8 @@ pub struct Endpoint {
     pub transport: Box<dyn Transport>,
     /// Keys, once checked.
     pub srtp: Option<Contexts>,
-    /// Where packets go: socket and address.
-    pub path: Option<(usize, SocketAddr)>,
+    /// Where packets go.
+    pub way: Option<Way>,
     /// User name fragment and fingerprint that the page described.
     pub remote: Option<(String, Vec<u8>)>,
     /// Last authentic packet.
@@ -61,7 +70,7 @@ impl Endpoints {
             kind,
             transport,
             srtp: None,
-            path: None,
+            way: None,
             remote: None,
             heard: now,
             born: now,
@@ -129,6 +138,15 @@ impl Endpoints {
         }
     }
 
+    /// A path is no more.
+    pub fn lost(&mut self, path: Path) {
+        if let Some(place) = self.by_address.remove(&path)
+            && let Some(endpoint) = self.get(place)
+        {
+            endpoint.addresses.retain(|known| *known != path);
+        }
+    }
+
     /// Places there are, free ones included.
     pub fn places(&self) -> usize {
         self.places.len()
@@ -151,9 +169,9 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Factory;
     use crate::transport::ice_dtls::IceDtlsFactory;
     use crate::transport::srtp::{Profile, Role};
+    use crate::transport::{Factory, Protocol};
     use domain::message::control::ToSfu;
     use sfu_core::engine::Input;
     use sfu_core::{Engine, Micros};
@@ -180,7 +198,8 @@ mod tests {
         let (mut endpoints, now) = (Endpoints::default(), Instant::now());
         let place = endpoints.add(now, someone(), TransportKind::Publish, factory.create(now));
         for port in 1..=40 {
-            endpoints.prove(place, Path { local, remote: SocketAddr::from(([127, 0, 0, 1], port)) });
+            let remote = SocketAddr::from(([127, 0, 0, 1], port));
+            endpoints.prove(place, Path { local, remote, protocol: Protocol::Udp });
         }
         assert_eq!(endpoints.counts(), (1, MAX_ADDRESSES));
         let endpoint = endpoints.get(place).expect("added");

@@ -1,7 +1,7 @@
 //! A datagram's way in: sorted by its first byte, tied to a proven source, opened, handed to the engine.
 
-use super::EdgeStats;
 use super::endpoint::{Endpoint, Endpoints};
+use super::{EdgeStats, guard};
 use crate::transport::Path;
 use domain::TransportKind;
 use sfu_core::rtp::{self, Header};
@@ -25,8 +25,21 @@ pub(super) struct Ingress<'a> {
 }
 
 impl Ingress<'_> {
+    /// Takes one datagram or frame, whatever it does to its transport. Notes the endpoint that may have something to say.
+    pub(super) fn take(mut self, path: Path, datagram: &mut [u8], touched: &mut Vec<usize>) {
+        self.engine.acts_for_nobody();
+        match guard::caught(|| self.datagram(path, datagram)) {
+            Ok(Some(place)) if !touched.contains(&place) => touched.push(place),
+            Ok(_) => {}
+            Err(guard::Panicked) => {
+                let Self { micros, endpoints, engine, stats, blamed, .. } = self;
+                guard::contain(micros, endpoints, engine, stats, blamed);
+            }
+        }
+    }
+
     /// Sorts by the first byte (RFC 7983). Returns the endpoint that may have something to say.
-    pub(super) fn datagram(&mut self, path: Path, datagram: &mut [u8]) -> Option<usize> {
+    fn datagram(&mut self, path: Path, datagram: &mut [u8]) -> Option<usize> {
         match *datagram.first()? {
             0..=3 => self.stun(path, datagram),
             20..=63 => {

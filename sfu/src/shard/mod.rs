@@ -10,8 +10,9 @@ mod ingress;
 mod load;
 mod poller;
 pub mod sockets;
+mod streams;
 
-use crate::transport::{Event, Factory, Path};
+use crate::transport::{Event, Factory, Path, Protocol};
 use clock::Clock;
 use commands::{Command, Links};
 use domain::TransportKind;
@@ -30,6 +31,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
+use streams::Streams;
 use tokio::sync::mpsc;
 
 /// Timers of transports are looked at so often: DTLS repeats after 100 ms, silence counts in seconds.
@@ -44,6 +46,8 @@ const COMMANDS_PER_TURN: usize = 256;
 const TURN: Duration = Duration::from_millis(10);
 /// Token of the commands' wake-up; sockets follow.
 const WAKE: u64 = 0;
+/// Tokens of TCP connections begin here, beyond those of all sockets.
+const TCP: u64 = 1 << 32;
 
 /// A sealed packet in the arena and where it goes.
 type Single = (SocketAddr, Range<usize>);
@@ -75,6 +79,14 @@ pub struct EdgeStats {
     pub busy_permille: u64,
     /// Step of what is left out because the thread cannot keep up, 0 for nothing.
     pub shedding: u64,
+    /// TCP connections whose first frame proved nothing.
+    pub tcp_refused: u64,
+    /// Packets that a peer on TCP did not read in time.
+    pub tcp_dropped: u64,
+    /// Bytes that wait for peers on TCP to read.
+    pub tcp_queued: u64,
+    /// TCP connections now.
+    pub tcp_connections: u64,
     /// Transports now.
     pub transports: u64,
     /// Proven addresses now.
@@ -98,6 +110,7 @@ pub enum Flow {
 pub struct Shard<F: Factory> {
     clock: Clock,
     sockets: Sockets,
+    streams: Streams,
     locals: Vec<SocketAddr>,
     factory: F,
     endpoints: Endpoints,
@@ -154,6 +167,7 @@ impl<F: Factory> Shard<F> {
             meter: Meter::new(now),
             blamed: None,
             sockets: parts.sockets,
+            streams: Streams::new(),
             locals,
             factory: parts.factory,
             endpoints: Endpoints::default(),
@@ -186,7 +200,9 @@ impl<F: Factory> Shard<F> {
         let mut at = 0;
         while let Some(token) = self.poller.ready(at) {
             at += 1;
-            if let Some(socket) = token.checked_sub(WAKE + 1) {
+            if let Some(id) = token.checked_sub(TCP) {
+                self.stream_ready(Instant::now(), id);
+            } else if let Some(socket) = token.checked_sub(WAKE + 1) {
                 drained &= self.receive_some(begun, socket as usize);
             }
         }
@@ -267,24 +283,20 @@ impl<F: Factory> Shard<F> {
         let Self { sockets, endpoints, engine, stats, touched, .. } = self;
         touched.clear();
         let count = sockets.receive(at, |local, remote, datagram| {
-            let path = Path { local, remote };
-            let mut ingress = Ingress { now, micros, endpoints, engine, stats, blamed: None };
-            ingress.engine.acts_for_nobody();
-            match guard::caught(|| ingress.datagram(path, datagram)) {
-                Ok(Some(place)) if !touched.contains(&place) => touched.push(place),
-                Ok(_) => {}
-                Err(guard::Panicked) => {
-                    let blamed = ingress.blamed;
-                    guard::contain(micros, endpoints, engine, stats, blamed);
-                }
-            }
+            let path = Path { local, remote, protocol: Protocol::Udp };
+            Ingress { now, micros, endpoints, engine, stats, blamed: None }.take(path, datagram, touched);
         });
+        self.settle(now);
+        count
+    }
+
+    /// Lets those say something who were heard, and sends what is ready.
+    fn settle(&mut self, now: Instant) {
         for at in 0..self.touched.len() {
             let place = self.touched[at];
             self.guarded(now, |shard| shard.transport_events(now, place));
         }
         self.forward(now);
-        count
     }
 
     /// Lets an endpoint say what it has to say.
@@ -294,12 +306,13 @@ impl<F: Factory> Shard<F> {
             self.blamed = Some(peer);
             let Some(event) = endpoint.transport.poll() else { return };
             match event {
-                Event::Send(path, datagram) => {
-                    if let Some(at) = self.sockets.index_of(path.local) {
-                        self.sockets.send(at, path.remote, &datagram);
+                Event::Send(path, datagram) => self.send_on(path, &datagram),
+                Event::Path(path) => {
+                    let way = self.way(path);
+                    if let Some(endpoint) = self.endpoints.get(place) {
+                        endpoint.way = way;
                     }
                 }
-                Event::Path(path) => endpoint.path = self.sockets.index_of(path.local).map(|at| (at, path.remote)),
                 Event::Keys(contexts) => {
                     endpoint.srtp = Some(*contexts);
                     endpoint.heard = now;
@@ -326,6 +339,7 @@ impl<F: Factory> Shard<F> {
         for place in 0..self.endpoints.places() {
             self.guarded(now, |shard| shard.sweep_one(now, place));
         }
+        self.sweep_streams(now);
     }
 
     fn sweep_one(&mut self, now: Instant, place: usize) {
@@ -387,6 +401,9 @@ impl<F: Factory> Shard<F> {
             send_dropped: self.sockets.dropped,
             sent_in_runs: self.sockets.sent_in_runs,
             sent_alone: self.sockets.sent_alone,
+            tcp_dropped: self.streams.dropped,
+            tcp_queued: self.streams.queued() as u64,
+            tcp_connections: self.streams.count() as u64,
             transports: transports as u64,
             addresses: addresses as u64,
             meetings: meetings as u64,

@@ -9,6 +9,15 @@ use std::time::Duration;
 /// Readiness taken per sleep; what is beyond it is reported by the next.
 const EVENTS: usize = 128;
 
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Something to read, or the end.
+    Read,
+    /// That, or room to write.
+    ReadAndWrite,
+}
+
 /// An epoll set and the tokens that were ready last.
 pub struct Poller {
     epoll: OwnedFd,
@@ -24,6 +33,15 @@ impl Poller {
     /// Reports `token` whenever there is something to read, until it is read (level-triggered).
     pub fn watch(&self, what: impl AsFd, token: u64) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, what, EventData::new_u64(token), EventFlags::IN)?)
+    }
+
+    /// Changes what is reported of something watched.
+    pub fn change(&self, what: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        let flags = match interest {
+            Interest::Read => EventFlags::IN,
+            Interest::ReadAndWrite => EventFlags::IN | EventFlags::OUT,
+        };
+        Ok(epoll::modify(&self.epoll, what, EventData::new_u64(token), flags)?)
     }
 
     /// Sleeps until something is ready or the time is over.

@@ -3,11 +3,11 @@
 //! after our own check of the fingerprint.
 
 use super::srtp::{Contexts, Profile, Role};
-use super::{Ended, Event, Factory, IceParameters, Path, Transport};
+use super::{Ended, Event, Factory, IceParameters, Path, Protocol, Transport};
 use dimpl::certificate::{calculate_fingerprint, generate_self_signed_certificate};
 use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
 use is::stun::{StunMessage, StunPacket};
-use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
+use is::{Candidate, IceAgent, IceAgentEvent, IceCreds};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,9 +28,18 @@ const MAX_WAITING: usize = 30;
 
 /// Makes [`IceDtls`] transports with one certificate.
 pub struct IceDtlsFactory {
-    locals: Vec<SocketAddr>,
+    listening: Arc<Listening>,
     certificate: DtlsCertificate,
     config: Arc<Config>,
+}
+
+/// Where a shard's transports are reached.
+#[derive(Debug, Clone)]
+struct Listening {
+    udp: Vec<SocketAddr>,
+    tcp: Vec<SocketAddr>,
+    /// Which shard: user name fragments begin with its mark.
+    shard: usize,
 }
 
 /// Why the factory could not be made: our environment.
@@ -39,15 +48,21 @@ pub struct IceDtlsFactory {
 pub struct FactoryError(String);
 
 impl IceDtlsFactory {
-    /// Listens on these addresses; makes a fresh certificate.
-    pub fn new(locals: Vec<SocketAddr>) -> Result<Self, FactoryError> {
+    /// Listens on these addresses for UDP alone; makes a fresh certificate.
+    pub fn new(udp: Vec<SocketAddr>) -> Result<Self, FactoryError> {
         let certificate = generate_self_signed_certificate().map_err(|e| FactoryError(e.to_string()))?;
         // STUN has proved the path: no cookie, which saves a round trip
         let config =
             Config::builder().flight_start_rto(FLIGHT_RTO).handshake_timeout(HANDSHAKE).use_server_cookie(false);
         let config = config.max_queue_rx(MAX_WAITING).require_client_certificate(true);
         let config = Arc::new(config.build().map_err(|e| FactoryError(e.to_string()))?);
-        Ok(Self { locals, certificate, config })
+        Ok(Self { listening: Arc::new(Listening { udp, tcp: Vec::new(), shard: 0 }), certificate, config })
+    }
+
+    /// ... and for TCP on these, where the user name fragment tells the shard.
+    pub fn with_tcp(mut self, tcp: Vec<SocketAddr>, shard: usize) -> Self {
+        self.listening = Arc::new(Listening { udp: self.listening.udp.clone(), tcp, shard });
+        self
     }
 }
 
@@ -56,9 +71,9 @@ impl Factory for IceDtlsFactory {
         // 1.2: the 1.3 server takes the client's first profile, which is SHA-1 with browsers
         let dtls = Dtls::new_12(self.config.clone(), self.certificate.clone(), now);
         Box::new(IceDtls {
-            ice: agent(&self.locals, IceCreds::new(), now),
+            ice: agent(&self.listening, fresh(self.listening.shard), now),
             dtls,
-            locals: self.locals.clone(),
+            listening: self.listening.clone(),
             sources: Vec::new(),
             remote_fingerprint: None,
             peer_fingerprint: None,
@@ -75,29 +90,55 @@ impl Factory for IceDtlsFactory {
     fn fingerprint(&self) -> String {
         self.certificate.fingerprint_str()
     }
+
+    fn tcp(&self) -> &[SocketAddr] {
+        &self.listening.tcp
+    }
 }
 
-fn agent(locals: &[SocketAddr], credentials: IceCreds, now: Instant) -> IceAgent {
+/// New credentials that name their shard.
+fn fresh(shard: usize) -> IceCreds {
+    let IceCreds { ufrag, pass } = IceCreds::new();
+    IceCreds { ufrag: format!("{}{ufrag}", crate::tcp::mark(shard)), pass }
+}
+
+fn agent(listening: &Listening, credentials: IceCreds, now: Instant) -> IceAgent {
     let mut ice = IceAgent::new(credentials);
     ice.set_ice_lite(true);
     ice.set_controlling(false);
     // the highest tie-breaker wins every conflict: a lite agent must never be talked into controlling
     ice.set_control_tie_breaker(u64::MAX);
     ice.set_max_candidate_pairs(MAX_PAIRS);
-    for local in locals {
-        if let Ok(candidate) = Candidate::host(*local, "udp") {
-            ice.add_local_candidate(candidate);
+    for (locals, protocol) in [(&listening.udp, Protocol::Udp), (&listening.tcp, Protocol::Tcp)] {
+        for local in locals {
+            if let Ok(candidate) = Candidate::host(*local, is::Protocol::from(protocol)) {
+                ice.add_local_candidate(candidate);
+            }
         }
     }
     ice.handle_timeout(now);
     ice
 }
 
+impl From<Protocol> for is::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Udp => Self::Udp,
+            Protocol::Tcp => Self::Tcp,
+        }
+    }
+}
+
+/// Ours have no candidates of any other kind.
+fn protocol(of: is::Protocol) -> Protocol {
+    if of == is::Protocol::Udp { Protocol::Udp } else { Protocol::Tcp }
+}
+
 /// One association.
 pub struct IceDtls {
     ice: IceAgent,
     dtls: Dtls,
-    locals: Vec<SocketAddr>,
+    listening: Arc<Listening>,
     /// Sources that the agent knows.
     sources: Vec<Path>,
     remote_fingerprint: Option<Vec<u8>>,
@@ -130,7 +171,7 @@ impl IceDtls {
         if self.sources.len() >= MAX_SOURCES {
             self.sources.clear();
             let remote = self.ice.remote_credentials().cloned();
-            self.ice = agent(&self.locals, self.ice.local_credentials().clone(), now);
+            self.ice = agent(&self.listening, self.ice.local_credentials().clone(), now);
             if let Some(remote) = remote {
                 self.ice.set_remote_credentials(remote);
             }
@@ -142,14 +183,15 @@ impl IceDtls {
         // nominations come out of handle_timeout only
         self.ice.handle_timeout(now);
         while let Some(transmit) = self.ice.poll_transmit() {
-            let path = Path { local: transmit.source, remote: transmit.destination };
+            let (local, remote) = (transmit.source, transmit.destination);
+            let path = Path { local, remote, protocol: protocol(transmit.proto) };
             self.events.push_back(Event::Send(path, Vec::from(transmit.contents)));
         }
         while let Some(event) = self.ice.poll_event() {
-            if let IceAgentEvent::NominatedSend { source, destination, .. } = event
+            if let IceAgentEvent::NominatedSend { proto, source, destination, .. } = event
                 && self.path.is_none()
             {
-                self.follow(Path { local: source, remote: destination });
+                self.follow(Path { local: source, remote: destination, protocol: protocol(proto) });
             }
         }
     }
@@ -244,13 +286,14 @@ impl Transport for IceDtls {
     fn restart(&mut self, now: Instant) {
         // the path in use stays until the peer names another
         self.sources.clear();
-        self.ice = agent(&self.locals, IceCreds::new(), now);
+        self.ice = agent(&self.listening, fresh(self.listening.shard), now);
     }
 
     fn handle_stun(&mut self, now: Instant, path: Path, packet: &[u8]) -> bool {
         let Ok(message) = StunMessage::parse(packet) else { return false };
         let chosen = message.use_candidate();
-        let stun = StunPacket { proto: Protocol::Udp, source: path.remote, destination: path.local, message };
+        let proto = path.protocol.into();
+        let stun = StunPacket { proto, source: path.remote, destination: path.local, message };
         let authentic = self.ice.handle_packet(now, stun);
         self.drain_ice(now);
         if authentic {
@@ -261,6 +304,11 @@ impl Transport for IceDtls {
             }
         }
         authentic
+    }
+
+    fn lost(&mut self, path: Path) {
+        self.path = self.path.filter(|known| *known != path);
+        self.early = self.early.filter(|known| *known != path);
     }
 
     fn handle_dtls(&mut self, now: Instant, packet: &[u8]) {
@@ -295,7 +343,8 @@ mod tests {
     const LOCAL: &str = "127.0.0.1:8445";
 
     fn path(port: u16) -> Path {
-        Path { local: LOCAL.parse().expect("an address"), remote: SocketAddr::from(([127, 0, 0, 1], port)) }
+        let remote = SocketAddr::from(([127, 0, 0, 1], port));
+        Path { local: LOCAL.parse().expect("an address"), remote, protocol: Protocol::Udp }
     }
 
     fn transport() -> Box<dyn Transport> {

@@ -8,6 +8,15 @@ pub mod srtp;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+/// What carries packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Datagrams.
+    Udp,
+    /// Frames on a connection that the peer opened.
+    Tcp,
+}
+
 /// Where packets of a transport come from and go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Path {
@@ -15,6 +24,8 @@ pub struct Path {
     pub local: SocketAddr,
     /// The peer's.
     pub remote: SocketAddr,
+    /// Between them.
+    pub protocol: Protocol,
 }
 
 /// ICE parameters of one side (RFC 8445 section 5.3).
@@ -72,6 +83,8 @@ pub trait Transport {
     fn restart(&mut self, now: Instant);
     /// A STUN message. True if it was authentic.
     fn handle_stun(&mut self, now: Instant, path: Path, packet: &[u8]) -> bool;
+    /// A path is no more: its connection ended. Another may be chosen later, or the same one opened again.
+    fn lost(&mut self, path: Path);
     /// A DTLS record from an address that STUN has proved.
     fn handle_dtls(&mut self, now: Instant, packet: &[u8]);
     /// Time passed.
@@ -88,4 +101,6 @@ pub trait Factory {
     fn create(&self, now: Instant) -> Box<dyn Transport>;
     /// SHA-256 of our certificate, as `AA:BB:...`.
     fn fingerprint(&self) -> String;
+    /// Where pages may connect to over TCP; empty if nowhere.
+    fn tcp(&self) -> &[SocketAddr];
 }

@@ -1,22 +1,31 @@
 //! A small participant for tests and benches: ICE (controlling) and DTLS (client) of the same crates, SRTP of the SFU's
-//! own code, one UDP socket, driven by its owner.
+//! own code, one UDP socket or one TCP connection, driven by its owner.
 #![allow(dead_code)]
 
 use dimpl::certificate::{calculate_fingerprint, generate_self_signed_certificate};
 use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
 use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
+use sfu::tcp::framing::{MAX_FRAME, Reader};
 use sfu::transport::srtp::{Contexts, Profile, Role, TAG};
 use sfu_core::rtp::{self, Header};
 use sfu_core::sdp::{self, LocalTransport, offer::OfferSection};
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What carries the packets.
+pub enum Carrier {
+    Udp,
+    /// A connection is opened when the SFU's candidates are known.
+    Tcp(Option<TcpStream>, Reader),
+}
 
 /// One transport of a participant.
 pub struct Client {
     pub socket: UdpSocket,
+    pub carrier: Carrier,
     local: SocketAddr,
     ice: IceAgent,
     dtls: Dtls,
@@ -64,6 +73,7 @@ impl Maker {
         dtls.set_active(true);
         Client {
             socket,
+            carrier: Carrier::Udp,
             local,
             ice,
             dtls,
@@ -89,6 +99,7 @@ impl Client {
             password: creds.pass.clone(),
             fingerprint: dimpl::certificate::format_fingerprint(&self.fingerprint),
             candidates: vec![self.local],
+            tcp: Vec::new(),
         }
     }
 
@@ -135,6 +146,35 @@ impl Client {
         self.to = None;
     }
 
+    /// The same, to a TCP connection.
+    pub fn move_to_tcp(&mut self) {
+        self.carrier = Carrier::Tcp(None, Reader::default());
+        // what still comes to the old one is lost
+        self.socket = UdpSocket::bind((self.local.ip(), 0)).expect("an address of ours");
+        self.socket.set_nonblocking(true).expect("a socket");
+        self.ice = IceAgent::new(IceCreds::new());
+        self.ice.set_controlling(true);
+        self.to = None;
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self.carrier {
+            Carrier::Udp => Protocol::Udp,
+            Carrier::Tcp(..) => Protocol::Tcp,
+        }
+    }
+
+    fn connect(&mut self, to: SocketAddr) {
+        if let Carrier::Tcp(connection @ None, _) = &mut self.carrier {
+            let stream = TcpStream::connect(to).expect("the SFU listens");
+            stream.set_nonblocking(true).expect("a socket");
+            stream.set_nodelay(true).expect("a socket");
+            self.local = stream.local_addr().expect("connected");
+            *connection = Some(stream);
+            self.ice.add_local_candidate(Candidate::host(self.local, "tcp").expect("an address"));
+        }
+    }
+
     /// A publish offer for these sections.
     pub fn offer(&self, sections: &[OfferSection]) -> String {
         sdp::offer::write(&self.local_transport(), 1, sections)
@@ -175,10 +215,12 @@ impl Client {
         self.remote_fingerprint = remote.fingerprint.clone();
         for line in text.lines().filter_map(|l| l.strip_prefix("a=candidate:")) {
             let parts: Vec<&str> = line.split(' ').collect();
-            if parts[4] == self.local.ip().to_string() {
+            let protocol = self.protocol();
+            if parts[4] == self.local.ip().to_string() && parts[2] == protocol.to_string() {
                 let ip: IpAddr = parts[4].parse().expect("an address");
                 let address = SocketAddr::new(ip, parts[5].parse().expect("a port"));
-                self.ice.add_remote_candidate(Candidate::host(address, "udp").expect("an address"));
+                self.connect(address);
+                self.ice.add_remote_candidate(Candidate::host(address, protocol).expect("an address"));
             }
         }
     }
@@ -193,13 +235,54 @@ impl Client {
                 Err(error) => panic!("receive: {error}"),
             }
         }
+        self.read_connection();
         self.timers(Instant::now());
+    }
+
+    /// Does what is due and reads nothing.
+    pub fn drive_deaf(&mut self) {
+        self.timers(Instant::now());
+    }
+
+    fn read_connection(&mut self) {
+        let mut bytes = [0u8; 4 * MAX_FRAME];
+        let mut frames = Vec::new();
+        let Carrier::Tcp(Some(stream), reader) = &mut self.carrier else { return };
+        while let Ok(count) = stream.read(&mut bytes) {
+            if count == 0 {
+                self.closed = true;
+                break;
+            }
+            reader.take(&mut bytes[..count], |frame| frames.push(frame.to_vec())).expect("the SFU's own frames");
+        }
+        if let Some(from) = self.to.or_else(|| stream.peer_addr().ok()) {
+            frames.iter_mut().for_each(|frame| self.datagram(from, frame));
+        }
+    }
+
+    fn transmit(&mut self, packet: &[u8], to: SocketAddr) {
+        match &mut self.carrier {
+            Carrier::Udp => drop(self.socket.send_to(packet, to)),
+            Carrier::Tcp(Some(stream), _) => {
+                let frame = [&(packet.len() as u16).to_be_bytes()[..], packet].concat();
+                let mut rest = &frame[..];
+                while !rest.is_empty() {
+                    match stream.write(rest) {
+                        Ok(count) => rest = &rest[count..],
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+                        // it ended: what is sent is lost
+                        Err(_) => return,
+                    }
+                }
+            }
+            Carrier::Tcp(None, _) => {}
+        }
     }
 
     fn timers(&mut self, now: Instant) {
         self.ice.handle_timeout(now);
         while let Some(transmit) = self.ice.poll_transmit() {
-            let _ = self.socket.send_to(&transmit.contents, transmit.destination);
+            self.transmit(&transmit.contents, transmit.destination);
         }
         while let Some(event) = self.ice.poll_event() {
             if let IceAgentEvent::NominatedSend { destination, .. } = event {
@@ -220,7 +303,7 @@ impl Client {
         match datagram[0] {
             0..=3 => {
                 if let Ok(message) = StunMessage::parse(datagram) {
-                    let packet = StunPacket { proto: Protocol::Udp, source: from, destination: self.local, message };
+                    let packet = StunPacket { proto: self.protocol(), source: from, destination: self.local, message };
                     self.ice.handle_packet(now, packet);
                 }
             }
@@ -252,7 +335,7 @@ impl Client {
             match self.dtls.poll_output(&mut buffer) {
                 Output::Packet(record) => {
                     if let Some(to) = self.to {
-                        let _ = self.socket.send_to(record, to);
+                        self.transmit(record, to);
                     }
                 }
                 Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
@@ -281,12 +364,12 @@ impl Client {
         sealed.resize(packet.len() + TAG, 0);
         let contexts = self.srtp.as_mut().expect("connected");
         contexts.sender.seal(&mut sealed, header.len, header.ssrc, index).expect("a new index");
-        self.socket.send_to(&sealed, self.to.expect("connected")).expect("sent");
+        self.transmit(&sealed, self.to.expect("connected"));
     }
 
     /// Seals and sends RTCP.
     pub fn send_rtcp(&mut self, packet: &[u8]) {
         let sealed = self.srtp.as_mut().expect("connected").sender.seal_rtcp(packet).expect("sealed");
-        self.socket.send_to(&sealed, self.to.expect("connected")).expect("sent");
+        self.transmit(&sealed, self.to.expect("connected"));
     }
 }

@@ -77,6 +77,7 @@ pub fn sdp(data: &[u8]) {
             password: "password-of-enough-length".to_owned(),
             fingerprint: ["AB"; 32].join(":"),
             candidates: vec![],
+            tcp: vec![],
         };
         let written = answer::write(&local, &description, &sections);
         assert!(read::read(&written).is_ok(), "our own answer reads back: {written}");

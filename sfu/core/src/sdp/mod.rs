@@ -32,8 +32,10 @@ pub struct LocalTransport {
     pub password: String,
     /// SHA-256 of our DTLS certificate, as `AA:BB:...`.
     pub fingerprint: String,
-    /// Where we listen.
+    /// Where we listen for datagrams.
     pub candidates: Vec<SocketAddr>,
+    /// Where we take TCP connections (RFC 6544).
+    pub tcp: Vec<SocketAddr>,
 }
 
 /// What is wrong with a description. The page made it: its fault, shown to it.
@@ -83,12 +85,18 @@ fn write_transport(out: &mut String, local: &LocalTransport, setup: &str) {
     );
 }
 
-/// Candidates are host candidates of one component each, the first preferred.
+/// Candidates are host candidates of one component each, the first preferred. TCP comes after all of UDP: passive ones with
+/// the preferences of RFC 6544 section 4.2 and the type preference that browsers have for host candidates over TCP.
 fn write_candidates(out: &mut String, local: &LocalTransport) {
     for (at, address) in local.candidates.iter().enumerate() {
         let priority = 126u32 << 24 | (65_535 - at as u32) << 8 | 255;
         let (n, ip, port) = (at + 1, address.ip(), address.port());
         let _ = write!(out, "a=candidate:{n} 1 udp {priority} {ip} {port} typ host\r\n");
+    }
+    for (at, address) in local.tcp.iter().enumerate() {
+        let priority = 90u32 << 24 | (4 << 13 | (8_191 - at as u32)) << 8 | 255;
+        let (n, ip, port) = (local.candidates.len() + at + 1, address.ip(), address.port());
+        let _ = write!(out, "a=candidate:{n} 1 tcp {priority} {ip} {port} typ host tcptype passive\r\n");
     }
     out.push_str("a=end-of-candidates\r\n");
 }
@@ -133,6 +141,7 @@ mod tests {
             password: "p".repeat(24),
             fingerprint: ["AB"; 32].join(":"),
             candidates: vec!["127.0.0.1:8445".parse().expect("address"), "10.0.0.7:8445".parse().expect("address")],
+            tcp: vec!["10.0.0.7:443".parse().expect("address")],
         }
     }
 
@@ -163,6 +172,7 @@ mod tests {
             "a=fmtp:97 apt=96",
             "a=candidate:1 1 udp 2130706431 127.0.0.1 8445 typ host",
             "a=candidate:2 1 udp 2130706175 10.0.0.7 8445 typ host",
+            "a=candidate:3 1 tcp 1520435199 10.0.0.7 443 typ host tcptype passive",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
