@@ -47,6 +47,12 @@ fuzz! {
     rtcp_compounds_are_survived: media::rtcp, 480_000;
     session_descriptions_are_survived: media::sdp, 64_000;
     the_engine_survives_what_a_publisher_sends: media::engine, 240_000;
+    transport_feedback_is_survived: hop::feedback, 960_000;
+    dependency_descriptors_are_survived: hop::dependency, 1_600_000;
+    payload_descriptors_are_survived: hop::descriptors, 1_600_000;
+    dtls_records_are_survived_and_answered_to_proven_sources_alone: hop::dtls, 120_000;
+    retransmissions_are_survived: hop::repairs, 60_000;
+    sequences_of_datagrams_are_survived_by_a_whole_server: hop::server, 40_000;
     recorders_survive_what_the_record_link_carries: media::recorder, 480_000;
     t2_damaged_frames_never_open: media::sealed_frame, 160_000;
     cose_objects_are_survived: evidence::cose, 240_000;

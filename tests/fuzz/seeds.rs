@@ -1,5 +1,7 @@
 //! Valid inputs of each target, made in code.
 
+pub mod hop;
+
 /// Seeds of [`crate::targets::media`].
 pub mod media {
     use crate::targets::media::{good_frame, write_header};

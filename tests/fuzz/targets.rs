@@ -6,6 +6,8 @@ pub mod archive;
 pub mod evidence;
 #[path = "targets/group.rs"]
 pub mod group;
+#[path = "targets/hop.rs"]
+pub mod hop;
 #[path = "targets/media.rs"]
 pub mod media;
 #[path = "targets/wire.rs"]
