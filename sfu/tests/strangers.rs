@@ -269,6 +269,12 @@ fn d8_a_flood_of_strangers_is_neither_kept_nor_answered_and_takes_no_sound_away(
     let before = server.stats().0;
     let to = server.address;
     let strangers: Vec<UdpSocket> = (0..16).map(|_| stranger()).collect();
+    // a check under a name that is known, by one who does not have the password
+    let name = anna.user_name();
+    let check = is::stun::StunMessage::binding_request(&name, is::stun::TransId::new(), true, 1, 1, true);
+    let mut named = vec![0; 512];
+    let len = check.to_bytes(Some(b"not the password"), &mut named, |_, _| [7; 20]).expect("it fits");
+    named.truncate(len);
     let flood = std::thread::spawn(move || {
         let mut seed = 5u64;
         for round in 0..FLOOD {
@@ -279,8 +285,9 @@ fn d8_a_flood_of_strangers_is_neither_kept_nor_answered_and_takes_no_sound_away(
                 [&[0, 1, 0, 76, 0x21, 0x12, 0xa4, 0x42], &[22, 0xfe, 0xfd, 0, 0], &[0x80, 111], &[0x80, 201], &[200]];
             let head = heads[round as usize % 5];
             junk[..head.len()].copy_from_slice(head);
+            let junk = if round % 10 == 0 { &named } else { &junk };
             // a full queue of the kernel loses some, as in the field
-            let _ = strangers[round as usize % 16].send_to(&junk, to);
+            let _ = strangers[round as usize % 16].send_to(junk, to);
         }
         strangers
     });
