@@ -118,5 +118,7 @@ mod tests {
             assert_eq!(descriptor(&key[..len]), None, "{len} bytes");
         }
         assert_eq!(descriptor(&[0xd0, 0x01, 3, 3, 3, 3]), None);
+        assert_eq!(descriptor(&[0xd0, 0x01, 3, 3, 3, 2, 9]), None, "four references, well ended");
+        assert!(descriptor(&[0xd0, 0x01, 3, 3, 2, 9]).is_some());
     }
 }
