@@ -115,6 +115,8 @@ export class CallController {
         return this.over({ why: "dead", reason: message.reason });
       case "streams-unknown":
         return this.transports.look(message.slot);
+      case "key-frame-wanted":
+        return this.transports.keyFrame(message.slot, message.layer);
       case "signal":
         this.signal(message.message);
         return;

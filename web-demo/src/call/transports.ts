@@ -66,6 +66,11 @@ export class Transports {
     this.publisher?.look(slot).catch((error: unknown) => console.warn("publish: streams:", error));
   }
 
+  /** The worker drops a layer's pictures until a key frame. It asks again while none comes. */
+  keyFrame(slot: number, layer: number): void {
+    this.publisher?.keyFrame(slot, layer).catch((error: unknown) => console.warn("publish: key frame:", error));
+  }
+
   /** Drops both: the next admission makes them anew. */
   reset(): void {
     clearTimeout(this.publishTimer);

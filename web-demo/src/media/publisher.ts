@@ -15,6 +15,11 @@ export interface PublisherEvents {
   oneStream(slot: number): void;
 }
 
+/** W3C webrtc-extensions section "RTCSetParameterOptions"; tried with Chromium 156. */
+interface KeyFrameSender extends RTCRtpSender {
+  setParameters(parameters: RTCRtpSendParameters, options?: { encodingOptions: { keyFrame: boolean }[] }): Promise<void>;
+}
+
 interface Sending {
   transceiver: RTCRtpTransceiver;
   slot: number;
@@ -236,6 +241,15 @@ export class Publisher {
       streams.push({ ssrc: report["ssrc"], rid: String(report["rid"]), layer });
     });
     if (streams.length > 0) this.events.streams(slot, streams);
+  }
+
+  /** Makes the encoder of a layer begin with a whole picture. */
+  async keyFrame(slot: number, layer: number): Promise<void> {
+    const sender = this.sendings.find((entry) => entry.slot === slot)?.transceiver.sender;
+    if (sender === undefined || this.closed) return;
+    const parameters = sender.getParameters();
+    const encodingOptions = parameters.encodings.map((_, at) => ({ keyFrame: at === layer }));
+    await (sender as KeyFrameSender).setParameters(parameters, { encodingOptions });
   }
 
   private candidate(candidate: string): void {

@@ -74,7 +74,9 @@ export type FromWorker =
   | { type: "signal"; message: ServerToPage }
   | { type: "counters"; tracks: TrackCounters[] }
   /** Frames of a source are dropped because nobody said which layer their stream carries. */
-  | { type: "streams-unknown"; slot: number };
+  | { type: "streams-unknown"; slot: number }
+  /** A layer's pictures are dropped until a key frame, which the worker cannot ask for in this browser. */
+  | { type: "key-frame-wanted"; slot: number; layer: number };
 
 /** Options of an `RTCRtpScriptTransform`: which track it stands on. */
 export type TransformOptions =

@@ -49,8 +49,10 @@ export class Meeting implements Sealer {
   transform(transformer: ScriptTransformer): void {
     const options = transformer.options;
     if (options.direction === "send") {
-      const path = new SendPath(transformer, this, this.book, options.slot, options.codec, options.layers,
-        () => this.tell({ type: "streams-unknown", slot: options.slot }));
+      const path = new SendPath(transformer, this, this.book, options.slot, options.codec, {
+        look: () => this.tell({ type: "streams-unknown", slot: options.slot }),
+        keyFrame: (layer) => this.tell({ type: "key-frame-wanted", slot: options.slot, layer }),
+      }, options.layers);
       this.sends.add(path);
       path.run();
     } else {

@@ -41,6 +41,14 @@ class KeyFrameAsker {
   }
 }
 
+/** What only the page can do for a source that is sent. */
+export interface Page {
+  /** Look which stream carries which layer. */
+  look(): void;
+  /** Make a key frame of a layer: Chromium's transformers cannot ask for one (156 has no `generateKeyFrame`). */
+  keyFrame(layer: number): void;
+}
+
 /** Asks the page which stream carries which layer, not more often than it can look. */
 class StreamAsker {
   private last = -Infinity;
@@ -57,8 +65,9 @@ class StreamAsker {
 class Layer {
   awaitKey = false;
   readonly keys: KeyFrameAsker;
-  constructor(readonly slot: number, readonly rid: string | undefined, readonly counters: TrackCounters, transformer: ScriptTransformer) {
-    this.keys = new KeyFrameAsker(transformer.generateKeyFrame?.bind(transformer));
+  constructor(readonly slot: number, readonly rid: string | undefined, readonly counters: TrackCounters, transformer: ScriptTransformer,
+    byPage: () => void) {
+    this.keys = new KeyFrameAsker(transformer.generateKeyFrame?.bind(transformer) ?? (async () => byPage()));
   }
   ask(): void {
     this.keys.ask(this.rid);
@@ -73,9 +82,9 @@ export class SendPath {
   private readonly unknown: StreamAsker;
 
   constructor(private readonly transformer: ScriptTransformer, private readonly sealer: Sealer, private readonly book: CounterBook,
-    readonly slot: number, private readonly codec: Codec, layers = 1, unknown: () => void = () => undefined) {
+    readonly slot: number, private readonly codec: Codec, private readonly page: Page, layers = 1) {
     this.several = layers > 1;
-    this.unknown = new StreamAsker(unknown);
+    this.unknown = new StreamAsker(() => page.look());
     this.first = this.layer(slot, undefined);
   }
 
@@ -112,7 +121,8 @@ export class SendPath {
   }
 
   private layer(slot: number, rid: string | undefined): Layer {
-    return new Layer(slot, rid, this.book.of("send", null, slot, this.codec, null), this.transformer);
+    const counters = this.book.of("send", null, slot, this.codec, null);
+    return new Layer(slot, rid, counters, this.transformer, () => this.page.keyFrame(slot - this.slot));
   }
 
   /** The layer of a frame; none while its stream is not known: under a wrong slot it would be refused, or open wrongly. */

@@ -49,6 +49,22 @@ class Fake implements Sealer {
   }
 }
 
+/** A page that is not needed: the transformer can ask itself. */
+const page = { look: () => undefined, keyFrame: () => assert.fail("the transformer can ask") };
+
+test("where the transformer cannot ask for a key frame the page makes one, of the layer that waits", async () => {
+  const { transformer, out, push } = bench();
+  delete transformer.generateKeyFrame;
+  const fake = new Fake();
+  const made: number[] = [];
+  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8", { ...page, keyFrame: (layer) => void made.push(layer) }, 3);
+  path.run();
+  path.streams([{ ssrc: 70, rid: "q", layer: 0 }, { ssrc: 71, rid: "h", layer: 1 }]);
+  const of = (ssrc: number, type: "key" | "delta"): EncodedFrame => ({ ...frame([1, 2], type), getMetadata: () => ({ synchronizationSource: ssrc }) });
+  await push(of(71, "delta"), of(71, "delta"), of(70, "key"));
+  assert.deepEqual([made, out.length], [[1], 1]);
+});
+
 test("each layer is sealed under its own slot, and none before its stream is known", async () => {
   const { transformer, out, push, rids } = bench();
   const slots: number[] = [];
@@ -60,13 +76,13 @@ test("each layer is sealed under its own slot, and none before its stream is kno
   let looks = 0;
   let now = performance.now();
   const clock = mock.method(performance, "now", () => now);
-  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8", 3, () => void (looks += 1));
+  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8", { ...page, look: () => void (looks += 1) }, 3);
   path.run();
   const of = (ssrc: number, type: "key" | "delta"): EncodedFrame => ({ ...frame([1, 2], type), getMetadata: () => ({ synchronizationSource: ssrc }) });
   await push(of(70, "key"), of(71, "key"), frame([1], "key"));
   assert.deepEqual([out.length, slots.length], [0, 0], "nobody can tell which layer these are");
   assert.equal(looks, 1, "the page is asked, once for several frames");
-  now += 100;
+  now += 101;
   await push(of(70, "delta"));
   assert.equal(looks, 2, "and again while frames are dropped");
   clock.mock.restore();
@@ -79,7 +95,7 @@ test("each layer is sealed under its own slot, and none before its stream is kno
 
 test("without layers every stream is the first one's", async () => {
   const { transformer, out, push } = bench();
-  const path = new SendPath(transformer, new Fake(), new CounterBook(), 2, "vp8", 3);
+  const path = new SendPath(transformer, new Fake(), new CounterBook(), 2, "vp8", page, 3);
   path.run();
   path.one();
   await push({ ...frame([1, 2], "key"), getMetadata: () => ({ synchronizationSource: 70 }) });
@@ -89,7 +105,7 @@ test("without layers every stream is the first one's", async () => {
 test("a frame leaves sealed or not at all", async () => {
   const { transformer, out, push } = bench();
   const fake = new Fake();
-  const path = new SendPath(transformer, fake, new CounterBook(), 0, "opus");
+  const path = new SendPath(transformer, fake, new CounterBook(), 0, "opus", page);
   path.run();
   await push(frame([1, 2, 3]));
   assert.deepEqual(bytesOf(out[0]), [9]);
@@ -105,7 +121,7 @@ test("a frame leaves sealed or not at all", async () => {
 test("after a dropped picture only a key frame may follow, and one is asked for", async () => {
   const { transformer, out, push, asked } = bench();
   const fake = new Fake();
-  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8");
+  const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8", page);
   path.run();
   fake.sealed = { ok: false, why: "stopped:receipt" };
   await push(frame([1], "key"));
@@ -120,7 +136,7 @@ test("after a dropped picture only a key frame may follow, and one is asked for"
 
 test("zero-length frames are dropped both ways", async () => {
   const sending = bench();
-  const sender = new SendPath(sending.transformer, new Fake(), new CounterBook(), 0, "opus");
+  const sender = new SendPath(sending.transformer, new Fake(), new CounterBook(), 0, "opus", page);
   sender.run();
   await sending.push(frame([]));
   assert.equal(sending.out.length, 0);
