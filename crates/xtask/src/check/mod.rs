@@ -1,7 +1,7 @@
 //! `cargo xtask check meeting`: the demo in a state of its own, held by two headless browsers for 20 s, judged by what
 //! the browsers decoded, by what the archives prove and by what a native member of the group could not find at the
 //! operator. Ends with one JSON line. `check browsers` goes on: the meeting is replayed and exported, Chromium meets
-//! Firefox, a page is attacked (T10), tabs are reloaded and closed, everything goes through a TURN server.
+//! Firefox, a page is attacked (T10), tabs are reloaded and closed, there is no UDP, everything goes through a TURN server.
 
 mod archives;
 pub mod probe;
@@ -52,13 +52,14 @@ pub fn meeting(place: &Place, node: &Node) -> anyhow::Result<()> {
 type Play = fn(&mut Stage<'_>) -> anyhow::Result<Vec<String>>;
 
 /// What browsers show, in the order in which it is played; a replay wants a meeting before it.
-const STEPS: [(&str, Play); 6] = [
+const STEPS: [(&str, Play); 7] = [
     ("meeting", held),
     ("replay", replayed),
     ("firefox", mixed),
     ("t10", unsealed),
     ("leaving", comings),
     ("layers", layered),
+    ("tcp", without_udp),
 ];
 
 /// A step with a system and a TURN server of its own, because in the others nobody needs a relay. It takes 50 s, and what it
@@ -193,6 +194,15 @@ fn layered(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
     step.done();
     say::line(seen.to_string());
     Ok(if seen["ok"] == true { vec![] } else { vec![format!("tiles did not get the layers that fit them: {seen}")] })
+}
+
+/// Pages that see no UDP address of the SFU meet over TCP.
+fn without_udp(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
+    let step = say::step("two browsers meet without UDP");
+    let seen = stage.drive("tcp", &people(&stage.plan))?;
+    step.done();
+    say::line(seen.to_string());
+    Ok(if seen["ok"] == true { vec![] } else { vec![format!("a meeting over TCP: {}", seen["faults"])] })
 }
 
 fn people(plan: &Plan) -> Vec<String> {

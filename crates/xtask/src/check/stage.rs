@@ -54,7 +54,7 @@ impl<'a> Stage<'a> {
         run::capture(Command::new("cp").arg("-r").arg(&plan.pages).arg(plan.at("pages")))?;
         plan.pages = plan.at("pages");
         prepare(&plan)?;
-        let metrics = with_metrics(&plan)?;
+        let metrics = with_counters_and_tcp(&plan)?;
         change(&plan)?;
         let demo = Demo::start(&plan)?;
         Ok(Self { place, node, plan, metrics, demo })
@@ -128,12 +128,12 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Has the SFU show its counters on a free port of this machine; answers their address.
-fn with_metrics(plan: &Plan) -> anyhow::Result<String> {
+/// Has the SFU show its counters, and take media over TCP too, on free ports of this machine; answers the counters' address.
+fn with_counters_and_tcp(plan: &Plan) -> anyhow::Result<String> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr())?.port();
     let path = plan.at("operator/sfu.toml");
     let config = fs::read_to_string(&path)?;
     // before the first table
-    files::write(&path, &format!("metrics = \"127.0.0.1:{port}\"\n{config}"))?;
+    files::write(&path, &format!("metrics = \"127.0.0.1:{port}\"\ntcp_port = 0\n{config}"))?;
     Ok(format!("http://127.0.0.1:{port}/metrics"))
 }
