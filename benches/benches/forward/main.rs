@@ -10,9 +10,10 @@ use benches::load::Load;
 use benches::report::Line;
 use benches::{machine, plot};
 use cases::Who;
+use anyhow::Context;
 use clap::Parser;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -89,7 +90,9 @@ fn main() -> anyhow::Result<()> {
         }
     }
     if let Some(file) = arguments.plot {
-        std::fs::write(&file, plot::svg(&out.lines, &machine))?;
+        // cargo runs benches in their own folder; who types the command is at the root
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        std::fs::write(&file, plot::svg(&out.lines, &machine)).with_context(|| file.display().to_string())?;
     }
     Ok(())
 }

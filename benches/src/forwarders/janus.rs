@@ -157,7 +157,16 @@ impl Peer for Janus {
         let handle = self.attach()?;
         let feed = self.publisher.context("no publisher")?;
         let join = json!({"request": "join", "ptype": "subscriber", "room": ROOM, "streams": [{"feed": feed}]});
-        let attached = self.event(handle, join, None)?;
+        let until = Instant::now() + PATIENCE;
+        let attached = loop {
+            match self.event(handle, join.clone(), None) {
+                // its publisher is one for others only once its own transport is up
+                Err(error) if error.to_string().contains("No such feed") && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                other => break other?,
+            }
+        };
         let offer = attached["jsep"]["sdp"].as_str().context("no offer")?.to_owned();
         let mid = offer.lines().find_map(|line| line.trim().strip_prefix("a=mid:")).context("no mid")?.to_owned();
         let jsep = json!({"type": "answer", "sdp": sdp(client, &mid, "recvonly"), "trickle": false});
