@@ -6,11 +6,11 @@ mod meetings;
 mod peers;
 mod saturate;
 
+use anyhow::Context;
 use benches::load::Load;
 use benches::report::Line;
 use benches::{machine, plot};
 use cases::Who;
-use anyhow::Context;
 use clap::Parser;
 use std::io::Write;
 use std::path::{Path, PathBuf};
