@@ -61,6 +61,9 @@ pub fn rust(place: &Place, wanted: &Wanted, tally: &mut Tally) {
     }
     if nextest {
         command.args(["nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--no-tests", "pass"]);
+        if wanted.full {
+            command.args(["--profile", "full"]);
+        }
         command.args(["--status-level", "fail", "--final-status-level", "slow", "--show-progress", "none"]);
     } else {
         // Installing nextest takes minutes of compilation on a new machine, more than it saves there.
@@ -85,7 +88,7 @@ pub fn page(place: &Place, node: &Node, wanted: &Wanted, tally: &mut Tally) {
 
 /// The demo, held and watched by real browsers.
 pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tally: &mut Tally) {
-    const NAME: &str = "browsers: meeting, replay, export, Firefox, T10, leaving, layers";
+    const NAME: &str = "browsers: meeting, replay, export, Firefox, T10, leaving, layers, tcp";
     if wanted.filter.is_some() {
         tally.skip(NAME, "a filter was given");
     } else if built == Passed::No {
