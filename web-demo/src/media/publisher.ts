@@ -29,6 +29,8 @@ interface Sending {
   /** Layers that somebody needs; `null`: not told, all. */
   wanted: number[] | null;
   announced: boolean;
+  /** Changes of its encodings under way. */
+  changes: Promise<void>;
 }
 
 /** Upper bound of a camera in one encoding, bit/s: 720p30 VP8 looks clean at it. */
@@ -185,41 +187,45 @@ export class Publisher {
         // an old list: the SFU's answer decides then
       }
     }
-    const sending: Sending = { transceiver, slot, codec, layers, wanted: null, announced: false };
+    const sending: Sending = { transceiver, slot, codec, layers, wanted: null, announced: false, changes: Promise.resolve() };
     this.sendings.push(sending);
     return sending;
   }
 
   /** Sizes, rates and pauses of the encodings as they are to be now. */
-  private async apply(sending: Sending): Promise<void> {
-    const { sender } = sending.transceiver;
-    const parameters = sender.getParameters();
+  private apply(sending: Sending): Promise<void> {
     const wanted = (at: number): boolean => sending.wanted === null || sending.wanted.includes(at);
-    parameters.encodings.forEach((encoding, at) => {
+    return this.change(sending, (encodings) => encodings.forEach((encoding, at) => {
       const layer = sending.layers[at];
       encoding.active = (layer?.used ?? true) && wanted(at);
       if (layer === undefined) return;
       encoding.scaleResolutionDownBy = layer.scale;
       encoding.maxBitrate = layer.bitrate;
-    });
-    try {
-      await sender.setParameters(parameters);
-    } catch (error) {
-      console.warn("publish: encodings:", error);
-    }
+    }));
   }
 
   /** The other end takes no layers: what is left is the first encoding, at its full size. */
-  private async oneEncoding(sending: Sending): Promise<void> {
+  private oneEncoding(sending: Sending): Promise<void> {
     sending.layers = [];
-    const { sender } = sending.transceiver;
-    const parameters = sender.getParameters();
-    for (const encoding of parameters.encodings) {
+    return this.change(sending, (encodings) => encodings.forEach((encoding) => {
       encoding.scaleResolutionDownBy = 1;
       encoding.maxBitrate = CAMERA_BITRATE;
       encoding.active = true;
-    }
-    await sender.setParameters(parameters).catch((error: unknown) => console.warn("publish: encodings:", error));
+    }));
+  }
+
+  /** Changes of a source follow one another: a browser refuses parameters that were read before another change ended. */
+  private change(sending: Sending, edit: (encodings: RTCRtpEncodingParameters[]) => void, keyFrame?: number): Promise<void> {
+    sending.changes = sending.changes.then(async () => {
+      if (this.closed) return;
+      const sender: KeyFrameSender = sending.transceiver.sender;
+      const parameters = sender.getParameters();
+      edit(parameters.encodings);
+      if (keyFrame === undefined) return sender.setParameters(parameters);
+      const encodingOptions = parameters.encodings.map((_, at) => ({ keyFrame: at === keyFrame }));
+      return sender.setParameters(parameters, { encodingOptions });
+    }).catch((error: unknown) => console.warn("publish: encodings:", error));
+    return sending.changes;
   }
 
   private tellHeights(sending: Sending): void {
@@ -245,11 +251,8 @@ export class Publisher {
 
   /** Makes the encoder of a layer begin with a whole picture. */
   async keyFrame(slot: number, layer: number): Promise<void> {
-    const sender = this.sendings.find((entry) => entry.slot === slot)?.transceiver.sender;
-    if (sender === undefined || this.closed) return;
-    const parameters = sender.getParameters();
-    const encodingOptions = parameters.encodings.map((_, at) => ({ keyFrame: at === layer }));
-    await (sender as KeyFrameSender).setParameters(parameters, { encodingOptions });
+    const sending = this.sendings.find((entry) => entry.slot === slot);
+    if (sending !== undefined) await this.change(sending, () => undefined, layer);
   }
 
   private candidate(candidate: string): void {
