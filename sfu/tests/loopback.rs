@@ -1,6 +1,7 @@
 //! The shard over real UDP on loopback: ICE, DTLS, SRTP and forwarding, with participants in this process.
 
 mod client;
+mod strangers;
 mod tcp;
 
 use client::{Client, Maker};
@@ -116,15 +117,19 @@ impl Server {
         client.take_answer(&answer);
     }
     fn subscribe(&mut self, name: &str, maker: &Maker) -> (Client, String) {
-        let (sdp, revision) = self.told(&mut [], |m| match m {
+        let (sdp, revision) = self.offered(&mut [], name);
+        let mut client = maker.client_at(self.address.ip());
+        self.answer(name, &mut client, &sdp, revision);
+        (client, sdp)
+    }
+    /// Drives the clients until the SFU offers somebody what there is.
+    fn offered(&mut self, clients: &mut [&mut Client], name: &str) -> (String, u32) {
+        self.told(clients, |m| match m {
             FromSfu::SubscribeOffer { participant, sdp, revision, .. } if *participant == who(name) => {
                 Some((sdp.clone(), *revision))
             }
             _ => None,
-        });
-        let mut client = maker.client_at(self.address.ip());
-        self.answer(name, &mut client, &sdp, revision);
-        (client, sdp)
+        })
     }
     fn answer(&self, name: &str, client: &mut Client, sdp: &str, revision: u32) {
         let answer = client.answer(sdp);
@@ -352,12 +357,7 @@ fn media_goes_on_over_new_ports_after_an_ice_restart_of_both_transports() {
     own.move_and_restart();
     ben.move_and_restart();
     server.offer("ben", &mut own);
-    let (sdp, revision) = server.told(&mut [&mut anna], |m| match m {
-        FromSfu::SubscribeOffer { participant, sdp, revision, .. } if *participant == who("ben") => {
-            Some((sdp.clone(), *revision))
-        }
-        _ => None,
-    });
+    let (sdp, revision) = server.offered(&mut [&mut anna], "ben");
     server.answer("ben", &mut ben, &sdp, revision);
     ben.rtp.clear();
     let mut index = 60;

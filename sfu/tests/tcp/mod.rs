@@ -59,20 +59,11 @@ impl Server {
     }
 
     fn subscribe_over_tcp(&mut self, name: &str, maker: &Maker) -> Client {
-        let (sdp, revision) = self.offered(name);
+        let (sdp, revision) = self.offered(&mut [], name);
         let mut client = maker.client();
         client.move_to_tcp();
         self.answer(name, &mut client, &sdp, revision);
         client
-    }
-
-    fn offered(&mut self, name: &str) -> (String, u32) {
-        self.told(&mut [], |m| match m {
-            FromSfu::SubscribeOffer { participant, sdp, revision, .. } if *participant == who(name) => {
-                Some((sdp.clone(), *revision))
-            }
-            _ => None,
-        })
     }
 }
 
@@ -141,12 +132,7 @@ fn a_transport_moves_from_udp_to_tcp_by_ice_restart() {
     own.move_to_tcp();
     ben.move_to_tcp();
     server.offer("ben", &mut own);
-    let (sdp, revision) = server.told(&mut [&mut anna], |m| match m {
-        FromSfu::SubscribeOffer { participant, sdp, revision, .. } if *participant == who("ben") => {
-            Some((sdp.clone(), *revision))
-        }
-        _ => None,
-    });
+    let (sdp, revision) = server.offered(&mut [&mut anna], "ben");
     server.answer("ben", &mut ben, &sdp, revision);
     ben.rtp.clear();
     let mut index = 60;

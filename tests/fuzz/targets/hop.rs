@@ -185,21 +185,9 @@ pub fn part(kind: u8, wait: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn section(mid: &str, slot: Slot, codec: Codec, payload_type: u8, ssrcs: (u32, Option<u32>)) -> PublishSection {
-    PublishSection {
-        mid: mid.to_owned(),
-        slot,
-        codec,
-        payload_type,
-        repair_payload_type: ssrcs.1.map(|_| payload_type + 1),
-        ssrcs: Some(ssrcs),
-        mid_id: 4,
-        transport_sequence_id: 3,
-        level_id: 1,
-        rids: vec![],
-        rid_id: 0,
-        repair_rid_id: 0,
-        dependency_id: 5,
-    }
+    let repair_payload_type = ssrcs.1.map(|_| payload_type + 1);
+    let section = super::media::section(mid, slot, codec, payload_type, ssrcs);
+    PublishSection { repair_payload_type, dependency_id: 5, ..section }
 }
 
 /// A meeting of two who send and one who listens.

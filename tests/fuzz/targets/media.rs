@@ -84,7 +84,13 @@ pub fn sdp(data: &[u8]) {
     }
 }
 
-fn section(mid: &str, slot: Slot, codec: Codec, payload_type: u8, ssrcs: (u32, Option<u32>)) -> PublishSection {
+pub(super) fn section(
+    mid: &str,
+    slot: Slot,
+    codec: Codec,
+    payload_type: u8,
+    ssrcs: (u32, Option<u32>),
+) -> PublishSection {
     PublishSection {
         mid: mid.to_owned(),
         slot,

@@ -1,89 +1,15 @@
 //! A shard on loopback while somebody who was never described, or has described what is not its own, sends to it.
 
-mod client;
-
-use client::{Client, Maker};
-use domain::message::client::PublishedTrack;
-use domain::message::control::{FirmRule, FromSfu, ToSfu};
-use domain::policy::Rule;
-use domain::{Codec, Epoch, Kid, LeafIndex, MeetingId, ParticipantId, Slot, TransportKind};
-use sfu::shard::commands::{Command, Commands};
-use sfu::shard::sockets::Sockets;
-use sfu::shard::{EdgeStats, Parts, Shard};
-use sfu::transport::ice_dtls::IceDtlsFactory;
+use super::*;
 use sfu::transport::srtp::TAG;
-use sfu_core::sdp::offer::OfferSection;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
 
-/// Three times what a loaded machine needs.
-const DEADLINE: Duration = Duration::from_secs(20);
 /// Datagrams of a flood.
 const FLOOD: u64 = 50_000;
 
-struct Server {
-    commands: Commands,
-    told: mpsc::Receiver<FromSfu>,
-    address: SocketAddr,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-fn meeting() -> MeetingId {
-    "0123456789abcdef0123456789abcdef".parse().expect("an id")
-}
-
-fn who(name: &str) -> ParticipantId {
-    format!("bank-a/{name}/1").parse().expect("a participant")
-}
-
 impl Server {
-    fn start() -> Self {
-        let sockets = Sockets::bind(&[IpAddr::from([127, 0, 0, 1])], 0).expect("loopback");
-        let address = sockets.locals()[0];
-        let factory = IceDtlsFactory::new(sockets.locals()).expect("DTLS");
-        let (commands, receiver, wake) = Commands::channel().expect("a queue");
-        let (control, told) = mpsc::channel(1024);
-        let parts = Parts { sockets, factory, commands: receiver, wake, control, seed: 1 };
-        let thread = std::thread::spawn(move || Shard::new(parts).run());
-        let server = Self { commands, told, address, thread: Some(thread) };
-        let firm =
-            FirmRule { firm: "bank-a".parse().expect("a firm"), audio_video: Rule::Off, recorder_grace_ms: 2000 };
-        server.say(ToSfu::Meeting { meeting: meeting(), firms: vec![firm] });
-        server
-    }
-
-    fn say(&self, message: ToSfu) {
-        self.commands.send(Command::Control(message)).expect("taken");
-    }
-
-    fn told<T>(&mut self, clients: &mut [&mut Client], mut wanted: impl FnMut(&FromSfu) -> Option<T>) -> T {
-        let until = Instant::now() + DEADLINE;
-        loop {
-            drive(clients);
-            while let Ok(message) = self.told.try_recv() {
-                if let Some(found) = wanted(&message) {
-                    return found;
-                }
-            }
-            assert!(Instant::now() < until, "the SFU did not say it in time");
-        }
-    }
-
-    fn stats(&self) -> (EdgeStats, sfu_core::Stats) {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Stats(reply)).expect("taken");
-        answer.blocking_recv().expect("answered")
-    }
-
-    fn admit(&self, name: &str) {
-        let participant = who(name);
-        self.say(ToSfu::Participant { meeting: meeting(), participant, recorder: false, may_publish: true });
-    }
-
     /// A microphone's publish offer, changed, and the answer.
-    fn offer(&mut self, name: &str, client: &Client, change: impl Fn(String) -> String) -> String {
+    fn describe(&mut self, name: &str, client: &Client, change: impl Fn(String) -> String) -> String {
         self.admit(name);
         let section = OfferSection {
             mid: "0".into(),
@@ -102,30 +28,6 @@ impl Server {
         })
     }
 
-    /// Anna's sound goes to Ben.
-    fn pair(&mut self, maker: &Maker) -> (Client, Client) {
-        self.admit("ben");
-        let mut anna = maker.client();
-        let answer = self.offer("anna", &anna, |sdp| sdp);
-        anna.take_answer(&answer);
-        let (sdp, revision) = self.told(&mut [], |m| match m {
-            FromSfu::SubscribeOffer { participant, sdp, revision, .. } if *participant == who("ben") => {
-                Some((sdp.clone(), *revision))
-            }
-            _ => None,
-        });
-        let mut ben = maker.client();
-        let sdp = ben.answer(&sdp);
-        self.say(ToSfu::SubscribeAnswer { meeting: meeting(), participant: who("ben"), revision, sdp });
-        let mut up = 0;
-        self.told(&mut [&mut anna, &mut ben], |m| {
-            up += usize::from(matches!(m, FromSfu::Connected { .. }));
-            (up == 2).then_some(())
-        });
-        until(&mut [&mut anna, &mut ben], |c| c.iter().all(|c| c.srtp.is_some()));
-        (anna, ben)
-    }
-
     /// Waits until the shard has seen so many datagrams that it did not take.
     fn refused(&self, count: u64) -> EdgeStats {
         let until = Instant::now() + DEADLINE;
@@ -139,39 +41,8 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.commands.send(Command::Stop);
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the shard panicked");
-        }
-    }
-}
-
-fn drive(clients: &mut [&mut Client]) {
-    clients.iter_mut().for_each(|client| client.drive());
-    std::thread::yield_now();
-}
-
-fn until(clients: &mut [&mut Client], mut done: impl FnMut(&mut [&mut Client]) -> bool) {
-    let until = Instant::now() + DEADLINE;
-    while !done(clients) {
-        drive(clients);
-        assert!(Instant::now() < until, "it did not happen in time");
-    }
-}
-
 fn sound(index: u64) -> Vec<u8> {
-    let kid = Kid::new(Slot::MICROPHONE, LeafIndex(0), Epoch(9)).0.to_be_bytes();
-    let first = kid.iter().position(|b| *b != 0).unwrap_or(7);
-    let mut packet = vec![0x80, 0x80 | 111];
-    packet.extend((index as u16).to_be_bytes());
-    packet.extend([0, 0, 3, 132, 0, 0, 0, 100]);
-    packet.push(0x80 | ((7 - first) as u8) << 4 | 3);
-    packet.extend(&kid[first..]);
-    packet.resize(92, 0x77);
-    packet
+    rtp(111, 100, index, true, &sealed(Slot::MICROPHONE, 80))
 }
 
 fn stranger() -> UdpSocket {
@@ -188,7 +59,7 @@ fn heard_nothing(socket: &UdpSocket) -> bool {
 fn d1_a_client_hello_that_overtakes_the_page_from_another_address_is_not_answered() {
     let (maker, mut server) = (Maker::new(), Server::start());
     let mut anna = maker.client();
-    let answer = server.offer("anna", &anna, |sdp| sdp);
+    let answer = server.describe("anna", &anna, |sdp| sdp);
     let thief = stranger();
     let certificate = dimpl::certificate::generate_self_signed_certificate().expect("a certificate");
     let config = Arc::new(dimpl::Config::builder().build().expect("a configuration"));
@@ -209,7 +80,7 @@ fn d1_a_client_hello_that_overtakes_the_page_from_another_address_is_not_answere
 #[test]
 fn r1_a_good_packet_from_another_address_is_not_heard() {
     let (maker, mut server) = (Maker::new(), Server::start());
-    let (mut anna, mut ben) = server.pair(&maker);
+    let (mut anna, mut ben) = pair(&mut server, &maker);
     let mut sealed = sound(40);
     sealed.resize(sealed.len() + TAG, 0);
     anna.srtp.as_mut().expect("connected").sender.seal(&mut sealed, 12, 100, 40).expect("sealed");
@@ -233,7 +104,7 @@ fn d12_nothing_is_ever_sent_to_an_address_because_a_page_named_it() {
     let named: String = ["127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.169.254", "224.0.0.251", "me.local"]
         .map(|ip| format!("a={}\r\n", candidate(ip, port(&victim))))
         .concat();
-    let answer = server.offer("anna", &anna, |sdp| sdp + &named);
+    let answer = server.describe("anna", &anna, |sdp| sdp + &named);
     server.say(ToSfu::Candidate {
         meeting: meeting(),
         participant: who("anna"),
@@ -257,7 +128,7 @@ fn s1_a_data_channel_is_refused_by_the_answer() {
     let anna = maker.client();
     let channel =
         "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:7\r\na=sctp-port:5000\r\n";
-    let answer = server.offer("anna", &anna, |sdp| sdp + channel);
+    let answer = server.describe("anna", &anna, |sdp| sdp + channel);
     assert!(answer.contains("m=application 0 ") && answer.contains("m=audio 9 "), "{answer}");
     assert!(!answer.contains("sctp-port") && answer.contains("a=group:BUNDLE 0\r\n"), "{answer}");
 }
@@ -265,7 +136,7 @@ fn s1_a_data_channel_is_refused_by_the_answer() {
 #[test]
 fn d8_a_flood_of_strangers_is_neither_kept_nor_answered_and_takes_no_sound_away() {
     let (maker, mut server) = (Maker::new(), Server::start());
-    let (mut anna, mut ben) = server.pair(&maker);
+    let (mut anna, mut ben) = pair(&mut server, &maker);
     let before = server.stats().0;
     let to = server.address;
     let strangers: Vec<UdpSocket> = (0..16).map(|_| stranger()).collect();
