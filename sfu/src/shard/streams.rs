@@ -1,5 +1,6 @@
 //! A shard's TCP connections: each is a path of one transport, beside the paths over UDP. A connection that is here has
-//! shown an authentic binding request; it goes when it ends, when its transport goes, or when it is silent for long.
+//! shown an authentic binding request; it goes when it ends, when its transport goes, or when its peer says nothing, or
+//! takes nothing, for long.
 
 use super::endpoint::Way;
 use super::ingress::Ingress;
@@ -8,11 +9,12 @@ use super::{Shard, TCP};
 use crate::tcp::Arrival;
 use crate::tcp::framing::{Class, HEADER, Queue, Reader, TooLong};
 use crate::tcp::gate::Permit;
+use crate::tcp::life::{Life, Queued};
 use crate::transport::{Factory, Path};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes that the kernel keeps for a receiver: beyond a second of picture they are late anyway. It doubles the number.
 const SEND_BUFFER: usize = 64 << 10;
@@ -22,8 +24,6 @@ const SCRATCH: usize = 16 << 10;
 const READS_PER_TURN: usize = 4;
 /// Packets written by one call: the vectors lie on the stack.
 const BATCH: usize = 16;
-/// A connection that is silent for so long is closed: checks of a path that is kept warm come every 15 s at least.
-const IDLE: Duration = Duration::from_secs(60);
 
 /// One connection.
 struct Stream {
@@ -31,7 +31,7 @@ struct Stream {
     path: Path,
     reader: Reader,
     queue: Queue,
-    heard: Instant,
+    life: Life,
     /// Given back when the connection goes.
     _permit: Permit,
 }
@@ -85,8 +85,8 @@ impl Streams {
         self.next += 1;
         poller.watch(&socket, TCP + id)?;
         self.by_path.insert(path, id);
-        let (reader, queue) = (Reader::default(), Queue::default());
-        self.open.insert(id, Stream { socket, path, reader, queue, heard: now, _permit: permit });
+        let (reader, queue, life) = (Reader::default(), Queue::default(), Life::new(now));
+        self.open.insert(id, Stream { socket, path, reader, queue, life, _permit: permit });
         Ok(id)
     }
 
@@ -122,7 +122,10 @@ impl Streams {
         let Some(stream) = self.open.get_mut(&id) else { return Ok(()) };
         while !stream.queue.is_empty() {
             match stream.socket.write_vectored(&stream.queue.slices()) {
-                Ok(count) => stream.queue.written(count),
+                Ok(count) => {
+                    stream.life.wrote(count);
+                    stream.queue.written(count);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Err(Over),
@@ -134,13 +137,26 @@ impl Streams {
         Ok(())
     }
 
+    /// Connections that are over: `known` says whether a path is still somebody's. Allocates for those that are over,
+    /// nothing else.
+    fn over(&mut self, now: Instant, known: impl Fn(Path) -> bool) -> Vec<u64> {
+        let mut over = Vec::new();
+        for (id, stream) in &mut self.open {
+            let queued = if stream.queue.is_empty() { Queued::Nothing } else { Queued::Something };
+            if stream.life.over(now, queued).is_some() || !known(stream.path) {
+                over.push(*id);
+            }
+        }
+        over
+    }
+
     /// Reads once. Returns the path and how much was read; `None` if there is nothing now.
     fn read(&mut self, now: Instant, id: u64, scratch: &mut [u8]) -> Result<Option<(Path, usize)>, Over> {
         let stream = self.open.get_mut(&id).ok_or(Over)?;
         match stream.socket.read(scratch) {
             Ok(0) => Err(Over),
             Ok(count) => {
-                stream.heard = now;
+                stream.life.heard(now);
                 Ok(Some((stream.path, count)))
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
@@ -164,6 +180,7 @@ impl Stream {
                 None => IoSlice::new(&[]),
             });
             let mut written = self.socket.write_vectored(&slices[..2 * batch.len()]).unwrap_or(0);
+            self.life.wrote(written);
             while let Some((packet, _)) = batch.get(at).filter(|(packet, _)| written >= HEADER + packet.len()) {
                 written -= HEADER + packet.len();
                 at += 1;
@@ -250,17 +267,62 @@ impl<F: Factory> Shard<F> {
         });
     }
 
-    /// Closes connections whose transport is gone, and silent ones.
+    /// Closes connections whose transport is gone, and those whose peer is silent or deaf.
     pub(super) fn sweep_streams(&mut self, now: Instant) {
-        // allocates for a connection that is closed, nothing else
-        let mut over = Vec::new();
-        for (id, stream) in &self.streams.open {
-            if now >= stream.heard + IDLE || self.endpoints.by_address(stream.path).is_none() {
-                over.push(*id);
-            }
-        }
-        for id in over {
+        for id in self.streams.over(now, |path| self.endpoints.by_address(path).is_some()) {
             self.close_stream(now, id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tcp::framing::ALL;
+    use crate::tcp::gate::Gate;
+    use crate::tcp::life::{DEAF, IDLE};
+    use crate::transport::Protocol;
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// A connection of a shard and its peer's end.
+    fn connected(now: Instant) -> (Streams, Poller, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (socket, remote) = listener.accept().expect("a connection");
+        let path = Path { local: listener.local_addr().expect("bound"), remote, protocol: Protocol::Tcp };
+        let (mut streams, poller) = (Streams::new(), Poller::new().expect("epoll"));
+        let permit = Arc::new(Gate::default()).admit(remote.ip()).expect("the first");
+        streams.add(now, &poller, socket, path, permit).expect("watched");
+        (streams, poller, peer)
+    }
+
+    #[test]
+    fn who_sends_and_never_reads_is_closed_after_its_bound_and_who_is_silent_after_another() {
+        let mut now = Instant::now();
+        let (mut streams, poller, mut deaf) = connected(now);
+        let packet = vec![7; 1_200];
+        while streams.dropped == 0 {
+            streams.send(&poller, 0, std::iter::once((&packet[..], Class::Other)));
+        }
+        assert!((1..=ALL).contains(&streams.queued()));
+        let (began, mut scratch) = (now, vec![0; 64]);
+        let closed = loop {
+            now += Duration::from_millis(500);
+            deaf.write_all(&[0, 1, 9]).expect("taken");
+            while streams.read(now, 0, &mut scratch).expect("open").is_none() {}
+            streams.flush(&poller, 0).expect("open");
+            if streams.over(now, |_| true) == [0] {
+                break now - began;
+            }
+            assert!(now < began + 2 * IDLE);
+        };
+        // the kernels may have taken a little at first
+        assert!((DEAF..2 * DEAF).contains(&closed), "{closed:?}");
+        let (mut streams, _, _silent) = connected(now);
+        assert!(streams.over(now + IDLE - Duration::from_millis(1), |_| true).is_empty());
+        assert_eq!(streams.over(now + IDLE, |_| true), [0]);
+        assert_eq!(streams.over(now, |_| false), [0], "its transport is gone");
     }
 }

@@ -67,7 +67,7 @@ pub struct Permit {
 
 impl Gate {
     /// A place for one more connection, if the bounds leave one.
-    fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Permit> {
+    pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Permit> {
         let source = network(source);
         let admitted = self.change(source, |all, of_source| {
             let room = all.open < IN_ALL

@@ -7,10 +7,11 @@
 //! is one more path of the transport it named: frames are datagrams, TCP's end is a lost path.
 //!
 //! The gate keeps nothing of a source but how many connections it has. What a peer does not read is dropped: pictures
-//! first, then sound ([`framing::Queue`]).
+//! first, then sound ([`framing::Queue`]); who reads nothing at all for long is closed ([`life::Life`]).
 
 pub mod framing;
 pub mod gate;
+pub mod life;
 
 use crate::shards::MAX_SHARDS;
 use crate::transport::Path;
