@@ -3,6 +3,7 @@
 mod contain;
 mod hostile;
 mod layers;
+mod overload;
 
 use crate::engine::{Engine, Input, Output};
 use crate::forward::Cut;
