@@ -3,6 +3,7 @@
 use crate::ceremony;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::token::profile::Profile;
 use crate::token::{self, Call, Device, Token, TokenError};
 use domain::message::custody::TokenRole;
 use evidence::key::PublicKey;
@@ -17,7 +18,9 @@ struct Report {
     role: TokenRole,
     token: String,
     test_token: bool,
+    profile: Profile,
     mechanisms: Vec<(&'static str, bool)>,
+    missing: Vec<String>,
     oaep: Option<custody::sealing::Oaep>,
     tests: Vec<Test>,
     ok: bool,
@@ -51,12 +54,15 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         tests.push(test);
     }
     let ok = tests.iter().all(|test| test.ok);
+    let (profile, mechanisms) = (Profile::of(&name), device.mechanisms()?);
     let report = Report {
         firm: config.firm.to_string(),
         role: config.role,
         token: name,
         test_token,
-        mechanisms: device.mechanisms()?,
+        profile,
+        missing: profile.missing(&mechanisms, facts.oaep),
+        mechanisms,
         oaep: facts.oaep,
         tests,
         ok,

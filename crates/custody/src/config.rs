@@ -13,8 +13,10 @@ use zeroize::Zeroizing;
 
 /// SoftHSM reads the path of its own configuration from here.
 const SOFTHSM: &str = "SOFTHSM2_CONF";
-/// Archive keys a token may hold: two today, room for rotation.
+/// Archive keys in use at once: two, and as many again while they are rotated.
 const MAX_ARCHIVE_KEYS: usize = 4;
+/// Generations of keys: one each day of a leap year is more than anybody rotates.
+const MAX_GENERATION: u32 = 366;
 /// Opened meeting keys an hour if the configuration says nothing: a busy review desk stays below.
 const OPENS_PER_HOUR: u32 = 60;
 
@@ -34,6 +36,9 @@ pub struct Config {
     pub pin_file: PathBuf,
     /// Unix socket to serve.
     pub socket: PathBuf,
+    /// Generation of the signing keys in use; `rotate` makes the next one.
+    #[serde(default = "first")]
+    pub generation: u32,
     /// SoftHSM (test token) only.
     pub softhsm: Option<SoftHsm>,
     /// Role people.
@@ -99,9 +104,12 @@ pub struct Archive {
     pub trust: PathBuf,
     /// Ledger file.
     pub ledger: PathBuf,
-    /// How many archive keys the ceremony makes.
+    /// Number of the newest archive key: the ceremony makes all from the first to it.
     #[serde(default = "two")]
     pub archive_keys: usize,
+    /// Number of the oldest archive key in use: those before it may be destroyed, and what is sealed to them alone is lost.
+    #[serde(default = "one")]
+    pub first_archive_key: usize,
     /// At most so many meeting keys are opened in an hour.
     #[serde(default = "opens_per_hour")]
     pub opens_per_hour: u32,
@@ -111,6 +119,9 @@ fn max_leaf_life() -> u64 {
     MAX_LEAF_LIFE_S
 }
 fn one() -> usize {
+    1
+}
+fn first() -> u32 {
     1
 }
 fn two() -> usize {
@@ -151,10 +162,17 @@ impl Config {
                 return Err("`people.administrators` must be 1 or 2".to_owned());
             }
         }
-        if let Some(archive) = &self.archive
-            && !(1..=MAX_ARCHIVE_KEYS).contains(&archive.archive_keys)
-        {
-            return Err(format!("`archive.archive_keys` must be 1 to {MAX_ARCHIVE_KEYS}"));
+        if let Some(archive) = &self.archive {
+            let (first, newest) = (archive.first_archive_key, archive.archive_keys);
+            if first < 1 || newest < first || newest - first >= MAX_ARCHIVE_KEYS {
+                return Err(format!(
+                    "`archive.archive_keys` must not be below `archive.first_archive_key`, from 1, and at most \
+                     {MAX_ARCHIVE_KEYS} are in use at once"
+                ));
+            }
+        }
+        if !(1..=MAX_GENERATION).contains(&self.generation) {
+            return Err(format!("`generation` must be 1 to {MAX_GENERATION}"));
         }
         Ok(())
     }
@@ -174,6 +192,11 @@ impl Config {
             put(&mut archive.trust);
             put(&mut archive.ledger);
         }
+    }
+
+    /// A file in the folder of the configuration.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// What can be checked without the token.
@@ -250,6 +273,11 @@ impl Config {
 }
 
 impl Archive {
+    /// Names of the archive keys in use, oldest first.
+    pub fn keys(&self) -> impl Iterator<Item = String> + use<> {
+        (self.first_archive_key..=self.archive_keys).map(crate::token::archive_key)
+    }
+
     /// Reads the trust map.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ pub use service::ended::Failure;
 impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Pin(_) | TokenError::Module { .. } | TokenError::NoKey { .. } => {
+            TokenError::Pin(_) | TokenError::Module { .. } | TokenError::NoKey { .. } | TokenError::OtherKey { .. } => {
                 Self::Config(error.to_string())
             }
             _ => Self::Unavailable(error.to_string()),

@@ -16,6 +16,7 @@ mod serve;
 mod service;
 mod token;
 
+use ceremony::plan::Keys;
 use clap::{Parser, Subcommand};
 use config::Config;
 use failure::Failure;
@@ -59,6 +60,39 @@ enum Command {
         /// Configuration file (TOML).
         #[arg(long)]
         config: PathBuf,
+        #[command(flatten)]
+        manner: Manner,
+    },
+    /// Make the next keys beside the present ones; prints the public facts as they will be.
+    Rotate {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+        /// Which keys.
+        #[arg(long, value_enum)]
+        keys: Keys,
+        #[command(flatten)]
+        manner: Manner,
+    },
+    /// Print what lies on the token as JSON.
+    List {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Destroy a key that the configuration names no more. What is sealed to it alone can never be opened again.
+    Destroy {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+        /// Its id, as `list` prints it.
+        #[arg(long)]
+        key: String,
+        /// Its fingerprint, as `list` prints it.
+        #[arg(long)]
+        fingerprint: String,
+        #[command(flatten)]
+        manner: Manner,
     },
     /// Print the token's public facts as JSON.
     Info {
@@ -80,13 +114,33 @@ enum Command {
     },
 }
 
+/// How a ceremony is held.
+#[derive(clap::Args)]
+struct Manner {
+    /// Show what would be done as JSON, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// The signed protocol goes into this new file; without it beside the configuration.
+    #[arg(long)]
+    protocol: Option<PathBuf>,
+}
+
+impl Manner {
+    fn read(&self) -> ceremony::Manner<'_> {
+        ceremony::Manner { dry_run: self.dry_run, protocol: self.protocol.as_deref() }
+    }
+}
+
 impl Command {
     fn config(&self) -> &PathBuf {
         match self {
             Self::Run { config }
             | Self::CheckConfig { config }
             | Self::Check { config }
-            | Self::Ceremony { config }
+            | Self::Ceremony { config, .. }
+            | Self::Rotate { config, .. }
+            | Self::List { config }
+            | Self::Destroy { config, .. }
             | Self::Info { config }
             | Self::SignStatement { config, .. } => config,
         }
@@ -109,7 +163,12 @@ fn act(command: &Command) -> Result<(), Failure> {
         Command::CheckConfig { .. } => Ok(()),
         Command::Run { .. } => serve::run(&config),
         Command::Check { .. } => check::run(&config),
-        Command::Ceremony { .. } => ceremony::run(&config),
+        Command::Ceremony { manner, .. } => ceremony::run(&config, manner.read()),
+        Command::Rotate { keys, manner, .. } => ceremony::rotate(&config, *keys, manner.read()),
+        Command::List { .. } => ceremony::list(&config),
+        Command::Destroy { key, fingerprint, manner, .. } => {
+            ceremony::destroy(&config, key, fingerprint, manner.read())
+        }
         Command::Info { .. } => ceremony::info(&config),
         Command::SignStatement { statement, out, .. } => people::sign_statement_file(&config, statement, out),
     }

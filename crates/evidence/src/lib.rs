@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod cbor;
+pub mod ceremony;
 pub mod cose;
 pub mod grant;
 pub mod identity;

@@ -1,6 +1,7 @@
 //! `strongroom-verify`: is this meeting's archive what was recorded and signed? Offline, without any secret.
 
 use clap::Parser;
+use evidence::ceremony::Protocol;
 use evidence::identity::TrustMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,11 @@ use verify::{Report, verify_ledger};
 #[command(name = "strongroom-verify", version)]
 struct Arguments {
     /// Folder of one meeting (it holds meeting.cose).
-    bundle: PathBuf,
+    #[arg(required_unless_present = "protocol")]
+    bundle: Option<PathBuf>,
+    /// Check the protocol of a key ceremony instead; needs --trust.
+    #[arg(long, requires = "trust", conflicts_with_all = ["bundle", "ledger"])]
+    protocol: Option<PathBuf>,
     /// Trust map (JSON); without it BUNDLE/trust.json.
     #[arg(long)]
     trust: Option<PathBuf>,
@@ -32,11 +37,11 @@ fn trust_map(path: &Path) -> Result<TrustMap, String> {
     serde_json::from_slice(&bytes).map_err(|e| format!("{}: not a trust map ({e})", path.display()))
 }
 
-fn check(arguments: &Arguments) -> Result<Report, (u8, String)> {
-    let path = arguments.trust.clone().unwrap_or_else(|| arguments.bundle.join("trust.json"));
+fn check(arguments: &Arguments, bundle: &Path) -> Result<Report, (u8, String)> {
+    let path = arguments.trust.clone().unwrap_or_else(|| bundle.join("trust.json"));
     let trust = trust_map(&path).map_err(|e| (2, e))?;
-    let mut report = verify::verify(&arguments.bundle, &trust).map_err(|e| (1, e.to_string()))?;
-    let beside = arguments.bundle.join("ledger.bin");
+    let mut report = verify::verify(bundle, &trust).map_err(|e| (1, e.to_string()))?;
+    let beside = bundle.join("ledger.bin");
     let ledger = arguments.ledger.clone().or_else(|| beside.exists().then_some(beside));
     if let (Some(path), Ok(firm)) = (ledger, report.firm.parse()) {
         let name = path.display().to_string();
@@ -72,24 +77,39 @@ fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{}", if report.is_good() { "everything holds" } else { "this archive is not as it was signed" })
 }
 
+/// The protocol of a ceremony as JSON, if the firm's own key signed it.
+fn ceremony(arguments: &Arguments, file: &Path) -> Result<String, (u8, String)> {
+    let trust = trust_map(arguments.trust.as_deref().unwrap_or(file)).map_err(|e| (2, e))?;
+    let name = file.display();
+    let signed = std::fs::read(file).map_err(|e| (1, format!("{name}: {e}")))?;
+    let protocol = Protocol::verify(&signed, &trust).map_err(|e| (3, format!("WRONG {name}: {e}")))?;
+    serde_json::to_string_pretty(&protocol).map_err(|e| (1, e.to_string()))
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match check(&arguments) {
-        Err((code, why)) => {
-            // nothing to do about a closed standard error
-            let _ = writeln!(std::io::stderr(), "{why}");
-            ExitCode::from(code)
-        }
-        Ok(report) => {
-            let mut out = std::io::stdout().lock();
+    let ended = match (&arguments.protocol, &arguments.bundle) {
+        (Some(file), _) => ceremony(&arguments, file).map(|text| (text, true)),
+        (None, bundle) => check(&arguments, bundle.as_deref().unwrap_or(Path::new("."))).map(|report| {
+            let mut out = Vec::new();
             let printed = if arguments.json {
-                serde_json::to_writer(&mut out, &report).map_err(Into::into).and_then(|()| writeln!(out))
+                serde_json::to_writer(&mut out, &report).map_err(Into::into)
             } else {
                 print(&report, &mut out)
             };
-            // a reader that went away does not change the verdict
-            let _ = printed;
-            if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+            printed.expect("memory takes all bytes");
+            (String::from_utf8_lossy(&out).trim_end().to_owned(), report.is_good())
+        }),
+    };
+    let (code, text) = match ended {
+        Err((code, why)) => {
+            // nothing to do about a closed standard error
+            let _ = writeln!(std::io::stderr(), "{why}");
+            return ExitCode::from(code);
         }
-    }
+        Ok((text, good)) => (if good { 0 } else { 3 }, text),
+    };
+    // a reader that went away does not change the verdict
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::from(code)
 }

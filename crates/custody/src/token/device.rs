@@ -1,6 +1,7 @@
 //! PKCS#11: one login, one idle session kept open beside the working one, handles found again by CKA_ID after each
 //! recovery. A lost session is recovered once per call; a refused PIN is never tried again.
 
+use super::profile::Profile;
 use super::{Bytes, Call, Token, TokenError};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub label: String,
     /// PIN.
     pub pin: Zeroizing<String>,
+    /// Generation of the signing keys, from 1.
+    pub generation: u32,
 }
 
 struct Open {
@@ -153,7 +156,8 @@ impl Device {
 
     fn attempt<R>(&mut self, action: impl Fn(&mut Work<'_>) -> Result<R, TokenError>) -> Result<R, TokenError> {
         let open = self.open.as_mut().expect("opened by the caller");
-        action(&mut Work { session: &open.work, handles: &mut open.handles })
+        let generation = self.settings.generation;
+        action(&mut Work { session: &open.work, handles: &mut open.handles, generation })
     }
 
     fn close(&mut self) {
@@ -165,6 +169,16 @@ impl Device {
         }
     }
 
+    /// CKA_ID of a name: signing keys of later generations carry theirs, archive keys are counted by name.
+    pub fn id(&self, name: &str) -> String {
+        id(name, self.settings.generation)
+    }
+
+    /// From now on names mean this generation.
+    pub fn turn_to(&mut self, generation: u32) {
+        self.settings.generation = generation;
+    }
+
     /// `vendor model serial`, and whether it is a test token.
     ///
     /// # Errors
@@ -174,8 +188,7 @@ impl Device {
         let (context, open) = self.context.as_ref().zip(self.open.as_ref()).expect("opened above");
         let info = context.get_token_info(open.slot).map_err(failed("reading the token's name"))?;
         let text = format!("{} {} {}", info.manufacturer_id(), info.model(), info.serial_number());
-        let lower = text.to_lowercase();
-        let test = ["softhsm", "kryoptic"].iter().any(|name| lower.contains(name));
+        let test = Profile::of(&text).test_token;
         Ok((text, test))
     }
 
@@ -215,7 +228,8 @@ impl Device {
     /// # Errors
     /// See [`TokenError`].
     pub fn ec_public(&mut self, name: &str) -> Result<Vec<u8>, TokenError> {
-        self.with(|work| work.ec_public(name))
+        let id = self.id(name);
+        self.with(|work| work.ec_public_at(&id))
     }
 
     /// Public half of an RSA key.
@@ -223,7 +237,8 @@ impl Device {
     /// # Errors
     /// See [`TokenError`].
     pub fn rsa_public(&mut self, name: &str) -> Result<Rsa<openssl::pkey::Public>, TokenError> {
-        self.with(|work| work.rsa_public(name))
+        let id = self.id(name);
+        self.with(|work| work.rsa_public_at(&id))
     }
 
     /// Value of a stored certificate.
@@ -264,14 +279,56 @@ pub struct Work<'a> {
     /// The session.
     pub session: &'a Session,
     handles: &'a mut HashMap<String, ObjectHandle>,
+    generation: u32,
 }
 
 impl Work<'_> {
-    /// Finds an object by class and CKA_ID; two of one name are an error, never a choice.
+    /// Finds an object of this generation by class and name.
+    ///
+    /// # Errors
+    /// As [`Self::find_id`].
+    pub fn find(&mut self, class: ObjectClass, name: &str) -> Result<ObjectHandle, TokenError> {
+        self.find_id(class, &id(name, self.generation))
+    }
+
+    /// Every object of a class with its id and these attributes; what has no id that is text is not ours.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub fn objects(
+        &mut self,
+        class: ObjectClass,
+        wanted: &[AttributeType],
+    ) -> Result<Vec<(String, Vec<Attribute>)>, TokenError> {
+        let found = self.session.find_objects(&[Attribute::Class(class)]).map_err(failed("listing objects"))?;
+        let mut objects = Vec::new();
+        for handle in found {
+            let Some(Attribute::Id(bytes)) = self.attributes(handle, &[AttributeType::Id])?.pop() else { continue };
+            let Ok(id) = String::from_utf8(bytes) else { continue };
+            objects.push((id, self.attributes(handle, wanted)?));
+        }
+        Ok(objects)
+    }
+
+    /// SHA-256 of the public half with this id, if it is a key of ours.
+    pub fn fingerprint(&mut self, id: &str) -> Option<domain::B64> {
+        let spki = self.ec_public_at(id).ok().or_else(|| {
+            let rsa = self.rsa_public_at(id).ok()?;
+            rsa.public_key_to_der().ok()
+        })?;
+        Some(evidence::sha256(&spki).into())
+    }
+
+    /// Handles are looked up anew: objects were destroyed.
+    pub fn forget(&mut self) {
+        self.handles.clear();
+    }
+
+    /// Finds an object by class and CKA_ID; two of one id are an error, never a choice.
     ///
     /// # Errors
     /// [`TokenError::NoKey`] if there is none.
-    pub fn find(&mut self, class: ObjectClass, name: &str) -> Result<ObjectHandle, TokenError> {
+    pub fn find_id(&mut self, class: ObjectClass, name: &str) -> Result<ObjectHandle, TokenError> {
         let cached = format!("{class}/{name}");
         if let Some(handle) = self.handles.get(&cached) {
             return Ok(*handle);
@@ -312,14 +369,14 @@ impl Work<'_> {
     }
 
     fn probe(&mut self, key: &str, oaep: Oaep) -> Result<(), TokenError> {
-        let public = self.rsa_public(key)?;
+        let public = self.rsa_public_at(&id(key, self.generation))?;
         let sealed = sealing::oaep_encrypt(&public, oaep, PROBE).map_err(|_| odd("sealing a probe"))?;
         let opened = self.open(key, oaep, &sealed)?;
         if opened.as_slice() == PROBE { Ok(()) } else { Err(odd("opening a probe")) }
     }
 
-    fn ec_public(&mut self, name: &str) -> Result<Vec<u8>, TokenError> {
-        let handle = self.find(ObjectClass::PUBLIC_KEY, name)?;
+    fn ec_public_at(&mut self, id: &str) -> Result<Vec<u8>, TokenError> {
+        let handle = self.find_id(ObjectClass::PUBLIC_KEY, id)?;
         let Some(Attribute::EcPoint(point)) = self.attributes(handle, &[AttributeType::EcPoint])?.pop() else {
             return Err(odd("reading a public key"));
         };
@@ -329,8 +386,8 @@ impl Work<'_> {
         Ok(key.to_spki())
     }
 
-    fn rsa_public(&mut self, name: &str) -> Result<Rsa<openssl::pkey::Public>, TokenError> {
-        let handle = self.find(ObjectClass::PUBLIC_KEY, name)?;
+    fn rsa_public_at(&mut self, id: &str) -> Result<Rsa<openssl::pkey::Public>, TokenError> {
+        let handle = self.find_id(ObjectClass::PUBLIC_KEY, id)?;
         let mut modulus = None;
         let mut exponent = None;
         for attribute in self.attributes(handle, &[AttributeType::Modulus, AttributeType::PublicExponent])? {
@@ -343,6 +400,12 @@ impl Work<'_> {
         let (modulus, exponent) = modulus.zip(exponent).ok_or_else(|| odd("reading a public key"))?;
         Rsa::from_public_components(modulus, exponent).map_err(|_| odd("reading a public key"))
     }
+}
+
+/// CKA_ID of a name in a generation.
+fn id(name: &str, generation: u32) -> String {
+    let counted = name.starts_with(super::ARCHIVE);
+    if counted || generation == 1 { name.to_owned() } else { format!("{name}@{generation}") }
 }
 
 fn is_pin(error: &RvError) -> bool {
@@ -362,6 +425,7 @@ pub fn failed(what: &'static str) -> impl Fn(Error) -> TokenError {
     move |error| TokenError::Failed { what, why: error.to_string() }
 }
 
-fn odd(what: &'static str) -> TokenError {
+/// The module's answer makes no sense.
+pub fn odd(what: &'static str) -> TokenError {
     TokenError::Failed { what, why: "unexpected answer of the module".to_owned() }
 }

@@ -53,52 +53,45 @@ fn public(name: &str, more: impl IntoIterator<Item = Attribute>) -> Vec<Attribut
     template
 }
 
-/// Makes a key pair unless the private key is there. Answers whether it was made.
-fn ensure(
+fn pair(
     device: &mut Device,
-    name: &str,
     mechanism: &Mechanism<'_>,
     public: &[Attribute],
     private: &[Attribute],
-) -> Result<bool, TokenError> {
-    match device.once(|work| work.find(ObjectClass::PRIVATE_KEY, name)) {
-        Ok(_) => return Ok(false),
-        Err(TokenError::NoKey { .. }) => {}
-        Err(error) => return Err(error),
-    }
+) -> Result<(), TokenError> {
     device.once(|work| work.session.generate_key_pair(mechanism, public, private).map_err(failed("making a key")))?;
-    Ok(true)
+    Ok(())
 }
 
 /// Makes a P-256 signing key that never leaves the token.
 ///
 /// # Errors
 /// See [`TokenError`].
-pub fn ensure_ec(device: &mut Device, name: &str) -> Result<bool, TokenError> {
-    let public = public(name, [Attribute::EcParams(P256.to_vec()), Attribute::Verify(true)]);
-    ensure(device, name, &Mechanism::EccKeyPairGen, &public, &private(name, Attribute::Sign(true)))
+pub fn ec(device: &mut Device, id: &str) -> Result<(), TokenError> {
+    let public = public(id, [Attribute::EcParams(P256.to_vec()), Attribute::Verify(true)]);
+    pair(device, &Mechanism::EccKeyPairGen, &public, &private(id, Attribute::Sign(true)))
 }
 
 /// Makes an RSA-3072 key that opens and never leaves the token.
 ///
 /// # Errors
 /// See [`TokenError`].
-pub fn ensure_rsa(device: &mut Device, name: &str) -> Result<bool, TokenError> {
+pub fn rsa(device: &mut Device, id: &str) -> Result<(), TokenError> {
     let more = [
         Attribute::ModulusBits(u64::from(RSA_BITS).into()),
         Attribute::PublicExponent(vec![1, 0, 1]),
         Attribute::Encrypt(true),
     ];
-    let public = public(name, more);
-    ensure(device, name, &Mechanism::RsaPkcsKeyPairGen, &public, &private(name, Attribute::Decrypt(true)))
+    let public = public(id, more);
+    pair(device, &Mechanism::RsaPkcsKeyPairGen, &public, &private(id, Attribute::Decrypt(true)))
 }
 
 /// Stores a certificate on the token.
 ///
 /// # Errors
 /// See [`TokenError`].
-pub fn store_certificate(device: &mut Device, name: &str, subject: &[u8], der: &[u8]) -> Result<(), TokenError> {
-    let mut template = names(name).to_vec();
+pub fn store_certificate(device: &mut Device, id: &str, subject: &[u8], der: &[u8]) -> Result<(), TokenError> {
+    let mut template = names(id).to_vec();
     template.extend([
         Attribute::Class(ObjectClass::CERTIFICATE),
         Attribute::CertificateType(CertificateType::X_509),

@@ -3,7 +3,9 @@
 
 pub mod actor;
 pub mod device;
+pub mod inventory;
 pub mod make;
+pub mod profile;
 
 pub use actor::Handle;
 pub use device::{Device, Settings};
@@ -26,9 +28,12 @@ pub const RECORD: &str = "record";
 /// Name of the ledger key (archive).
 pub const LEDGER: &str = "ledger";
 
+/// Names of archive keys begin so.
+pub const ARCHIVE: &str = "archive-";
+
 /// Name of the nth archive key, from 1.
 pub fn archive_key(number: usize) -> String {
-    format!("archive-{number}")
+    format!("{ARCHIVE}{number}")
 }
 
 /// One thing to do on the token.
@@ -94,6 +99,14 @@ pub enum TokenError {
     NoKey {
         /// Name.
         name: String,
+    },
+    /// A key was to be destroyed, but another one has its name.
+    #[error("the key {name} has the fingerprint {found}, not the one given; nothing was destroyed")]
+    OtherKey {
+        /// Id.
+        name: String,
+        /// Its fingerprint.
+        found: String,
     },
     /// The token refused to open something although it opened a known answer right after: the input is at fault.
     #[error("the token does not open this although it works: it was changed, or sealed to another key")]
