@@ -85,6 +85,8 @@ pub struct Farewell {
     pub gso_share: Option<f64>,
     /// Datagrams that the kernel did not take from it, where it is known.
     pub send_dropped: Option<u64>,
+    /// KiB of its packet histories, and what the kernel may hold for its sockets, where they are known.
+    pub kept_kib: Option<(u64, u64)>,
 }
 
 /// A forwarder with its participants.

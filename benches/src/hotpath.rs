@@ -30,6 +30,15 @@ pub struct Counts {
     pub in_runs: u64,
 }
 
+/// What the forwarder does at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// One packet from its arrival to its last sealed copy.
+    Packet,
+    /// What is due by time: frames whose marker is missing, paced packets, reports, choice of layers.
+    Timers,
+}
+
 /// One packet on its way to the forwarder.
 pub struct Datagram {
     at_us: u64,
@@ -152,14 +161,19 @@ impl HotPath {
 
     /// Sends a load through, at its own times.
     pub fn run(&mut self, datagrams: Vec<Datagram>) {
+        self.run_watched(datagrams, |_, step| step());
+    }
+
+    /// As [`HotPath::run`]; each step is handed to `watch`, which must carry it out.
+    pub fn run_watched(&mut self, datagrams: Vec<Datagram>, mut watch: impl FnMut(Step, &mut dyn FnMut())) {
         let last = datagrams.last().map_or(0, |datagram| datagram.at_us);
         for mut datagram in datagrams {
             let now = self.began.plus(datagram.at_us);
-            self.until(now);
-            self.take(now, &mut datagram.bytes);
+            watch(Step::Timers, &mut || self.until(now));
+            watch(Step::Packet, &mut || self.take(now, &mut datagram.bytes));
         }
         let end = self.began.plus(last + 2 * sfu_core::track::HOLD_US);
-        self.until(end);
+        watch(Step::Timers, &mut || self.until(end));
         self.began = end.plus(1);
     }
 

@@ -93,6 +93,8 @@ fn one(edge: &EdgeStats, core: &Stats) -> Vec<(&'static str, &'static str, u64)>
         ("tcp_connections", edge.tcp_connections),
         ("tcp_queued_bytes", edge.tcp_queued),
         ("proven_addresses", edge.addresses),
+        ("packet_history_bytes", edge.history),
+        ("udp_socket_buffer_bytes", edge.socket_buffers),
         ("meetings", edge.meetings),
         ("participants", edge.participants),
     ];

@@ -29,7 +29,7 @@ struct Arguments {
     /// Installs Debian's packages of Janus and Pion (wants root), then ends.
     #[arg(long)]
     install_peers: bool,
-    /// Only these loads; `saturate` raises the rate until packets are lost.
+    /// Only these loads; `saturate` adds subscribers until packets are lost.
     #[arg(long, value_delimiter = ',')]
     load: Vec<Load>,
     /// Only these numbers of subscribers.
@@ -79,13 +79,12 @@ fn main() -> anyhow::Result<()> {
     } else {
         let loads = if arguments.load.is_empty() { Load::USUAL.to_vec() } else { arguments.load.clone() };
         for load in loads {
+            if load == Load::Saturate {
+                who.iter().try_for_each(|who| saturate::until_lost(who, &mut out))?;
+                continue;
+            }
             for subscribers in &arguments.subscribers {
-                for who in &who {
-                    match load {
-                        Load::Saturate => saturate::until_lost(who, *subscribers, &mut out)?,
-                        load => out.say(cases::case(who, load, *subscribers)?)?,
-                    }
-                }
+                who.iter().try_for_each(|who| out.say(cases::case(who, load, *subscribers)?))?;
             }
         }
     }

@@ -16,7 +16,7 @@ use std::process::Command;
 /// Windows of 0.7 s before memory is read: the history holds a second.
 const WINDOWS: usize = 5;
 /// Packets a second of each track: few, so that many subscribers are served on any machine.
-const RATE: u64 = 60;
+const RATE: u64 = 20;
 /// Their payload.
 const PAYLOAD: usize = 1_100;
 
@@ -39,8 +39,21 @@ struct Arguments {
     bench: bool,
 }
 
-/// Resident KiB: with the publishers connected, after their traffic, with the subscribers connected, after traffic.
-fn run(tracks: usize, subscribers: usize) -> anyhow::Result<[u64; 3]> {
+/// KiB of one run.
+struct Seen {
+    /// Resident, with the publishers alone.
+    empty: i64,
+    /// Resident, with the subscribers connected.
+    connected: i64,
+    /// Resident, after traffic.
+    flowing: i64,
+    /// Of it: packet histories.
+    history: u64,
+    /// Besides, what the kernel may hold for the sockets.
+    sockets: u64,
+}
+
+fn run(tracks: usize, subscribers: usize) -> anyhow::Result<Seen> {
     let mut host = Host::apart(Command::new(std::env::current_exe()?).arg("--serve"), Roles::Apart)?;
     let at = meeting(0);
     let names: Vec<ParticipantId> = (0..tracks).map(|n| who(&format!("pub{n}"))).collect();
@@ -50,21 +63,23 @@ fn run(tracks: usize, subscribers: usize) -> anyhow::Result<[u64; 3]> {
     }
     host.ready(tracks, 0)?;
     let meter = host.meter.clone();
-    let resident = || meter.resident_kib().context("the shard's process is gone");
-    let publishers = resident()?;
+    let resident = || Ok::<_, anyhow::Error>(meter.resident_kib().context("the shard's process is gone")? as i64);
+    let empty = resident()?;
     (0..subscribers).try_for_each(|n| host.admit(&at, &who(&format!("sub{n}"))))?;
     host.ready(tracks + subscribers, tracks)?;
     let connected = resident()?;
     let shape = Shape { publishers: tracks, ..Shape::broadcast(subscribers) };
     let mut running = host.running(&shape);
     let packets = even(RATE, PAYLOAD);
+    // links are estimated from a careful start
+    running.ramp(&packets)?;
     for _ in 0..WINDOWS {
         let measured = running.window(&packets)?;
         anyhow::ensure!(measured.loss < 0.01, "{:.1} % was lost: the machine is too busy", measured.loss * 100.0);
     }
     let flowing = resident()?;
-    running.stop();
-    Ok([publishers, connected, flowing])
+    let (history, sockets) = running.stop().kept_kib.context("the shard said nothing at its end")?;
+    Ok(Seen { empty, connected, flowing, history, sockets })
 }
 
 fn main() -> anyhow::Result<()> {
@@ -77,13 +92,11 @@ fn main() -> anyhow::Result<()> {
     anyhow::ensure!(few < many, "--subscribers wants the smaller number first");
     let (a, b) = (run(arguments.tracks, few)?, run(arguments.tracks, many)?);
     let more = (many - few) as i64;
-    let each = |at: usize| ((b[at] as i64 - b[0] as i64) - (a[at] as i64 - a[0] as i64)) / more;
-    let (connected, flowing) = (each(1), each(2));
-    // what does not grow with subscribers: histories of the tracks, buffers of the shard
-    let shared = a[2] as i64 - a[0] as i64 - flowing * few as i64;
+    let each = |of: fn(&Seen) -> i64| ((of(&b) - b.empty) - (of(&a) - a.empty)) / more;
+    let (connected, flowing) = (each(|seen| seen.connected), each(|seen| seen.flowing));
     let line = serde_json::json!({"who": "strongroom", "bench": "memory", "tracks": arguments.tracks,
-        "kib_per_subscriber": flowing, "kib_per_subscriber_connected": connected, "kib_history_and_buffers": shared,
-        "kib_process_empty_meeting": a[0], "machine_load": machine::load()});
+        "kib_per_subscriber": flowing, "kib_per_subscriber_connected": connected, "kib_packet_history": b.history,
+        "kib_socket_buffers": b.sockets, "kib_process_empty_meeting": a.empty, "machine_load": machine::load()});
     let mut out = std::io::stdout().lock();
     if arguments.json {
         writeln!(out, "{line}")?;

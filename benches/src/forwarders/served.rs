@@ -2,13 +2,14 @@
 //! its standard input and output.
 
 use super::external::Process;
-use super::strongroom::parts;
+use super::strongroom::{Last, parts};
 use anyhow::Context;
 use domain::message::control::{FromSfu, ToSfu};
 use sfu::shard::Shard;
 use sfu::shard::commands::Command as ToShard;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, Stdio};
+use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 /// Messages that wait.
@@ -18,6 +19,8 @@ const WAITING: usize = 1 << 12;
 pub struct Served {
     process: Process,
     stdin: ChildStdin,
+    /// Ends with what is no message.
+    last: JoinHandle<Option<String>>,
 }
 
 impl Served {
@@ -27,19 +30,31 @@ impl Served {
         let stdin = process.0.stdin.take().context("its standard input")?;
         let stdout = process.0.stdout.take().context("its standard output")?;
         let (heard, told) = mpsc::channel(WAITING);
-        std::thread::spawn(move || {
-            let messages = BufReader::new(stdout).lines().map_while(Result::ok);
-            for message in messages.filter_map(|line| serde_json::from_str(&line).ok()) {
-                if heard.blocking_send(message).is_err() {
-                    return;
+        let last = std::thread::spawn(move || {
+            let mut last = None;
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                match serde_json::from_str(&line) {
+                    // nobody may listen any more
+                    Ok(message) => drop(heard.blocking_send(message)),
+                    Err(_) => last = Some(line),
                 }
             }
+            last
         });
-        Ok((Self { process, stdin }, told))
+        Ok((Self { process, stdin, last }, told))
     }
 
     pub(super) fn say(&self, message: &ToSfu) -> anyhow::Result<()> {
         Ok(writeln!(&self.stdin, "{}", serde_json::to_string(message)?)?)
+    }
+
+    /// Ends it; what it counted.
+    pub(super) fn stop(self) -> Option<Last> {
+        let Self { process, stdin, last } = self;
+        drop(stdin);
+        let line = last.join().ok()??;
+        drop(process);
+        serde_json::from_str(&line).ok()
     }
 
     pub(super) fn process(&self) -> u32 {
@@ -51,7 +66,7 @@ impl Served {
 pub fn serve() -> anyhow::Result<()> {
     let (control, mut told) = mpsc::channel(WAITING);
     let (parts, commands) = parts(1, control)?;
-    std::thread::spawn(move || {
+    let asked = std::thread::spawn(move || {
         for message in
             std::io::stdin().lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok())
         {
@@ -59,8 +74,9 @@ pub fn serve() -> anyhow::Result<()> {
                 return;
             }
         }
-        // a shard that is gone needs no word
-        let _ = commands.send(ToShard::Stop);
+        let last = Last::of(&commands).and_then(|last| serde_json::to_string(&last).ok());
+        // whoever started it may be gone
+        let _ = writeln!(std::io::stdout(), "{}", last.unwrap_or_default());
     });
     std::thread::spawn(move || {
         let mut out = std::io::stdout();
@@ -72,5 +88,5 @@ pub fn serve() -> anyhow::Result<()> {
         }
     });
     Shard::new(parts).run();
-    Ok(())
+    asked.join().map_err(|_| anyhow::anyhow!("the thread that takes messages panicked"))
 }

@@ -11,6 +11,7 @@ use domain::message::client::PublishedTrack;
 use domain::message::control::{FirmRule, FromSfu, ToSfu};
 use domain::policy::Rule;
 use domain::{Codec, LeafIndex, MeetingId, ParticipantId, Slot};
+use serde::{Deserialize, Serialize};
 use sfu::shard::commands::{Command as ToShard, Commands};
 use sfu::shard::sockets::Sockets;
 use sfu::shard::{Parts, Shard};
@@ -241,6 +242,14 @@ impl Host {
         Ok(())
     }
 
+    /// A way to talk to the first shard while a load runs, if it is in this process. What was said before is dropped.
+    pub fn desk(&mut self) -> Option<Desk> {
+        let end = self.ends.first_mut()?;
+        let Link::Here(commands) = &end.link else { return None };
+        let (_, nothing) = mpsc::channel(1);
+        Some(Desk { commands: commands.clone(), told: std::mem::replace(&mut end.told, nothing) })
+    }
+
     /// Everybody is there: the load may begin.
     pub fn running(self, shape: &Shape) -> Running {
         let Self { ends, meter, threads, publishers, subscribers, .. } = self;
@@ -259,27 +268,85 @@ impl Host {
     }
 }
 
+/// Where a shard is told something and asked, beside the load.
+pub struct Desk {
+    commands: Commands,
+    told: mpsc::Receiver<FromSfu>,
+}
+
+impl Desk {
+    /// Says what signaling says.
+    pub fn say(&self, message: ToSfu) -> anyhow::Result<()> {
+        self.command(ToShard::Control(message))
+    }
+
+    /// Tells it anything.
+    pub fn command(&self, command: ToShard) -> anyhow::Result<()> {
+        Ok(self.commands.send(command)?)
+    }
+
+    /// What the shard said, if it said something.
+    pub fn heard(&mut self) -> Option<FromSfu> {
+        self.told.try_recv().ok()
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> anyhow::Result<(sfu::shard::EdgeStats, sfu_core::Stats)> {
+        let (reply, answer) = oneshot::channel();
+        self.command(ToShard::Stats(reply))?;
+        Ok(answer.blocking_recv()?)
+    }
+}
+
 fn find<'a>(members: &'a mut [Member], meeting: &MeetingId, who: &ParticipantId) -> Option<&'a mut Member> {
     members.iter_mut().find(|member| member.who == *who && member.meeting == *meeting)
 }
 
 fn farewell(ends: Vec<End>) -> Farewell {
-    let (mut runs, mut alone, mut dropped) = (0, 0, 0);
-    for end in &ends {
-        let Link::Here(commands) = &end.link else { return Farewell::default() };
+    let mut sum = Last::default();
+    for end in ends {
+        let last = match end.link {
+            Link::Here(commands) => Last::of(&commands),
+            Link::There(served) => served.stop(),
+        };
+        let Some(last) = last else { return Farewell::default() };
+        sum.sent_in_runs += last.sent_in_runs;
+        sum.sent_alone += last.sent_alone;
+        sum.send_dropped += last.send_dropped;
+        sum.history += last.history;
+        sum.socket_buffers += last.socket_buffers;
+    }
+    let gso_share = Some(sum.sent_in_runs as f64 / (sum.sent_in_runs + sum.sent_alone).max(1) as f64);
+    let kept_kib = Some((sum.history >> 10, sum.socket_buffers >> 10));
+    Farewell { gso_share, send_dropped: Some(sum.send_dropped), kept_kib }
+}
+
+/// What a shard counted, at its end.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Last {
+    sent_in_runs: u64,
+    sent_alone: u64,
+    send_dropped: u64,
+    history: u64,
+    socket_buffers: u64,
+}
+
+impl Last {
+    /// Asks the shard and ends it.
+    pub(super) fn of(commands: &Commands) -> Option<Self> {
         let (reply, answer) = oneshot::channel();
-        if commands.send(ToShard::Stats(reply)).is_ok()
-            && let Ok((edge, _)) = answer.blocking_recv()
-        {
-            runs += edge.sent_in_runs;
-            alone += edge.sent_alone;
-            dropped += edge.send_dropped;
-        }
+        commands.send(ToShard::Stats(reply)).ok()?;
+        let (edge, _) = answer.blocking_recv().ok()?;
         // one that is gone needs no word
         let _ = commands.send(ToShard::Stop);
+        Some(Self {
+            sent_in_runs: edge.sent_in_runs,
+            sent_alone: edge.sent_alone,
+            send_dropped: edge.send_dropped,
+            history: edge.history,
+            socket_buffers: edge.socket_buffers,
+        })
     }
-    let gso_share = Some(runs as f64 / (runs + alone).max(1) as f64);
-    Farewell { gso_share, send_dropped: Some(dropped) }
 }
 
 /// Starts shards with these meetings.

@@ -354,6 +354,12 @@ impl Engine {
         self.shared.stats
     }
 
+    /// Bytes of all tracks' packet histories now.
+    pub fn history_bytes(&self) -> usize {
+        let tracks = self.meetings.iter().flatten().flat_map(|meeting| meeting.tracks.iter().flatten());
+        tracks.map(|track| track.history.capacity()).sum()
+    }
+
     /// Meetings and participants now.
     pub fn population(&self) -> (usize, usize) {
         (self.by_id.len(), self.meetings.iter().flatten().map(Meeting::population).sum())

@@ -91,6 +91,10 @@ pub struct EdgeStats {
     pub transports: u64,
     /// Proven addresses now.
     pub addresses: u64,
+    /// Bytes of the packet histories now.
+    pub history: u64,
+    /// Bytes that the kernel may hold for the UDP sockets, both ways.
+    pub socket_buffers: u64,
     /// Meetings now.
     pub meetings: u64,
     /// Participants now.
@@ -406,6 +410,8 @@ impl<F: Factory> Shard<F> {
             tcp_connections: self.streams.count() as u64,
             transports: transports as u64,
             addresses: addresses as u64,
+            history: self.engine.history_bytes() as u64,
+            socket_buffers: self.sockets.buffers() as u64,
             meetings: meetings as u64,
             participants: participants as u64,
             busy_permille: self.meter.busy_permille(),

@@ -82,6 +82,15 @@ impl Sockets {
         Ok(Self { sockets, buffers, metas, dropped: 0, sent_in_runs: 0, sent_alone: 0 })
     }
 
+    /// Bytes that the kernel may hold for them, both ways.
+    pub fn buffers(&self) -> usize {
+        let of = |s: &Socket| {
+            let receive = s.state.recv_buffer_size((&s.socket).into());
+            receive.unwrap_or(0) + s.state.send_buffer_size((&s.socket).into()).unwrap_or(0)
+        };
+        self.sockets.iter().map(of).sum()
+    }
+
     /// Where we listen.
     pub fn locals(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(|s| s.local).collect()
