@@ -45,7 +45,10 @@ function switches(extra) {
   return given;
 }
 
-/** `options`: { kind: "chromium" | "firefox", path?, args?: string[], headed?: boolean }. Answers { browser, switches }. */
+/**
+ * `options`: { kind: "chromium" | "firefox", path?, args?: string[], headed?: boolean, pipe?: boolean }; `pipe` for a browser
+ * whose loopback is not ours. Answers { browser, switches }.
+ */
 export async function launch(options = {}) {
   const kind = options.kind ?? "chromium";
   const extra = options.args ?? [];
@@ -71,6 +74,7 @@ export async function launch(options = {}) {
     browser: "chrome",
     executablePath: options.path ?? first(CHROMIUM, "chromium"),
     headless: options.headed !== true,
+    pipe: options.pipe === true,
     args: used.map(({ name }) => name),
     // puppeteer's own long list of switches would make another browser of it
     ignoreDefaultArgs: ["--disable-features=Translate,AcceptCHFrame,MediaRouter,OptimizationHints,RenderDocument,ProcessPerSiteUpToMainFrameThreshold,IsolateSandboxedIframes"],

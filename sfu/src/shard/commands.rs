@@ -245,8 +245,9 @@ impl<F: Factory> Shard<F> {
     fn local(&mut self, place: usize) -> Result<LocalTransport, Refused> {
         let endpoint = self.endpoints.get(place).ok_or(Refused::NoTransport)?;
         let IceParameters { ufrag, password } = endpoint.transport.parameters();
+        let association = endpoint.association();
         let (fingerprint, tcp) = (self.factory.fingerprint(), self.factory.tcp().to_vec());
-        Ok(LocalTransport { ufrag, password, fingerprint, candidates: self.locals.clone(), tcp })
+        Ok(LocalTransport { ufrag, password, association, fingerprint, candidates: self.locals.clone(), tcp })
     }
 
     fn subscribe_answer(

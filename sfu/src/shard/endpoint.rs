@@ -41,6 +41,8 @@ pub struct Endpoint {
     pub remote: Option<(String, Vec<u8>)>,
     /// Last authentic packet.
     pub heard: Instant,
+    /// Its first user name fragment: its name for as long as it lives.
+    first_ufrag: String,
     born: Instant,
     ufrag: String,
     addresses: Vec<Path>,
@@ -74,6 +76,7 @@ impl Endpoints {
             remote: None,
             heard: now,
             born: now,
+            first_ufrag: ufrag.clone(),
             ufrag,
             addresses: Vec::new(),
         });
@@ -159,6 +162,11 @@ impl Endpoints {
 }
 
 impl Endpoint {
+    /// Name of its DTLS association (RFC 8842).
+    pub fn association(&self) -> String {
+        format!("dtls-{}", self.first_ufrag)
+    }
+
     /// Silent beyond its bound, or never up.
     pub fn is_dead(&self, now: Instant) -> bool {
         let bound = if self.srtp.is_some() { self.heard + LIVENESS } else { self.born + CONNECT };

@@ -79,6 +79,7 @@ impl Factory for IceDtlsFactory {
             peer_fingerprint: None,
             unchecked: None,
             path: None,
+            moving: false,
             early: None,
             next_dtls: None,
             buffer: vec![0; DTLS_BUFFER],
@@ -146,6 +147,8 @@ pub struct IceDtls {
     /// Keys whose fingerprint is not checked yet: the page's answer may come after its handshake.
     unchecked: Option<Box<Contexts>>,
     path: Option<Path>,
+    /// The peer restarted ICE, which it does when its path is gone: the first path that it proves is better.
+    moving: bool,
     /// Last authenticated source: the ClientHello comes before the nomination.
     early: Option<Path>,
     next_dtls: Option<Instant>,
@@ -284,7 +287,8 @@ impl Transport for IceDtls {
     }
 
     fn restart(&mut self, now: Instant) {
-        // the path in use stays until the peer names another
+        // the path in use stays until the peer proves another
+        self.moving = true;
         self.sources.clear();
         self.ice = agent(&self.listening, fresh(self.listening.shard), now);
     }
@@ -299,7 +303,8 @@ impl Transport for IceDtls {
         if authentic {
             self.remember(now, path);
             self.early = Some(path);
-            if chosen {
+            if chosen || self.moving {
+                self.moving = false;
                 self.follow(path);
             }
         }
@@ -406,6 +411,24 @@ mod tests {
         forged[last] ^= 1;
         assert!(!transport.handle_stun(now, path(3000), &forged));
         assert!(events(&mut *transport).0.is_empty());
+    }
+
+    #[test]
+    fn after_a_restart_the_first_path_that_is_proven_is_followed_and_then_only_chosen_ones() {
+        let (mut transport, now) = (transport(), Instant::now());
+        let packet = check(&*transport, Claim::Controlling, true);
+        assert!(transport.handle_stun(now, path(1000), &packet));
+        events(&mut *transport);
+        transport.restart(now);
+        let stale = packet;
+        assert!(!transport.handle_stun(now, path(2000), &stale), "by the parameters of before");
+        let mut chosen = events(&mut *transport).0;
+        for (port, chooses) in [(3000, false), (4000, false), (1000, true)] {
+            let packet = check(&*transport, Claim::Controlling, chooses);
+            assert!(transport.handle_stun(now, path(port), &packet));
+            chosen.extend(events(&mut *transport).0);
+        }
+        assert_eq!(chosen, [path(3000), path(1000)]);
     }
 
     #[test]

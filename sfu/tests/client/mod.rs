@@ -97,6 +97,7 @@ impl Client {
         LocalTransport {
             ufrag: creds.ufrag.clone(),
             password: creds.pass.clone(),
+            association: "a".repeat(20),
             fingerprint: dimpl::certificate::format_fingerprint(&self.fingerprint),
             candidates: vec![self.local],
             tcp: Vec::new(),

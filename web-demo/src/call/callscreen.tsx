@@ -65,7 +65,7 @@ function Overlay({ state, call }: { state: CallState; call: CallController }) {
       <div class="overlay-card">
         <span class="spinner" aria-hidden="true" />
         <p class="overlay-title">{t("reconnecting")}</p>
-        <p>{t("reconnectingWhy")}</p>
+        <p>{t(state.network === "down" ? "networkDown" : "reconnectingWhy")}</p>
         <button type="button" class="button" onClick={() => call.leave()}>{t("leave")}</button>
       </div>
     </div>

@@ -38,7 +38,8 @@ export class CallController {
       streams: (slot, streams) => keys.tell({ type: "layer-streams", slot, streams }),
       oneStream: (slot) => keys.tell({ type: "one-stream", slot }),
       published: (publisher) => void this.sources.published(publisher),
-      subscribeBroken: () => keys.tell({ type: "reconnect" }),
+      probe: () => keys.tell({ type: "probe" }),
+      path: (path, network) => this.state.patch({ path, network }),
     });
     const send = (message: PageToServer): void => keys.tell({ type: "signal", message });
     this.view = new View(send);
@@ -109,6 +110,8 @@ export class CallController {
     switch (message.type) {
       case "link":
         return this.state.patch({ link: message.link });
+      case "alive":
+        return this.transports.alive();
       case "counters":
         return this.state.patch({ counters: message.tracks });
       case "dead":

@@ -40,6 +40,9 @@ export interface CallState {
   sharing: MediaStreamTrack | null;
   publish: RTCPeerConnectionState;
   subscribe: RTCPeerConnectionState;
+  /** Is there a way to the SFU, and does the device say that it has a network? */
+  path: "lost" | "found";
+  network: "up" | "down";
   micMuted: boolean;
   camOff: boolean;
   testPicture: boolean;
@@ -55,7 +58,7 @@ export function initialState(room: string): CallState {
     room, phase: "joining", over: null, link: "connecting", startedAt: Date.now(), me: null, terms: null, statements: [],
     members: [], roster: {}, epoch: null, code: null, sending: { state: "stopped", why: "no-group", firm: null },
     recorders: [], suspended: [], speaker: null, speaking: {}, tracks: [], counters: [], feeds: {}, sharing: null, publish: "new",
-    subscribe: "new", micMuted: false, camOff: false, testPicture: false, testTone: false, audioBlocked: false,
+    subscribe: "new", path: "found", network: "up", micMuted: false, camOff: false, testPicture: false, testTone: false, audioBlocked: false,
     clockSkewMs: 0, seen: {},
   };
 }

@@ -1,14 +1,11 @@
-// The two PeerConnections of a call and their repair. Knows when a transport is broken, not what a meeting is.
+// The two PeerConnections of a call and their repair. Carries out what the watch of their paths asks for; knows nothing
+// of a meeting.
 
 import { Publisher } from "../media/publisher";
 import { Subscriber, type RemoteTrack } from "../media/subscriber";
 import type { PageToServer, Relay, SubscribedTrack } from "../wire/client";
 import type { LayerStream } from "../wire/worker";
-
-/** A transport may be in trouble for so long before it is made anew, ms: ICE needs a moment to find another path. */
-const REPAIR_MS = 2_500;
-/** A new try so often while it stays broken, ms. */
-const AGAIN_MS = 5_000;
+import { LOOK_MS, PathWatch, type Act, type Way } from "./pathwatch";
 
 export interface TransportEvents {
   send(message: PageToServer): void;
@@ -19,8 +16,10 @@ export interface TransportEvents {
   oneStream(slot: number): void;
   /** A new publisher stands, without tracks. */
   published(publisher: Publisher): void;
-  /** The subscribe transport is broken: only a new hello brings a new offer. */
-  subscribeBroken(): void;
+  /** Is signaling still there? If it does not answer at once, a new connection is wanted. */
+  probe(): void;
+  /** The way through the network is being looked for, or found again; and does the device say that it has a network? */
+  path(path: "lost" | "found", network: "up" | "down"): void;
 }
 
 export class Transports {
@@ -28,23 +27,39 @@ export class Transports {
   readonly subscriber: Subscriber;
   private publishState: RTCPeerConnectionState = "new";
   private subscribeState: RTCPeerConnectionState = "new";
-  private publishTimer: ReturnType<typeof setTimeout> | undefined;
-  private subscribeTimer: ReturnType<typeof setTimeout> | undefined;
   private closed = false;
   /** Ways around a network that lets nothing through to the SFU; the browser takes one only when it must. */
   private relays: Relay[] = [];
+  private readonly watch = new PathWatch();
+  private readonly looks: ReturnType<typeof setInterval>;
+  private listening = false;
+  private said = "";
 
   constructor(private readonly worker: Worker, private readonly events: TransportEvents) {
     this.subscriber = new Subscriber(worker, {
       send: (message) => events.send(message),
-      state: (state) => this.subscribeChanged(state),
+      state: (state) => this.changed("subscribe", state),
       tracks: (tracks) => events.tracks(tracks),
     });
+    this.looks = setInterval(() => void this.listen(), LOOK_MS);
+    addEventListener("online", this.online);
+    addEventListener("offline", this.offline);
   }
 
-  /** After an admission: keeps what still runs, makes what does not. */
+  /** After an admission: keeps what still runs, mends or makes what does not. */
   admitted(): void {
-    if (this.publisher === null || this.publishState !== "connected") this.publish();
+    if (this.publisher === null) return this.publish();
+    const act = this.watch.heard(performance.now(), "new");
+    if (act !== null) this.act(act);
+    else if (this.watch.troubled) return;
+    else if (this.publishState !== "connected") this.publish();
+    // signaling forgot the sources with the connection, and an answer may have been lost with it
+    else this.publisher.again().catch((error: unknown) => console.warn("publish:", error));
+  }
+
+  /** Signaling answered on the connection that it had. */
+  alive(): void {
+    this.act(this.watch.heard(performance.now(), "old"));
   }
 
   /** Before the first admission, and again before the credentials end: what runs takes the new ones at its next repair. */
@@ -73,8 +88,6 @@ export class Transports {
 
   /** Drops both: the next admission makes them anew. */
   reset(): void {
-    clearTimeout(this.publishTimer);
-    clearTimeout(this.subscribeTimer);
     this.publisher?.close();
     this.publisher = null;
     this.publishState = "new";
@@ -83,6 +96,9 @@ export class Transports {
 
   close(): void {
     this.closed = true;
+    clearInterval(this.looks);
+    removeEventListener("online", this.online);
+    removeEventListener("offline", this.offline);
     this.reset();
   }
 
@@ -91,7 +107,7 @@ export class Transports {
     this.publisher?.close();
     const publisher = new Publisher(this.worker, this.relays, {
       send: (message) => this.events.send(message),
-      state: (state) => this.publishChanged(state),
+      state: (state) => this.changed("publish", state),
       streams: (slot, streams) => this.events.streams(slot, streams),
       oneStream: (slot) => this.events.oneStream(slot),
     });
@@ -101,27 +117,52 @@ export class Transports {
     publisher.offer("first").catch((error: unknown) => console.warn("publish:", error));
   }
 
-  private publishChanged(state: RTCPeerConnectionState): void {
-    this.publishState = state;
+  private changed(way: Way, state: RTCPeerConnectionState): void {
+    if (way === "publish") this.publishState = state;
+    else this.subscribeState = state;
     this.events.states(this.publishState, this.subscribeState);
-    clearTimeout(this.publishTimer);
-    if (state !== "failed" && state !== "disconnected") return;
-    const repair = (): void => {
-      this.publish();
-      this.publishTimer = setTimeout(repair, AGAIN_MS);
-    };
-    this.publishTimer = setTimeout(repair, state === "failed" ? 0 : REPAIR_MS);
+    this.act(this.watch.state(performance.now(), way, state));
   }
 
-  private subscribeChanged(state: RTCPeerConnectionState): void {
-    this.subscribeState = state;
-    this.events.states(this.publishState, this.subscribeState);
-    clearTimeout(this.subscribeTimer);
-    if (state !== "failed" && state !== "disconnected") return;
-    const repair = (): void => {
-      this.events.subscribeBroken();
-      this.subscribeTimer = setTimeout(repair, AGAIN_MS);
-    };
-    this.subscribeTimer = setTimeout(repair, state === "failed" ? 0 : REPAIR_MS);
+  private async listen(): Promise<void> {
+    if (this.listening) return;
+    this.listening = true;
+    try {
+      const [publish, subscribe] = await Promise.all([received(this.publisher?.connection), received(this.subscriber.connection)]);
+      if (!this.closed) this.act(this.watch.look(performance.now(), { publish, subscribe }));
+    } finally {
+      this.listening = false;
+    }
   }
+
+  private act(act: Act): void {
+    if (act === "probe") this.events.probe();
+    if (act === "renew") this.publish();
+    // the SFU answers it with new parameters for the subscribe transport too
+    if (act === "restart") this.publisher?.restart().catch((error: unknown) => console.warn("publish:", error));
+    this.tell();
+  }
+
+  private tell(): void {
+    const [path, network] = [this.watch.repairing ? "lost" : "found", navigator.onLine ? "up" : "down"] as const;
+    if (this.said === `${path} ${network}`) return;
+    this.said = `${path} ${network}`;
+    this.events.path(path, network);
+  }
+
+  private readonly online = (): void => this.act(this.watch.online(performance.now()));
+  private readonly offline = (): void => {
+    this.watch.offline(performance.now());
+    this.tell();
+  };
+}
+
+/** Bytes that came in on a connection; null if there is none. */
+async function received(connection: RTCPeerConnection | null | undefined): Promise<number | null> {
+  if (connection === null || connection === undefined || connection.signalingState === "closed") return null;
+  let bytes: number | null = null;
+  (await connection.getStats()).forEach((report: Record<string, unknown>) => {
+    if (report["type"] === "transport" && typeof report["bytesReceived"] === "number") bytes = report["bytesReceived"];
+  });
+  return bytes;
 }

@@ -143,6 +143,7 @@ export const de: Record<keyof typeof en, string> = {
   firmSuspended: "{firm} ist angehalten: Der Rekorder fehlt. Es geht von selbst weiter.",
   skew: "Die Uhr Ihres Rechners geht {seconds} s falsch. Stellen Sie sie: Zertifikate und Aufzeichnungen hängen davon ab.",
   mediaTrouble: "Die Medienverbindung wird repariert …",
+  networkDown: "Dieses Gerät hat kein Netz. Das Gespräch geht von selbst weiter, sobald es wieder da ist.",
   reconnecting: "Verbindung verloren. Neuer Versuch …",
   reconnectingWhy: "Sie bleiben in der Sitzung. Was andere senden, erreicht Sie weiterhin.",
   toastJoined: "{name} ist da",

@@ -148,6 +148,7 @@ export const en = {
   firmSuspended: "{firm} is stopped: its recorder is missing. It resumes by itself.",
   skew: "Your computer's clock is {seconds} s off. Set it right: certificates and recordings depend on it.",
   mediaTrouble: "The media connection is being repaired…",
+  networkDown: "This device has no network. The call goes on by itself once it is back.",
   reconnecting: "Connection lost. Reconnecting…",
   reconnectingWhy: "You stay in the meeting. What is sent meanwhile by others still reaches you.",
   // toasts

@@ -143,6 +143,7 @@ export const fr: Record<keyof typeof en, string> = {
   firmSuspended: "{firm} est à l'arrêt : son enregistreur est absent. La reprise est automatique.",
   skew: "L'horloge de votre ordinateur est décalée de {seconds} s. Réglez-la : certificats et enregistrements en dépendent.",
   mediaTrouble: "La connexion média est en cours de rétablissement…",
+  networkDown: "Cet appareil n'a plus de réseau. L'appel reprend de lui-même dès son retour.",
   reconnecting: "Connexion perdue. Reconnexion…",
   reconnectingWhy: "Vous restez dans la réunion. Ce que les autres émettent vous parvient encore.",
   toastJoined: "{name} est arrivé",

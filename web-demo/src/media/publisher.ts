@@ -95,6 +95,17 @@ export class Publisher {
     return this.order;
   }
 
+  /** New paths for what runs. An answer that is still awaited was to come on paths that are gone. */
+  restart(): Promise<void> {
+    this.settled?.();
+    return this.offer("restart-ice");
+  }
+  /** Says again what is sent. */
+  again(): Promise<void> {
+    this.settled?.();
+    return this.offer("first");
+  }
+
   private async makeOffer(restart: "restart-ice" | "first"): Promise<void> {
     if (this.closed) return;
     const answered = new Promise<void>((done) => {

@@ -13,10 +13,10 @@ export interface SubscriberEvents {
   tracks(tracks: RemoteTrack[]): void;
 }
 
-/** Who made an offer: another fingerprint or ICE user is another transport. */
+/** Which transport an offer is of: another name of the DTLS association (RFC 8842) is another one, not new ICE parameters. */
 export function identityOf(sdp: string): string {
   const line = (name: string): string => new RegExp(`^a=${name}:(.*)$`, "m").exec(sdp)?.[1]?.trim() ?? "";
-  return `${line("fingerprint")} ${line("ice-ufrag")}`;
+  return `${line("fingerprint")} ${line("tls-id")}`;
 }
 
 export class Subscriber {

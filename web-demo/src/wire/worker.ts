@@ -51,7 +51,8 @@ export type ToWorker =
   | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }
   | { type: "join"; room: string }
   | { type: "leave" }
-  | { type: "reconnect" }
+  /** Is signaling still there? Answered by `alive`, or by a new connection. */
+  | { type: "probe" }
   | { type: "remove"; participant: ParticipantId }
   | { type: "add-source"; slot: number; codec: Codec }
   | { type: "layer-streams"; slot: number; streams: LayerStream[] }
@@ -70,6 +71,7 @@ export type FromWorker =
   | { type: "done"; id: number; value: unknown }
   | { type: "failed"; id: number; problem: Problem }
   | { type: "link"; link: Link }
+  | { type: "alive" }
   | { type: "event"; event: SessionEvent }
   | { type: "signal"; message: ServerToPage }
   | { type: "counters"; tracks: TrackCounters[] }

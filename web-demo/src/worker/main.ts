@@ -93,8 +93,8 @@ async function handle(message: ToWorker): Promise<void> {
       meeting?.leave();
       meeting = null;
       return;
-    case "reconnect":
-      meeting?.reconnect();
+    case "probe":
+      meeting?.probe();
       return;
     case "remove":
       meeting?.remove(message.participant);

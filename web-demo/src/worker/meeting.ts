@@ -21,16 +21,20 @@ export class Meeting implements Sealer {
   private readonly receives = new Set<ReceivePath>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private over = false;
+  /** On this connection: before it, signaling takes nothing but a hello and its proof. */
+  private admitted = false;
 
   constructor(url: string, private readonly makeSession: () => Session, private readonly read: (signed: string[]) => Statement[],
     private readonly book: CounterBook, private readonly tell: (message: FromWorker) => void) {
     this.link = new SignalingLink(url, {
       link: (state) => {
         tell({ type: "link", link: state });
+        this.admitted &&= state === "open";
         if (state === "lost") this.run((session) => session.disconnected(Date.now()));
       },
       opened: (first) => this.opened(first),
       text: (text) => this.run((session) => session.handle(Date.now(), text)),
+      alive: () => tell({ type: "alive" }),
     });
   }
 
@@ -75,16 +79,17 @@ export class Meeting implements Sealer {
     for (const path of this.sends) if (path.slot === slot) path.one();
   }
 
+  /** What the page says before an admission is of the connection before: it says it again after the next one. */
   signal(message: PageToServer): void {
-    if (!this.over && !isDead()) this.link.send(JSON.stringify(message));
+    if (this.admitted && !this.over && !isDead()) this.link.send(JSON.stringify(message));
   }
 
   remove(participant: string): void {
     this.run((session) => session.remove(participant));
   }
 
-  reconnect(): void {
-    this.link.again();
+  probe(): void {
+    this.link.probe();
   }
 
   /** Says goodbye, then closes; the session and its keys are dropped. */
@@ -166,6 +171,7 @@ export class Meeting implements Sealer {
   }
 
   private happened(event: SessionEvent): void {
+    if (event.type === "admitted") this.admitted = true;
     // the session judged them already, or it would not have admitted us: here they are only read for the page
     if (event.type === "admitted") event.statements = this.read(event.terms.statements);
     this.tell({ type: "event", event });

@@ -95,10 +95,11 @@ test("tiles fill the room they have", () => {
   assert.equal(columnsFor(9, 1600, 900), 3);
 });
 
-test("another fingerprint or ICE user is another transport", () => {
-  const sdp = "v=0\r\na=ice-ufrag:abcd\r\na=fingerprint:sha-256 00:11\r\n";
-  assert.equal(identityOf(sdp), identityOf(`${sdp}m=audio 9\r\n`));
-  assert.notEqual(identityOf(sdp), identityOf(sdp.replace("abcd", "efgh")));
+test("another DTLS association is another transport, new ICE parameters are not", () => {
+  const sdp = "v=0\r\na=ice-ufrag:abcd\r\na=fingerprint:sha-256 00:11\r\na=tls-id:dtls-0123456789abcdef\r\n";
+  assert.equal(identityOf(sdp), identityOf(sdp.replace("abcd", "efgh")));
+  assert.notEqual(identityOf(sdp), identityOf(sdp.replace("dtls-0", "dtls-1")));
+  assert.notEqual(identityOf(sdp), identityOf(sdp.replace("00:11", "00:22")));
 });
 
 test("the master clock keeps position over pause, seek and speed", () => {

@@ -4,6 +4,7 @@
 //! Firefox, a page is attacked (T10), tabs are reloaded and closed, there is no UDP, everything goes through a TURN server.
 
 mod archives;
+mod network;
 pub mod probe;
 mod relay;
 mod stage;
@@ -65,23 +66,33 @@ const STEPS: [(&str, Play); 7] = [
 /// A step with a system and a TURN server of its own, because in the others nobody needs a relay. It takes 50 s, and what it
 /// shows changes with coturn and its configuration only: it is played when it is named, and in a full test run.
 pub const RELAY: &str = "relay";
+/// Two codecs, newcomers and a fall back in three browsers: most of a minute for what changes seldom, so it is played as
+/// [`RELAY`] is, but at the common system.
+pub const CODECS: &str = "codecs";
+/// Another with a system of its own, in a network namespace; it takes minutes, and is played as [`RELAY`] is.
+pub const NETWORK: &str = "network";
 
-/// All steps but [`RELAY`], or those that are named.
+/// All steps but [`RELAY`], [`CODECS`] and [`NETWORK`], or those that are named.
 pub fn browsers(place: &Place, node: &Node, only: &[String]) -> anyhow::Result<()> {
-    let known = || STEPS.iter().map(|(name, _)| *name).chain([RELAY]);
+    let known = || STEPS.iter().map(|(name, _)| *name).chain([CODECS, RELAY, NETWORK]);
     if let Some(name) = only.iter().find(|name| !known().any(|one| one == *name)) {
         let known = known().collect::<Vec<_>>().join(", ");
         return Err(usage(format!("`{name}` is no step of the browsers' check; there are: {known}")));
     }
     let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
     say::heading("browsers");
-    let steps: Vec<Play> = STEPS.iter().filter(|(name, _)| wanted(name)).map(|(_, play)| *play).collect();
-    let played = if steps.is_empty() { Ok(()) } else { all(place, node, &steps) };
-    let relayed = if only.iter().any(|one| one == RELAY) { relay::check(place, node) } else { Ok(()) };
-    match (played, relayed) {
-        (Err(one), Err(other)) => Err(one.context(format!("{other:#}"))),
-        (played, relayed) => played.and(relayed),
+    let mut steps: Vec<Play> = STEPS.iter().filter(|(name, _)| wanted(name)).map(|(_, play)| *play).collect();
+    if only.iter().any(|one| one == CODECS) {
+        steps.push(other_codecs);
     }
+    let played = if steps.is_empty() { Ok(()) } else { all(place, node, &steps) };
+    let named = |name: &str| only.iter().any(|one| one == name);
+    let relayed = if named(RELAY) { relay::check(place, node) } else { Ok(()) };
+    let changed = if named(NETWORK) { network::check(place, node) } else { Ok(()) };
+    [relayed, changed].into_iter().fold(played, |all, one| match (all, one) {
+        (Err(all), Err(one)) => Err(all.context(format!("{one:#}"))),
+        (all, one) => all.and(one),
+    })
 }
 
 /// One system, one step after another.
@@ -203,6 +214,15 @@ fn without_udp(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
     step.done();
     say::line(seen.to_string());
     Ok(if seen["ok"] == true { vec![] } else { vec![format!("a meeting over TCP: {}", seen["faults"])] })
+}
+
+/// VP9 and AV1 from page to page, and VP8 for one who can decode neither.
+fn other_codecs(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
+    let step = say::step("one browser sends VP9, the other AV1; then one comes who can decode neither");
+    let seen = stage.drive("codecs", &people(&stage.plan))?;
+    step.done();
+    say::line(seen.to_string());
+    Ok(if seen["ok"] == true { vec![] } else { vec![format!("other codecs: {}", seen["faults"])] })
 }
 
 fn people(plan: &Plan) -> Vec<String> {

@@ -70,6 +70,13 @@ impl<'a> Stage<'a> {
         self.drive_and(name, arguments, |_| Ok(()))
     }
 
+    /// The same as root, for what changes interfaces; its browsers have no sandbox.
+    pub fn drive_as_root(&mut self, name: &str, arguments: &[String]) -> anyhow::Result<Value> {
+        let mut command = self.node.command(self.place);
+        command.env(setup::browser::NO_SANDBOX, "lives in a network namespace that only root may enter");
+        self.driven(command, name, arguments, |_| Ok(()))
+    }
+
     /// The same; `met` is called when the drive says that its people see one another.
     pub fn drive_and(
         &mut self,
@@ -77,9 +84,19 @@ impl<'a> Stage<'a> {
         arguments: &[String],
         met: impl FnOnce(&Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<Value> {
+        let command = setup::browser::node(self.place, self.node);
+        self.driven(command, name, arguments, met)
+    }
+
+    fn driven(
+        &mut self,
+        mut command: Command,
+        name: &str,
+        arguments: &[String],
+        met: impl FnOnce(&Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Value> {
         let log = self.plan.at(&format!("logs/{name}-browsers.log"));
         let result = self.plan.at(&format!("{name}.json"));
-        let mut command = setup::browser::node(self.place, self.node);
         command.arg(format!("drive/{name}.mjs")).args(arguments).arg("--json");
         command.stdin(Stdio::null()).stdout(fs::File::create(&result)?).stderr(fs::File::create(&log)?);
         let mut child = command.spawn().with_context(|| format!("start `{}`", run::text(&command)))?;

@@ -9,7 +9,7 @@ use std::process::Command;
 /// The user that root's browsers run as.
 const USER: &str = "strongroom-browser";
 /// Tells the page's drivers that the sandbox has to stay off, and why.
-const NO_SANDBOX: &str = "STRONGROOM_NO_SANDBOX";
+pub const NO_SANDBOX: &str = "STRONGROOM_NO_SANDBOX";
 
 /// `node ...` in the page's folder, as someone whose browsers may have a sandbox.
 pub fn node(place: &Place, node: &Node) -> Command {

@@ -99,7 +99,9 @@ pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tall
     } else {
         tally.check(NAME, || check::probe::build(place).and_then(|()| check::browsers(place, node, &[])));
         if wanted.full {
+            tally.check("browsers: codecs", || check::browsers(place, node, &[check::CODECS.to_owned()]));
             tally.check("browsers: relay", || check::browsers(place, node, &[check::RELAY.to_owned()]));
+            tally.check("browsers: network", || check::browsers(place, node, &[check::NETWORK.to_owned()]));
         }
     }
 }

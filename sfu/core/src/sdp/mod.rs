@@ -30,6 +30,9 @@ pub struct LocalTransport {
     pub ufrag: String,
     /// ICE password.
     pub password: String,
+    /// Name of the DTLS association (`tls-id` of RFC 8842, 20 characters at least): another one only for another
+    /// association, so that an ICE restart can be told from a new transport.
+    pub association: String,
     /// SHA-256 of our DTLS certificate, as `AA:BB:...`.
     pub fingerprint: String,
     /// Where we listen for datagrams.
@@ -80,8 +83,8 @@ fn write_transport(out: &mut String, local: &LocalTransport, setup: &str) {
     let _ = write!(
         out,
         "c=IN IP4 0.0.0.0\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n\
-         a=fingerprint:sha-256 {}\r\na=setup:{setup}\r\n",
-        local.ufrag, local.password, local.fingerprint
+         a=fingerprint:sha-256 {}\r\na=tls-id:{}\r\na=setup:{setup}\r\n",
+        local.ufrag, local.password, local.fingerprint, local.association
     );
 }
 
@@ -139,6 +142,7 @@ mod tests {
         LocalTransport {
             ufrag: "abcd".into(),
             password: "p".repeat(24),
+            association: "a".repeat(20),
             fingerprint: ["AB"; 32].join(":"),
             candidates: vec!["127.0.0.1:8445".parse().expect("address"), "10.0.0.7:8445".parse().expect("address")],
             tcp: vec!["10.0.0.7:443".parse().expect("address")],
