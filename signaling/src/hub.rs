@@ -203,6 +203,7 @@ fn meeting_of(message: &FromSfu) -> Option<&MeetingId> {
         | FromSfu::Overload { meeting, .. }
         | FromSfu::Speaker { meeting, .. }
         | FromSfu::LayersWanted { meeting, .. }
+        | FromSfu::CodecRefused { meeting, .. }
         | FromSfu::Feeds { meeting, .. } => Some(meeting),
     }
 }

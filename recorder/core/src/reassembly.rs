@@ -33,6 +33,8 @@ pub struct Assembled {
     pub link_seq: u64,
     /// Bytes.
     pub bytes: Vec<u8>,
+    /// A key frame, as its payload descriptor says (VP9 alone).
+    pub key: bool,
     /// RTP numbers are missing between the frame before and this one.
     pub hole_before: bool,
 }
@@ -52,6 +54,7 @@ struct Held {
     timestamp: u32,
     start: bool,
     end: bool,
+    key: bool,
     data: Vec<u8>,
 }
 
@@ -126,6 +129,7 @@ impl Reassembly {
             timestamp: packet.timestamp,
             start: part.is_some_and(|part| part.start),
             end: part.is_some_and(|part| part.end.unwrap_or(packet.marker)),
+            key: part.is_some_and(|part| part.key),
             data: part.map_or_else(Vec::new, |part| part.data.to_vec()),
         };
         self.held.entry(number).or_insert(held);
@@ -220,6 +224,7 @@ impl Reassembly {
             sfu_us: 0,
             link_seq: u64::MAX,
             bytes: Vec::new(),
+            key: parts[&first].key,
             hole_before: self.hole,
         };
         for held in parts.into_values() {
@@ -235,6 +240,7 @@ impl Reassembly {
         self.next = Some(last + 1);
         self.hole = frame.bytes.is_empty();
         if !self.hole {
+            frame.bytes = depacketize::restore(self.codec, frame.bytes);
             out.push(frame);
         }
     }

@@ -14,7 +14,7 @@ use crate::{Micros, Stats};
 use domain::message::client::SubscribedTrack;
 use domain::message::control::{FromSfu, ToSfu};
 use domain::message::record_link::ToSfuRecord;
-use domain::{MeetingId, ParticipantId, TransportKind};
+use domain::{Codec, MeetingId, ParticipantId, TransportKind};
 use std::collections::HashMap;
 
 /// Housekeeping runs so often, microseconds: retransmission requests, reports, offers that wait.
@@ -257,6 +257,13 @@ impl Engine {
     pub fn name(&self, peer: PeerKey) -> Option<(&MeetingId, &ParticipantId)> {
         let meeting = self.meetings.get(peer.meeting as usize)?.as_ref()?;
         meeting.is_current(peer).then(|| meeting.name(peer.place as usize)).flatten()
+    }
+
+    /// Codec of the track that a section of a subscribe transport carries or carried last.
+    pub fn codec_of(&self, peer: PeerKey, mid: &str) -> Option<Codec> {
+        let meeting = self.meetings.get(peer.meeting as usize)?.as_ref().filter(|meeting| meeting.is_current(peer))?;
+        let participant = meeting.participants[peer.place as usize].as_ref()?;
+        participant.subscribing.sections.iter().find(|section| section.mid == mid).map(|section| section.codec)
     }
 
     /// A recorder opened its record link and showed its token and certificate.

@@ -255,13 +255,13 @@ impl Writer<'_> {
         }
         let Some(rewritten) = section.rewriter.place(self.now, self.place, entry, payload) else { return };
         let padding = if entry.padding { 0 } else { pad_to.saturating_sub(payload.len()) };
-        let start = self.head(entry, rewritten, self.section.ssrc, rewritten.sequence, padding > 0);
+        let head = self.head(entry, rewritten, self.section.ssrc, rewritten.sequence, padding > 0);
         self.payload(entry, rewritten, payload);
         if padding > 0 {
             self.arena.resize(self.arena.len() + padding - 1, 0);
             self.arena.push(padding as u8);
         }
-        self.cut(start, self.section.ssrc, rewritten.sequence);
+        self.cut(head, self.section.ssrc, rewritten.sequence);
         self.section.packets = self.section.packets.wrapping_add(1);
         self.section.octets = self.section.octets.wrapping_add(payload.len() as u32);
         self.stats.forwarded += 1;
@@ -273,14 +273,15 @@ impl Writer<'_> {
         let Some(rewritten) = self.section.rewriter.again(entry, sequence) else { return };
         let repair_sequence = self.section.repair_sequence;
         self.section.repair_sequence += 1;
-        let start = self.head(entry, rewritten, self.section.repair_ssrc, repair_sequence, false);
+        let head = self.head(entry, rewritten, self.section.repair_ssrc, repair_sequence, false);
         self.arena.extend_from_slice(&(sequence as u16).to_be_bytes());
         self.payload(entry, rewritten, payload);
-        self.cut(start, self.section.repair_ssrc, repair_sequence);
+        self.cut(head, self.section.repair_ssrc, repair_sequence);
         self.stats.retransmitted += 1;
     }
 
-    fn head(&mut self, entry: &Entry, rewritten: Rewritten, ssrc: u32, sequence: u64, padded: bool) -> usize {
+    /// Where the packet starts, and bytes of its header.
+    fn head(&mut self, entry: &Entry, rewritten: Rewritten, ssrc: u32, sequence: u64, padded: bool) -> (usize, usize) {
         let start = self.arena.len();
         let (media, repair) = payload_types(self.section.codec);
         let repairing = ssrc == self.section.repair_ssrc;
@@ -293,8 +294,8 @@ impl Writer<'_> {
             marker: entry.marker || (entry.ends && entry.spatial == self.section.cap.spatial),
             padding: entry.padding || padded,
         };
-        head.write(self.arena);
-        start
+        let header = head.write_with(self.track.history.descriptor(entry), self.arena);
+        (start, header)
     }
 
     fn payload(&mut self, entry: &Entry, rewritten: Rewritten, payload: &[u8]) {
@@ -305,10 +306,10 @@ impl Writer<'_> {
         }
     }
 
-    fn cut(&mut self, start: usize, ssrc: u32, index: u64) {
+    fn cut(&mut self, (start, header): (usize, usize), ssrc: u32, index: u64) {
         let len = self.arena.len() - start;
         self.stats.forwarded_bytes += len as u64;
         self.arena.resize(self.arena.len() + TAG, 0);
-        self.cuts.push(Cut { start, len, header: FORWARD_HEADER, ssrc, index });
+        self.cuts.push(Cut { start, len, header, ssrc, index });
     }
 }

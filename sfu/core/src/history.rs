@@ -42,8 +42,16 @@ pub struct Entry {
     /// Its temporal layer may begin here.
     pub sync: bool,
     start: usize,
+    /// Bytes of its dependency descriptor, which lie before the payload.
+    described: u8,
     len: usize,
     at: Micros,
+}
+
+impl Entry {
+    fn whole(&self) -> std::ops::Range<usize> {
+        self.start..self.start + usize::from(self.described) + self.len
+    }
 }
 
 /// Ring of packets in order of their extended sequence number; missing ones are holes.
@@ -92,22 +100,26 @@ pub enum NotKept {
 }
 
 impl History {
-    /// Keeps the payload of an opened packet under its extended sequence number.
+    /// Keeps the payload of an opened packet under its extended sequence number, with the dependency descriptor that
+    /// it came with, if its subscribers need one.
     pub fn push(
         &mut self,
         now: Micros,
         index: u64,
         header: &Header,
-        payload: &[u8],
+        (descriptor, payload): (&[u8], &[u8]),
         marks: Marks,
     ) -> Result<(), NotKept> {
         self.expire(now);
+        let described = u8::try_from(descriptor.len()).map_err(|_| NotKept::TooLarge)?;
         if payload.len() > MAX_BYTES / 4 {
             return Err(NotKept::TooLarge);
         }
         self.make_place(index)?;
-        let start = self.allocate(index, payload.len());
-        self.ring[start..start + payload.len()].copy_from_slice(payload);
+        let start = self.allocate(index, descriptor.len() + payload.len());
+        let (before, from) = (&mut self.ring[start..], descriptor.len());
+        before[..from].copy_from_slice(descriptor);
+        before[from..from + payload.len()].copy_from_slice(payload);
         let narrow = |offset: Option<usize>| offset.and_then(|offset| u8::try_from(offset).ok());
         // the freeing of ring space may have moved the front: look the place up again
         let at = (index - self.first) as usize;
@@ -125,6 +137,7 @@ impl History {
             temporal: marks.temporal,
             sync: marks.sync,
             start,
+            described,
             len: payload.len(),
             at: now,
         });
@@ -192,10 +205,11 @@ impl History {
                 *taken = 0;
                 continue;
             };
-            ring[write..write + entry.len].copy_from_slice(&self.ring[entry.start..entry.start + entry.len]);
+            let whole = &self.ring[entry.whole()];
+            ring[write..write + whole.len()].copy_from_slice(whole);
+            *taken = whole.len();
             entry.start = write;
-            write += entry.len;
-            *taken = entry.len;
+            write += *taken;
         }
         (self.ring, self.write, self.used) = (ring, write, write);
     }
@@ -231,7 +245,12 @@ impl History {
     /// The packet with this extended sequence number.
     pub fn get(&self, index: u64) -> Option<(&Entry, &[u8])> {
         let entry = self.entries.get(index.checked_sub(self.first)? as usize)?.as_ref()?;
-        Some((entry, &self.ring[entry.start..entry.start + entry.len]))
+        Some((entry, &self.ring[entry.whole()][usize::from(entry.described)..]))
+    }
+
+    /// The dependency descriptor of a kept packet; empty if it has none.
+    pub fn descriptor(&self, entry: &Entry) -> &[u8] {
+        &self.ring[entry.start..entry.start + usize::from(entry.described)]
     }
 
     /// Everything kept from `index` on, in order.
@@ -262,9 +281,9 @@ mod tests {
             // the first half has expired when the last byte is written
             let now = Micros(if index < 32 { 0 } else { KEEP_US + 1 });
             let payload = [index as u8; MIN_BYTES / 64];
-            history.push(now, index, &header(index as u16), &payload, Marks::default()).expect("kept");
+            history.push(now, index, &header(index as u16), (&[], &payload), Marks::default()).expect("kept");
         }
-        history.push(Micros(KEEP_US + 1), 64, &header(64), &[64; 94], Marks::default()).expect("kept");
+        history.push(Micros(KEEP_US + 1), 64, &header(64), (&[], &[64; 94]), Marks::default()).expect("kept");
         assert_eq!(history.capacity(), MIN_BYTES);
         for (index, len) in [(32, 1_024), (63, 1_024), (64, 94)] {
             assert_eq!(history.get(index).map(|(_, bytes)| bytes.to_vec()), Some(vec![index as u8; len]));
@@ -276,12 +295,12 @@ mod tests {
         let mut history = History::default();
         for index in [70_000u64, 70_002, 70_001] {
             let payload = [index as u8; 300];
-            history.push(Micros(0), index, &header(index as u16), &payload, Marks::default()).expect("new");
+            history.push(Micros(0), index, &header(index as u16), (&[], &payload), Marks::default()).expect("new");
         }
         assert_eq!(history.get(70_001).map(|(e, p)| (e.index, p[0])), Some((70_001, 70_001u64 as u8)));
         assert_eq!(history.since(70_001).collect::<Vec<_>>(), [70_001, 70_002]);
         let late = Micros(KEEP_US + 1);
-        history.push(late, 70_003, &header(3), &[1], Marks::default()).expect("new");
+        history.push(late, 70_003, &header(3), (&[], &[1]), Marks::default()).expect("new");
         assert!(history.get(70_001).is_none());
         assert!(history.get(70_003).is_some());
     }
@@ -290,7 +309,7 @@ mod tests {
     fn nothing_is_taken_twice_even_after_it_was_dropped() {
         let mut history = History::default();
         let push = |history: &mut History, at, index| {
-            history.push(Micros(at), index, &header(index as u16), &[1; 10], Marks::default())
+            history.push(Micros(at), index, &header(index as u16), (&[], &[1; 10]), Marks::default())
         };
         assert_eq!(push(&mut history, 0, 5), Ok(()));
         assert_eq!(push(&mut history, 0, 5), Err(NotKept::Seen));
@@ -309,7 +328,7 @@ mod tests {
         let mut newest = 0;
         for index in 0..8_000u64 {
             let payload = [index as u8; 1_100];
-            history.push(Micros(index), index, &header(index as u16), &payload, Marks::default()).expect("new");
+            history.push(Micros(index), index, &header(index as u16), (&[], &payload), Marks::default()).expect("new");
             newest = index;
             assert!(history.get(index).is_some_and(|(_, p)| p.iter().all(|b| *b == index as u8)));
         }
@@ -323,10 +342,28 @@ mod tests {
     }
 
     #[test]
+    fn descriptors_stay_with_their_packets_while_the_ring_grows() {
+        let mut history = History::default();
+        let descriptor = |index: u64| vec![index as u8; if index % 40 == 0 { 104 } else { 3 }];
+        for index in 0..200u64 {
+            let (descriptor, payload) = (descriptor(index), [!(index as u8); 1_000]);
+            let kept = (&descriptor[..], &payload[..]);
+            history.push(Micros(index), index, &header(index as u16), kept, Marks::default()).expect("new");
+        }
+        assert!(history.capacity() > MIN_BYTES);
+        for index in 0..200u64 {
+            let (entry, payload) = history.get(index).expect("kept");
+            assert_eq!((history.descriptor(entry), payload), (&descriptor(index)[..], &[!(index as u8); 1_000][..]));
+        }
+        let long = (&[0; 256][..], &[1][..]);
+        assert_eq!(history.push(Micros(300), 300, &header(300), long, Marks::default()), Err(NotKept::TooLarge));
+    }
+
+    #[test]
     fn a_jump_of_the_numbers_starts_over() {
         let mut history = History::default();
-        history.push(Micros(0), 1, &header(1), &[1], Marks::default()).expect("new");
-        history.push(Micros(0), 1_000_000, &header(1), &[2], Marks::default()).expect("new");
+        history.push(Micros(0), 1, &header(1), (&[], &[1]), Marks::default()).expect("new");
+        history.push(Micros(0), 1_000_000, &header(1), (&[], &[2]), Marks::default()).expect("new");
         assert!(history.get(1).is_none());
         assert!(history.get(1_000_000).is_some());
     }

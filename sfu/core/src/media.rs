@@ -104,8 +104,9 @@ impl Meeting {
             Some(shape) => shape,
             None => return,
         };
-        let whole = &arrived.packet[header.len..];
         let Some(track) = &mut self.tracks[place] else { return };
+        let described = header.extension(arrived.packet, track.section.dependency_id).filter(|_| shape.described);
+        let whole = (described.unwrap_or_default(), &arrived.packet[header.len..]);
         if track.history.push(now, index, header, whole, shape.marks).is_err() {
             shared.stats.unusable += 1;
             return;

@@ -16,7 +16,7 @@ use crate::track::{PublishSection, Role, Track};
 use domain::limits::{GRACE_MIN_MS, MAX_LAYERS, MAX_MEMBERS};
 use domain::message::client::SubscribedTrack;
 use domain::message::control::{FirmRule, FromSfu};
-use domain::{FirmId, MediaKind, MeetingId, ParticipantId, Slot, TransportKind};
+use domain::{Codec, FirmId, MediaKind, MeetingId, ParticipantId, Slot, TransportKind};
 use std::collections::BTreeMap;
 
 /// One meeting.
@@ -375,14 +375,28 @@ impl Meeting {
             return;
         }
         subscribing.outstanding = None;
+        let mut refused = Vec::new();
         for section in &mut subscribing.sections {
             if !section.offered_active {
                 section.free = section.track.is_none();
             } else if section.track.is_some() && accepted.contains(&section.mid) {
                 section.answered = true;
+            } else if matches!(section.codec, Codec::Vp9 | Codec::Av1) {
+                refused.extend(section.track);
             }
         }
+        for track in refused {
+            self.tell_refused(shared, track);
+        }
         self.go_live(shared, now, place);
+    }
+
+    /// Somebody cannot decode what is sent here: its publisher is to send what everybody can.
+    fn tell_refused(&self, shared: &mut Shared, track: usize) {
+        let Some(track) = self.tracks.get(track).and_then(Option::as_ref) else { return };
+        let Some(owner) = &self.participants[track.owner] else { return };
+        let (meeting, participant, slot) = (self.id.clone(), owner.id.clone(), track.section.slot);
+        shared.tell(FromSfu::CodecRefused { meeting, participant, slot });
     }
 
     pub(crate) fn transport(

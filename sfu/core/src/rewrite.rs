@@ -11,9 +11,14 @@ use std::collections::VecDeque;
 pub const ABS_SEND_TIME_ID: u8 = 2;
 /// Id of the transport-wide sequence number in every offer of ours.
 pub const TRANSPORT_SEQUENCE_ID: u8 = 3;
+/// Id of the dependency descriptor in every offer of ours.
+pub const DEPENDENCY_ID: u8 = 4;
 /// Header of a forwarded packet: fixed part and one extension block of constant size, so that packets of equal payload
-/// stay equal and leave in one GSO send.
+/// stay equal and leave in one GSO send. A dependency descriptor makes it longer.
 pub const FORWARD_HEADER: usize = FIXED_HEADER + 12;
+/// Longest element of a block with one-byte heads (RFC 8285 section 4.2); the other form is for descriptors that bring
+/// a structure.
+const MAX_SHORT: usize = 16;
 /// Spans whose numbers can still be asked for again: a second of a stream whose every second frame is left out.
 const MAX_SPANS: usize = 64;
 /// First sequence number: below 2^15, so that a receiver that guesses a roll-over count of 0 is right.
@@ -248,12 +253,39 @@ impl Head {
         bytes[20] = TRANSPORT_SEQUENCE_ID << 4 | 1;
         out.extend_from_slice(&bytes);
     }
+
+    /// The same with a dependency descriptor of at most 255 bytes behind the others, if there is one. Returns the
+    /// header's length.
+    pub fn write_with(&self, descriptor: &[u8], out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        self.write(out);
+        let len = descriptor.len();
+        let fits = u8::try_from(len);
+        let Some(length) = fits.ok().filter(|length| *length > 0) else { return FORWARD_HEADER };
+        // the block's last byte is padding: what follows the numbers begins there
+        if len <= MAX_SHORT {
+            out.pop();
+            out.push(DEPENDENCY_ID << 4 | (length - 1));
+        } else {
+            out.truncate(start + FIXED_HEADER);
+            out.extend_from_slice(&[0x10, 0, 0, 0, ABS_SEND_TIME_ID, 3, 0, 0, 0, TRANSPORT_SEQUENCE_ID, 2, 0, 0]);
+            out.extend_from_slice(&[DEPENDENCY_ID, length]);
+        }
+        out.extend_from_slice(descriptor);
+        let block = start + FIXED_HEADER + 4;
+        out.resize(block + (out.len() - block).next_multiple_of(4), 0);
+        // 276 bytes at most
+        out[block - 1] = ((out.len() - block) / 4) as u8;
+        out.len() - start
+    }
 }
 
-/// Puts the time of leaving and the transport-wide sequence number into a packet that [`Head::write`] began.
+/// Puts the time of leaving and the transport-wide sequence number into a packet that [`Head::write`] or
+/// [`Head::write_with`] began.
 pub fn stamp(packet: &mut [u8], now: Micros, transport_sequence: u16) {
-    packet[17..20].copy_from_slice(&now.abs_send_time().to_be_bytes()[1..]);
-    packet[21..23].copy_from_slice(&transport_sequence.to_be_bytes());
+    let (time, number) = if packet[FIXED_HEADER] == 0xbe { (17, 21) } else { (18, 23) };
+    packet[time..time + 3].copy_from_slice(&now.abs_send_time().to_be_bytes()[1..]);
+    packet[number..number + 2].copy_from_slice(&transport_sequence.to_be_bytes());
 }
 
 /// Puts the running VP8 numbers of the subscriber's stream into a payload copied to `out`.
@@ -286,7 +318,7 @@ mod tests {
         let header = Header::parse(&p).expect("well formed");
         let mut history = History::default();
         let marks = Marks { picture_id: Some(2), tl0: Some(4), key: true, ..Marks::default() };
-        history.push(Micros(0), index, &header, &payload(index), marks).expect("new");
+        history.push(Micros(0), index, &header, (&[], &payload(index)), marks).expect("new");
         *history.get(index).expect("just pushed").0
     }
 
@@ -363,6 +395,23 @@ mod tests {
         patch(&e, w, &mut out);
         assert_eq!(u16::from_be_bytes([out[2], out[3]]), 0x8000 | 301);
         assert_eq!(out[4], (300u64 as u8).wrapping_add(1));
+    }
+
+    #[test]
+    fn a_descriptor_follows_the_numbers_in_the_form_that_its_length_needs() {
+        let head = Head { payload_type: 45, ssrc: 7, sequence: 8, timestamp: 9, marker: false, padding: false };
+        for len in [0, 1, 3, 15, 16, 17, 104, 255] {
+            let descriptor: Vec<u8> = (1..=255).cycle().take(len).collect();
+            let mut out = vec![0xaa];
+            let written = head.write_with(&descriptor, &mut out);
+            stamp(&mut out[1..], Micros(1_500_000), 515);
+            let h = Header::parse(&out[1..]).expect("well formed");
+            assert_eq!((h.len, out.len(), h.ssrc), (written, 1 + written, 7), "{len} bytes");
+            let read = |id| h.extension(&out[1..], id);
+            assert_eq!(read(TRANSPORT_SEQUENCE_ID), Some(&[2, 3][..]), "{len} bytes");
+            assert_eq!(read(ABS_SEND_TIME_ID), Some(&[6, 0, 0][..]), "{len} bytes");
+            assert_eq!(read(DEPENDENCY_ID).unwrap_or_default(), descriptor, "{len} bytes");
+        }
     }
 
     #[test]

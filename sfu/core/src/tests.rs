@@ -1,5 +1,6 @@
 //! The engine as a whole in virtual time: who gets what, when, and what stops it.
 
+mod codecs;
 mod contain;
 mod hostile;
 mod layers;

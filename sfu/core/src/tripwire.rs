@@ -37,7 +37,9 @@ pub struct Shape {
     pub start: bool,
     /// Key frame start (for sound: every packet), layers, and offsets for rewriting.
     pub marks: Marks,
-    /// A dependency descriptor's structure that came with it.
+    /// A dependency descriptor that reads well came with it.
+    pub described: bool,
+    /// ... and brought this structure.
     pub structure: Option<Structure>,
 }
 
@@ -89,8 +91,8 @@ pub fn judge(
     expected: Expected<'_>,
     lines: &LeafLines,
 ) -> Result<(Shape, LeafCheck), Refusal> {
-    let Opening { start, offset, marks, key, structure } = opening(header, packet, payload, &expected)?;
-    let shape = Shape { start, marks, structure };
+    let Opening { start, offset, marks, key, described, structure } = opening(header, packet, payload, &expected)?;
+    let shape = Shape { start, marks, described, structure };
     if !start {
         return Ok((shape, LeafCheck::Passed));
     }
@@ -117,12 +119,20 @@ struct Opening {
     offset: usize,
     marks: Marks,
     key: bool,
+    described: bool,
     structure: Option<Structure>,
+}
+
+impl Opening {
+    /// Of a codec that needs no dependency descriptor.
+    fn plain(start: bool, offset: usize, marks: Marks, key: bool) -> Self {
+        Self { start, offset, marks, key, described: false, structure: None }
+    }
 }
 
 fn opening(header: &Header, packet: &[u8], payload: &[u8], expected: &Expected<'_>) -> Result<Opening, Refusal> {
     match expected.codec {
-        Codec::Opus => Ok(Opening { start: true, offset: 0, marks: Marks::default(), key: true, structure: None }),
+        Codec::Opus => Ok(Opening::plain(true, 0, Marks::default(), true)),
         Codec::Vp8 => {
             let d = vp8::descriptor(payload).ok_or(Refusal::Malformed)?;
             let marks = Marks {
@@ -139,7 +149,7 @@ fn opening(header: &Header, packet: &[u8], payload: &[u8], expected: &Expected<'
                 let shim = sframe::shim(Codec::Vp8, &payload[d.len..]).ok_or(Refusal::NotSealed)?;
                 (offset, key) = (d.len + shim.len, shim.key_frame == Some(true));
             }
-            Ok(Opening { start: d.start, offset, marks, key, structure: None })
+            Ok(Opening::plain(d.start, offset, marks, key))
         }
         Codec::Vp9 => {
             let d = vp9::descriptor(payload).ok_or(Refusal::Malformed)?;
@@ -153,7 +163,7 @@ fn opening(header: &Header, packet: &[u8], payload: &[u8], expected: &Expected<'
                 sync: d.switching,
                 ..Marks::default()
             };
-            Ok(Opening { start: d.start, offset: d.len, marks, key: d.key(), structure: None })
+            Ok(Opening::plain(d.start, d.len, marks, d.key()))
         }
         Codec::Av1 => av1(header, packet, payload, expected),
     }
@@ -166,12 +176,14 @@ fn av1(header: &Header, packet: &[u8], payload: &[u8], expected: &Expected<'_>) 
     let (id, known) = expected.dependency;
     let described = header.extension(packet, id).and_then(|bytes| dependency::descriptor(bytes, known));
     let mut marks = Marks { begins: obu.start, ends: header.marker, ..Marks::default() };
-    let mut structure = None;
+    let (mut structure, is_described) = (None, described.is_some());
     if let Some(d) = described {
         (marks.spatial, marks.temporal, marks.sync, marks.ends) = (d.spatial, d.temporal, d.sync, d.end);
         structure = d.structure;
     }
-    Ok(Opening { start: obu.start, offset: obu.content, marks, key: obu.key, structure })
+    // nobody can begin at a higher layer, whatever its shim says
+    let key = obu.key && marks.spatial == 0;
+    Ok(Opening { start: obu.start, offset: obu.content, marks, key, described: is_described, structure })
 }
 
 #[cfg(test)]

@@ -261,7 +261,9 @@ impl<F: Factory> Shard<F> {
         let peer = self.engine.peer(meeting, participant).ok_or(Refused::NotAdmitted)?;
         self.blamed = Some(peer);
         let answer = sdp::read::read(sdp)?;
-        let accepted = sdp::offer::accepted(&answer)?;
+        let mut accepted = sdp::offer::accepted(&answer)?;
+        accepted
+            .retain(|mid| self.engine.codec_of(peer, mid).is_some_and(|codec| sdp::offer::takes(&answer, mid, codec)));
         let place = self.endpoints.of(peer, TransportKind::Subscribe).ok_or(Refused::NoTransport)?;
         let endpoint = self.endpoints.get(place).ok_or(Refused::NoTransport)?;
         let described = Some((answer.ufrag.clone(), answer.fingerprint.clone()));

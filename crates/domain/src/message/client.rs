@@ -390,6 +390,11 @@ pub enum ToClient {
         /// Layers, lowest 0.
         layers: Vec<u8>,
     },
+    /// Somebody in the meeting cannot decode this source of yours: send it in VP8, which everybody can.
+    CodecRefused {
+        /// First slot of the source.
+        slot: Slot,
+    },
     /// What you are sent of others changed; only what changed is named.
     Feeds {
         /// Each source.

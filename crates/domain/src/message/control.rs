@@ -281,6 +281,15 @@ pub enum FromSfu {
         /// Layers, lowest 0.
         layers: Vec<u8>,
     },
+    /// A subscriber cannot decode a source ([`super::client::ToClient::CodecRefused`]).
+    CodecRefused {
+        /// Where.
+        meeting: MeetingId,
+        /// The publisher.
+        participant: ParticipantId,
+        /// First slot of the source.
+        slot: Slot,
+    },
     /// What a subscriber is sent changed ([`super::client::ToClient::Feeds`]).
     Feeds {
         /// Where.

@@ -239,6 +239,7 @@ impl Session {
             | ToClient::Relays { .. }
             | ToClient::Speaker { .. }
             | ToClient::LayersWanted { .. }
+            | ToClient::CodecRefused { .. }
             | ToClient::Feeds { .. }
             | ToClient::Problem(_)) => self.tell(Event::Passed(passed)),
         }

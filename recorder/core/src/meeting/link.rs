@@ -262,7 +262,7 @@ impl Meeting {
         if self.summary.accounts.has(&info.participant, slot, epoch, header.ctr.0) {
             return;
         }
-        let key_frame = info.codec.kind() == MediaKind::Video && shim.key_frame == Some(true);
+        let key_frame = info.codec.kind() == MediaKind::Video && shim.key_frame.unwrap_or(frame.key);
         let flags =
             judged_flag | if key_frame { KEY_FRAME } else { 0 } | if frame.hole_before { DISCONTINUITY } else { 0 };
         let media = Media {

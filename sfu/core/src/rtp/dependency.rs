@@ -93,13 +93,17 @@ pub fn descriptor(bytes: &[u8], known: Option<&Structure>) -> Option<Descriptor>
     let structure = fresh.as_ref().or(known)?;
     let at = usize::from(id.wrapping_sub(structure.offset) & 0x3f);
     let template = structure.templates.get(at)?;
-    let indications = if custom {
-        (0..template.indications.len()).map(|_| bits.small(2)).collect::<Option<Vec<u8>>>()?
-    } else {
-        template.indications.clone()
-    };
     let (spatial, temporal) = (template.spatial, template.temporal);
-    let sync = structure.target_of(spatial, temporal).is_some_and(|target| indications[target] == SWITCH);
+    let target = structure.target_of(spatial, temporal);
+    let mut sync = target.is_some_and(|target| template.indications[target] == SWITCH);
+    if custom {
+        for at in 0..template.indications.len() {
+            let own = bits.small(2)?;
+            if target == Some(at) {
+                sync = own == SWITCH;
+            }
+        }
+    }
     Some(Descriptor { start, end, number, spatial, temporal, sync, structure: fresh })
 }
 
@@ -169,7 +173,7 @@ impl Structure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Writes bits, for the tests.
@@ -180,7 +184,7 @@ mod tests {
     }
 
     /// One spatial, three temporal layers, three decode targets, no chains: templates T0 (key), T0, T1, T2.
-    fn l1t3(id: u32) -> Vec<u8> {
+    pub(crate) fn l1t3(id: u32) -> Vec<u8> {
         let mut fields = vec![(1, 1), (0, 1), (id, 6), (7, 16), (1, 1), (0, 4), (0, 6), (2, 5)];
         fields.extend([(0, 2), (1, 2), (1, 2), (3, 2)]);
         fields.extend([(2, 2), (2, 2), (2, 2)]);
@@ -190,6 +194,28 @@ mod tests {
         fields.extend([(0, 1), (1, 1), (3, 4), (0, 1), (1, 1), (1, 4), (0, 1), (1, 1), (0, 4), (0, 1)]);
         fields.extend([(0, 2), (0, 1)]);
         pack(&fields)
+    }
+
+    /// Two spatial layers that lean on one another at key frames alone, two decode targets, no chains: templates S0 (key),
+    /// S0, S1 (key), S1.
+    pub(crate) fn l2t1(id: u32) -> Vec<u8> {
+        let mut fields = vec![(1, 1), (0, 1), (id, 6), (7, 16), (1, 1), (0, 4), (0, 6), (1, 5)];
+        fields.extend([(0, 2), (2, 2), (0, 2), (3, 2)]);
+        fields.extend([(2, 2), (2, 2), (2, 2), (0, 2), (0, 2), (2, 2), (0, 2), (2, 2)]);
+        fields.extend([(0, 1), (1, 1), (1, 4), (0, 1), (1, 1), (0, 4), (0, 1), (1, 1), (1, 4), (0, 1)]);
+        fields.extend([(0, 1), (0, 1)]);
+        pack(&fields)
+    }
+
+    #[test]
+    fn spatial_layers_are_told_by_template() {
+        let structure = descriptor(&l2t1(0), None).and_then(|read| read.structure).expect("well formed");
+        let read = |id: u8| descriptor(&[0xc0 | id, 0, 8], Some(&structure)).map(|d| (d.spatial, d.temporal, d.sync));
+        let expected = [(0, 0, true), (0, 0, true), (1, 0, true), (1, 0, true)].map(Some);
+        assert_eq!([0, 1, 2, 3].map(read), expected);
+        // indications of its own: S0 does not let its target begin here
+        let custom = pack(&[(3, 2), (1, 6), (8, 16), (0, 2), (1, 1), (0, 2), (3, 2), (0, 2)]);
+        assert_eq!(descriptor(&custom, Some(&structure)).map(|d| (d.spatial, d.sync)), Some((0, false)));
     }
 
     #[test]

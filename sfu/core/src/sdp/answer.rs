@@ -7,6 +7,7 @@ use super::{
 };
 use crate::rtp::dependency;
 use crate::track::PublishSection;
+use domain::Codec;
 use domain::message::client::PublishedTrack;
 use std::fmt::Write;
 
@@ -53,7 +54,8 @@ fn section(media: &Media, track: &PublishedTrack) -> Option<PublishSection> {
         level_id: media.extension(AUDIO_LEVEL),
         rid_id: if rids.is_empty() { 0 } else { media.extension(RID) },
         repair_rid_id: if rids.is_empty() { 0 } else { media.extension(REPAIRED_RID) },
-        dependency_id: media.extension(dependency::URI),
+        // the other codecs say their layers in the payload
+        dependency_id: if track.codec == Codec::Av1 { media.extension(dependency::URI) } else { 0 },
         rids,
     })
 }

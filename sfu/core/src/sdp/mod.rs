@@ -237,6 +237,73 @@ mod tests {
         assert!(matches!(answer::negotiate(&passive, &tracks()), Err(SdpError::Role(_))));
     }
 
+    /// The camera of [`CHROMIUM`] in another codec, as Chromium writes AV1 and VP9 with layers.
+    fn nested(payload_type: u8, name: &str, dependency: &str) -> String {
+        let (before, camera) = CHROMIUM.split_at(CHROMIUM.find("m=video").expect("a camera"));
+        let camera = camera.replace("96", &payload_type.to_string()).replace("VP8", name);
+        format!("{before}{}\r\na=extmap:12 {dependency}\r\n", camera.trim_end())
+    }
+
+    #[test]
+    fn a_descriptor_is_taken_where_layers_are_told_by_nothing_else() {
+        let uri = crate::rtp::dependency::URI;
+        for (payload_type, codec, id) in [(45, Codec::Av1, 12), (98, Codec::Vp9, 0)] {
+            let offer = read::read(&nested(payload_type, codec.sdp_name(), uri)).expect("readable");
+            let track = PublishedTrack { mid: "1".into(), slot: Slot::CAMERA, codec };
+            let sections = answer::negotiate(&offer, &[track]).expect("it fits");
+            assert_eq!(sections[0].dependency_id, id);
+            let text = answer::write(&local(), &offer, &sections);
+            assert_eq!(text.contains(uri), id != 0, "{text}");
+            assert!(text.contains("a=extmap-allow-mixed"), "or Chromium never sends a structure");
+        }
+    }
+
+    #[test]
+    fn other_codecs_are_offered_with_the_common_one_behind_them_and_taken_by_name() {
+        let section = |codec| offer::OfferSection {
+            mid: "s1".into(),
+            codec,
+            ssrc: 10,
+            repair_ssrc: 11,
+            stream: Some("person3".into()),
+        };
+        let written = |codec| offer::write(&local(), 1, &[section(codec)]);
+        let text = written(Codec::Av1);
+        let dependency = format!("a=extmap:4 {}", crate::rtp::dependency::URI);
+        for line in
+            ["m=video 9 UDP/TLS/RTP/SAVPF 45 46 96 97", "a=rtpmap:96 VP8/90000", "a=fmtp:46 apt=45", &dependency]
+        {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(written(Codec::Vp9).contains("SAVPF 98 99 96 97") && !written(Codec::Vp9).contains(&dependency));
+        assert!(written(Codec::Vp8).contains("SAVPF 96 97\r\n"));
+        let answer = |text: &str| read::read(text).expect("readable");
+        assert!(offer::takes(&answer(&text), "s1", Codec::Av1) && !offer::takes(&answer(&text), "s2", Codec::Av1));
+        assert!(!offer::takes(&answer(&text.replace(&dependency, "a=x-none")), "s1", Codec::Av1), "without descriptor");
+        assert!(!offer::takes(&answer(&text.replace("AV1/", "X-none/")), "s1", Codec::Av1), "without decoder");
+        assert!(offer::takes(&answer(&written(Codec::Vp9)), "s1", Codec::Vp9));
+    }
+
+    #[test]
+    fn sound_is_negotiated_without_redundancy_and_without_repetition() {
+        let wished = CHROMIUM.replace("a=rtcp-fb:111 transport-cc", "a=rtcp-fb:111 transport-cc\r\na=rtcp-fb:111 nack");
+        assert!(wished.contains("red/48000") && wished.contains("a=rtcp-fb:111 nack"));
+        let offer = read::read(&wished).expect("readable");
+        let sections = answer::negotiate(&offer, &tracks()).expect("both fit");
+        let answered = answer::write(&local(), &offer, &sections);
+        let sound = offer::OfferSection {
+            mid: "s1".into(),
+            codec: Codec::Opus,
+            ssrc: 10,
+            repair_ssrc: 11,
+            stream: Some("person3".into()),
+        };
+        for text in [answered, offer::write(&local(), 1, &[sound])] {
+            assert!(!text.contains("red/") && !text.contains("a=rtcp-fb:111 nack"), "{text}");
+            assert!(text.contains("useinbandfec=1"), "{text}");
+        }
+    }
+
     #[test]
     fn port_zero_inside_a_bundle_is_no_refusal() {
         let bundled =

@@ -1,12 +1,13 @@
 //! The subscribe offer: one sending section per track, in stable order with stable mids. A section whose track ended is
 //! inactive until it carries another.
 
-use super::read::Description;
+use super::read::{Description, Media};
 use super::{
     ABS_SEND_TIME, LocalTransport, SdpError, TRANSPORT_SEQUENCE, write_candidates, write_codec, write_session,
     write_transport,
 };
-use crate::rewrite::{ABS_SEND_TIME_ID, TRANSPORT_SEQUENCE_ID};
+use crate::rewrite::{ABS_SEND_TIME_ID, DEPENDENCY_ID, TRANSPORT_SEQUENCE_ID};
+use crate::rtp::dependency;
 use crate::subscription::payload_types;
 use domain::{Codec, MediaKind};
 use std::fmt::Write;
@@ -37,19 +38,31 @@ pub fn write(local: &LocalTransport, revision: u32, sections: &[OfferSection]) -
 }
 
 fn write_section(out: &mut String, local: &LocalTransport, section: &OfferSection) {
-    let (payload_type, repair) = payload_types(section.codec);
     let (kind, parameters) = match section.codec.kind() {
         MediaKind::Audio => ("audio", Some("minptime=10;useinbandfec=1")),
         MediaKind::Video => ("video", None),
     };
-    let types = repair.map_or_else(|| payload_type.to_string(), |repair| format!("{payload_type} {repair}"));
-    let _ = write!(out, "m={kind} 9 UDP/TLS/RTP/SAVPF {types}\r\n");
+    let _ = write!(out, "m={kind} 9 UDP/TLS/RTP/SAVPF");
+    for (payload_type, repair) in named(section.codec).map(payload_types) {
+        let _ = write!(out, " {payload_type}");
+        if let Some(repair) = repair {
+            let _ = write!(out, " {repair}");
+        }
+    }
+    out.push_str("\r\n");
     write_transport(out, local, "actpass");
     let direction = if section.stream.is_some() { "sendonly" } else { "inactive" };
     let _ = write!(out, "a=mid:{}\r\na={direction}\r\n", section.mid);
     let _ = write!(out, "a=extmap:{ABS_SEND_TIME_ID} {ABS_SEND_TIME}\r\n");
     let _ = write!(out, "a=extmap:{TRANSPORT_SEQUENCE_ID} {TRANSPORT_SEQUENCE}\r\n");
-    write_codec(out, section.codec, payload_type, repair, parameters);
+    if section.codec == Codec::Av1 {
+        let _ = write!(out, "a=extmap:{DEPENDENCY_ID} {}\r\n", dependency::URI);
+    }
+    for codec in named(section.codec) {
+        let (payload_type, repair) = payload_types(codec);
+        write_codec(out, codec, payload_type, repair, parameters);
+    }
+    let (_, repair) = payload_types(section.codec);
     if let Some(stream) = &section.stream {
         let (ssrc, again, mid) = (section.ssrc, section.repair_ssrc, &section.mid);
         let _ = write!(out, "a=msid:{stream} {stream}-{mid}\r\n");
@@ -62,6 +75,21 @@ fn write_section(out: &mut String, local: &LocalTransport, section: &OfferSectio
         }
     }
     write_candidates(out, local);
+}
+
+/// What a section names: its track's codec, and behind it the one that every browser has, so that a browser without the
+/// first can still answer: a section that it refused could never be used again.
+fn named(codec: Codec) -> impl Iterator<Item = Codec> {
+    let fallback = matches!(codec, Codec::Vp9 | Codec::Av1).then_some(Codec::Vp8);
+    std::iter::once(codec).chain(fallback)
+}
+
+/// Does the answer's section take this codec? AV1 only with its dependency descriptor: a receiver without one can tell
+/// neither its layers nor where it may begin.
+pub fn takes(answer: &Description, mid: &str, codec: Codec) -> bool {
+    let section = answer.media.iter().find(|media| media.mid == mid);
+    let described = |media: &Media| codec != Codec::Av1 || media.extension(dependency::URI) == DEPENDENCY_ID;
+    section.is_some_and(|media| media.format(codec).is_some() && described(media))
 }
 
 /// Mids that the page's answer takes. The page must be the DTLS client.

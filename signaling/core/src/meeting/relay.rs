@@ -252,6 +252,7 @@ impl Meeting {
             FromSfu::LayersWanted { participant, slot, layers, .. } => {
                 self.tell(&participant, ToClient::LayersWanted { slot, layers });
             }
+            FromSfu::CodecRefused { participant, slot, .. } => self.tell(&participant, ToClient::CodecRefused { slot }),
             FromSfu::Feeds { participant, feeds, .. } => self.tell(&participant, ToClient::Feeds { feeds }),
             FromSfu::Lost { participant, .. } => self.say_again(now, participant),
             FromSfu::Overload { overloaded, .. } => self.overloaded = overloaded,
