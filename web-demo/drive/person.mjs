@@ -24,6 +24,7 @@ export class Person {
     this.page.on("pageerror", (error) => this.log.push(`pageerror: ${error?.message ?? error}`));
     const query = new URLSearchParams({ room: this.who.room });
     if (this.who.tone !== undefined) query.set("tone", String(this.who.tone));
+    if (this.who.codec !== undefined) query.set("codec", this.who.codec);
     await this.page.goto(path === null ? `${this.who.url}/?${query}` : `${this.who.url}${path}`);
     return this;
   }

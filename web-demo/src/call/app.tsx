@@ -39,6 +39,8 @@ function say(config: PageConfig, notice: Notice): void {
       return toast(t("toastJoinedMuted"));
     case "device-lost":
       return toast(t(notice.device === "camera" ? "toastCameraLost" : "toastMicrophoneLost"), "warn");
+    case "codec-refused":
+      return toast(t("toastCodecRefused", { codec: notice.codec.toUpperCase() }));
     case "incident":
       return toast(t("toastIncident", { text: notice.text }), "warn");
     case "problem":

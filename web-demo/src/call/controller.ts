@@ -1,10 +1,11 @@
 // One call from enrolment to goodbye: hears the worker, keeps the state, drives media. Draws nothing.
 
+import { asPictureCodec, sendable } from "../media/codecs";
 import { LocalMedia } from "../media/source";
 import { store, type Store } from "../state/store";
 import { tab, type JoinChoice } from "../state/tab";
 import { Keys, WorkerProblem } from "../state/keys";
-import type { PageToServer, ParticipantId, ServerToPage } from "../wire/client";
+import { SLOT, type PageToServer, type ParticipantId, type ServerToPage } from "../wire/client";
 import type { LoginSession, PageConfig } from "../wire/front";
 import type { FromWorker, SessionEvent } from "../wire/worker";
 import { arrivals, withRoster, type Notice, type Roster } from "./notice";
@@ -31,7 +32,8 @@ export class CallController {
     private readonly notice: (notice: Notice) => void) {
     this.state = store(initialState(room));
     this.state.patch({ micMuted: choice.muted, camOff: choice.videoOff });
-    this.transports = new Transports(keys.worker, {
+    const camera = sendable().find((codec) => codec === asPictureCodec(choice.codec)) ?? "vp8";
+    this.transports = new Transports(keys.worker, camera, {
       send: (message) => keys.tell({ type: "signal", message }),
       states: (publish, subscribe) => this.state.patch({ publish, subscribe }),
       tracks: (tracks) => this.state.patch({ tracks }),
@@ -155,6 +157,11 @@ export class CallController {
         return this.state.patch({ speaker: message.participant });
       case "layers-wanted":
         return void this.transports.publisher?.want(message.slot, message.layers);
+      case "codec-refused": {
+        const codec = message.slot === SLOT.camera ? this.transports.fallBack() : null;
+        if (codec !== null) this.notice({ kind: "codec-refused", codec });
+        return;
+      }
       case "feeds":
         return this.state.patch({ feeds: withFeeds(state.feeds, message.feeds) });
       case "firm-suspended": {

@@ -1,5 +1,6 @@
 // Short notes a call gives rise to, and the bookkeeping of who was seen when. Pure.
 
+import type { PictureCodec } from "../media/codecs";
 import { firmOf, type ParticipantId, type Problem, type RosterEntry } from "../wire/client";
 import type { Member } from "../wire/worker";
 import { nameOf, type CallState } from "./state";
@@ -8,6 +9,7 @@ export type Notice =
   | { kind: "joined" | "gone"; participant: ParticipantId; name: string; recorder: boolean }
   | { kind: "joined-muted" }
   | { kind: "device-lost"; device: "microphone" | "camera" }
+  | { kind: "codec-refused"; codec: PictureCodec }
   | { kind: "incident"; text: string }
   | { kind: "problem"; problem: Problem };
 

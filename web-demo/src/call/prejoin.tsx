@@ -3,6 +3,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t, type Key } from "../i18n";
+import { asPictureCodec, sendable, type PictureCodec } from "../media/codecs";
 import { listDevices, whenDevicesChange, type DeviceProblem, type Devices } from "../media/devices";
 import { watchLevel } from "../media/level";
 import { checkNetwork, type NetworkState } from "../media/network";
@@ -24,7 +25,8 @@ const MICROPHONE_PROBLEMS: Record<DeviceProblem, Key> = {
 };
 
 export function firstChoice(): JoinChoice {
-  return tab.choice() ?? { testPicture: false, testTone: false, camera: null, microphone: null, muted: false, videoOff: false };
+  const codec = asPictureCodec(new URLSearchParams(location.search).get("codec"));
+  return tab.choice() ?? { testPicture: false, testTone: false, camera: null, microphone: null, muted: false, videoOff: false, codec };
 }
 
 interface PickerProps {
@@ -47,6 +49,21 @@ export function DevicePicker({ label, devices, value, test, testLabel, testid, o
         {devices.length > 0 && <option value={DEFAULT}>{t("preDefault")}</option>}
         {named.map((device) => <option key={device.deviceId} value={device.deviceId}>{device.label || device.deviceId.slice(0, 8)}</option>)}
         <option value={TEST}>{testLabel}</option>
+      </select>
+    </label>
+  );
+}
+
+const CODECS: Record<PictureCodec, Key> = { vp8: "preCodecVp8", vp9: "preCodecVp9", av1: "preCodecAv1" };
+
+/** In which codec the camera is sent; nothing where there is no choice. */
+function CodecPicker({ value, onPick }: { value: PictureCodec; onPick: (codec: PictureCodec) => void }) {
+  const codecs = sendable();
+  if (codecs.length < 2) return null;
+  return (
+    <label class="field">{t("preCodec")}
+      <select value={value} data-testid="pick-codec" onChange={({ currentTarget }) => onPick(asPictureCodec(currentTarget.value))}>
+        {codecs.map((codec) => <option key={codec} value={codec}>{t(CODECS[codec])}</option>)}
       </select>
     </label>
   );
@@ -130,7 +147,7 @@ function usePreview(login: LoginSession) {
   const change = (part: Partial<JoinChoice>): void => {
     const next = { ...choice, ...part };
     setChoice(next);
-    if (!("muted" in part)) void open(next);
+    if (!("muted" in part || "codec" in part)) void open(next);
   };
   const take = (): LocalMedia => {
     kept.current = true;
@@ -167,6 +184,7 @@ function Checks({ preview }: { preview: ReturnType<typeof usePreview> }) {
         test={view?.test ?? choice.testPicture} testLabel={t("preTestPicture")}
         onPick={(camera, testPicture) => change({ camera, testPicture, videoOff: false })} />
       {view?.problem != null && <p class="small note" role="status">{t(CAMERA_PROBLEMS[view.problem])}</p>}
+      <CodecPicker value={asPictureCodec(choice.codec)} onPick={(codec) => change({ codec })} />
       <DevicePicker label={t("preMicrophone")} devices={devices.microphones} value={choice.microphone} testid="pick-microphone"
         test={sound?.test ?? choice.testTone} testLabel={toneLabel}
         onPick={(microphone, testTone) => change({ microphone, testTone })} />

@@ -1,6 +1,7 @@
 // The two PeerConnections of a call and their repair. Carries out what the watch of their paths asks for; knows nothing
 // of a meeting.
 
+import type { PictureCodec } from "../media/codecs";
 import { Publisher } from "../media/publisher";
 import { Subscriber, type RemoteTrack } from "../media/subscriber";
 import type { PageToServer, Relay, SubscribedTrack } from "../wire/client";
@@ -35,7 +36,7 @@ export class Transports {
   private listening = false;
   private said = "";
 
-  constructor(private readonly worker: Worker, private readonly events: TransportEvents) {
+  constructor(private readonly worker: Worker, private camera: PictureCodec, private readonly events: TransportEvents) {
     this.subscriber = new Subscriber(worker, {
       send: (message) => events.send(message),
       state: (state) => this.changed("subscribe", state),
@@ -86,6 +87,15 @@ export class Transports {
     this.publisher?.keyFrame(slot, layer).catch((error: unknown) => console.warn("publish: key frame:", error));
   }
 
+  /** Somebody in the meeting takes no camera in this codec: VP8 from now on. The codec refused; null if it was VP8 already. */
+  fallBack(): PictureCodec | null {
+    const refused = this.camera;
+    if (refused === "vp8") return null;
+    this.camera = "vp8";
+    this.publish();
+    return refused;
+  }
+
   /** Drops both: the next admission makes them anew. */
   reset(): void {
     this.publisher?.close();
@@ -105,7 +115,7 @@ export class Transports {
   private publish(): void {
     if (this.closed) return;
     this.publisher?.close();
-    const publisher = new Publisher(this.worker, this.relays, {
+    const publisher = new Publisher(this.worker, this.relays, this.camera, {
       send: (message) => this.events.send(message),
       state: (state) => this.changed("publish", state),
       streams: (slot, streams) => this.events.streams(slot, streams),

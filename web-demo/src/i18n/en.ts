@@ -40,6 +40,10 @@ export const en = {
   preSpeaker: "Loudspeaker",
   preDefault: "System default",
   preTestPicture: "Test picture",
+  preCodec: "Picture format",
+  preCodecVp8: "VP8 (everybody can show it)",
+  preCodecVp9: "VP9 (sharper; kept, but not yet shown in a replay)",
+  preCodecAv1: "AV1 (sharpest, more work; kept, but not yet shown in a replay)",
   preTestTone: "Test tone",
   preToneHz: "Test tone, {hertz} Hz",
   preVideoOff: "Camera off",
@@ -158,6 +162,7 @@ export const en = {
   toastRecorderGone: "{name} is gone",
   toastJoinedMuted: "You joined muted: another window of this demonstration may be within earshot. Press M to speak.",
   toastCameraLost: "Your camera is gone. Another one took its place, or the test picture.",
+  toastCodecRefused: "Somebody here cannot show {codec}: your camera is sent in VP8.",
   toastMicrophoneLost: "Your microphone is gone. Another one took its place, or the test tone.",
   toastIncident: "Security note: {text}",
   // problems

@@ -4,6 +4,7 @@
 import type { Codec, PageToServer, PublishedTrack, Relay } from "../wire/client";
 import { SLOT } from "../wire/client";
 import type { LayerStream, TransformOptions } from "../wire/worker";
+import { isWanted, nestedEncoding, nestedHeights, type PictureCodec } from "./codecs";
 import { heightOf, heightsOf, layersFor, RIDS, sendsLayers, type Layer } from "./layers";
 
 export interface PublisherEvents {
@@ -23,9 +24,11 @@ interface KeyFrameSender extends RTCRtpSender {
 interface Sending {
   transceiver: RTCRtpTransceiver;
   slot: number;
-  codec: Codec;
+  codec: PictureCodec | "opus";
   /** Layers in use, of cameras; empty: one encoding. */
   layers: Layer[];
+  /** Heights of the layers inside one encoding, lowest first; empty where it has none. */
+  nested: number[];
   /** Layers that somebody needs; `null`: not told, all. */
   wanted: number[] | null;
   announced: boolean;
@@ -39,12 +42,11 @@ const CAMERA_BITRATE = 1_700_000;
 const SCREEN_BITRATE = 2_500_000;
 export const SCREEN_RATE = 15;
 
-/** The codecs of `kind` we seal, most wanted first, with retransmission; null where the browser cannot say. */
-function preferred(kind: "audio" | "video"): RTCRtpCodec[] | null {
+/** The codec wanted, with retransmission; null where the browser cannot say. */
+function preferred(kind: "audio" | "video", wanted: PictureCodec | "opus"): RTCRtpCodec[] | null {
   const codecs = RTCRtpSender.getCapabilities?.(kind)?.codecs;
   if (codecs === undefined) return null;
-  const wanted = kind === "audio" ? "audio/opus" : "video/vp8";
-  const main = codecs.filter((codec) => codec.mimeType.toLowerCase() === wanted);
+  const main = codecs.filter((codec) => isWanted(wanted, codec));
   const repair = kind === "video" ? codecs.filter((codec) => codec.mimeType.toLowerCase() === "video/rtx") : [];
   return main.length === 0 ? null : [...main, ...repair];
 }
@@ -69,11 +71,13 @@ export class Publisher {
   private order: Promise<void> = Promise.resolve();
   private settled: (() => void) | null = null;
 
-  constructor(private readonly worker: Worker, relays: Relay[], private readonly events: PublisherEvents) {
+  constructor(private readonly worker: Worker, relays: Relay[], camera: PictureCodec, private readonly events: PublisherEvents) {
     this.connection = new RTCPeerConnection({ iceServers: relays });
     this.add("audio", SLOT.microphone, "opus", [{}], []);
-    const layers = sendsLayers() ? layersFor(720) : [];
-    this.add("video", SLOT.camera, "vp8", layers.length > 0 ? encodingsOf(layers) : [{ maxBitrate: CAMERA_BITRATE }], layers);
+    const nested = nestedEncoding(camera, CAMERA_BITRATE);
+    const layers = nested === null && sendsLayers() ? layersFor(720) : [];
+    const encodings = nested ?? (layers.length > 0 ? encodingsOf(layers) : [{ maxBitrate: CAMERA_BITRATE }]);
+    this.add("video", SLOT.camera, camera, encodings, layers);
     this.connection.onicecandidate = ({ candidate }) => {
       if (candidate !== null && candidate.candidate !== "") this.candidate(candidate.candidate);
     };
@@ -151,6 +155,9 @@ export class Publisher {
       sending.layers = layersFor(heightOf(track));
       await this.apply(sending);
       this.tellHeights(sending);
+    } else if (track !== null && slot === SLOT.camera && sending.codec !== "opus") {
+      sending.nested = nestedHeights(sending.codec, heightOf(track));
+      this.tellHeights(sending);
     }
     await sending.transceiver.sender.replaceTrack(track);
   }
@@ -184,13 +191,13 @@ export class Publisher {
     this.connection.close();
   }
 
-  private add(kind: "audio" | "video", slot: number, codec: Codec, encodings: RTCRtpEncodingParameters[], layers: Layer[]): Sending {
+  private add(kind: "audio" | "video", slot: number, codec: Sending["codec"], encodings: RTCRtpEncodingParameters[], layers: Layer[]): Sending {
     const transceiver = this.connection.addTransceiver(kind, {
       direction: "sendonly", sendEncodings: encodings, streams: [this.stream],
     });
     const options: TransformOptions = { direction: "send", slot, codec, layers: Math.max(1, layers.length) };
     transceiver.sender.transform = new RTCRtpScriptTransform(this.worker, options);
-    const codecs = preferred(kind);
+    const codecs = preferred(kind, codec);
     if (codecs !== null) {
       try {
         transceiver.setCodecPreferences?.(codecs);
@@ -198,7 +205,7 @@ export class Publisher {
         // an old list: the SFU's answer decides then
       }
     }
-    const sending: Sending = { transceiver, slot, codec, layers, wanted: null, announced: false, changes: Promise.resolve() };
+    const sending: Sending = { transceiver, slot, codec, layers, nested: [], wanted: null, announced: false, changes: Promise.resolve() };
     this.sendings.push(sending);
     return sending;
   }
@@ -240,8 +247,9 @@ export class Publisher {
   }
 
   private tellHeights(sending: Sending): void {
-    if (!sending.announced || sending.layers.length === 0) return;
-    this.events.send({ type: "layers", slot: sending.slot, heights: heightsOf(sending.layers) });
+    const heights = sending.layers.length > 0 ? heightsOf(sending.layers) : sending.nested;
+    if (!sending.announced || heights.length === 0) return;
+    this.events.send({ type: "layers", slot: sending.slot, heights });
   }
 
   /**

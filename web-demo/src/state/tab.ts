@@ -1,6 +1,7 @@
 // What one tab keeps over a reload: the login, its device id, the room it is in. Session per tab, because cookies do
 // not tell ports apart. No key is ever kept.
 
+import type { PictureCodec } from "../media/codecs";
 import type { LoginSession } from "../wire/front";
 
 const LOGIN = "strongroom.login";
@@ -9,7 +10,7 @@ const ROOM = "strongroom.room";
 const CHOICE = "strongroom.choice";
 
 /** What a person chose before joining, so that a reload needs no question. */
-export interface JoinChoice { testPicture: boolean; testTone: boolean; camera: string | null; microphone: string | null; muted: boolean; videoOff: boolean }
+export interface JoinChoice { testPicture: boolean; testTone: boolean; camera: string | null; microphone: string | null; muted: boolean; videoOff: boolean; codec?: PictureCodec }
 export interface InRoom { room: string; since: number }
 
 function read<T>(key: string): T | null {

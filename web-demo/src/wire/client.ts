@@ -62,6 +62,7 @@ export type ServerToPage =
   | { type: "firm-suspended"; firm: string; suspended: boolean }
   | { type: "speaker"; participant: ParticipantId }
   | { type: "layers-wanted"; slot: number; layers: number[] }
+  | { type: "codec-refused"; slot: number }
   | { type: "feeds"; feeds: Feed[] }
   | ({ type: "problem" } & Problem);
 
