@@ -2,11 +2,9 @@
 
 use crate::shards::MAX_SHARDS;
 use serde::Deserialize;
+use service::config::ConfigError;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-
-/// Prefix of overriding environment variables.
-const PREFIX: &str = "STRONGROOM__";
 
 /// The whole file. Relative paths are relative to the file's folder.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,58 +64,16 @@ pub struct Record {
     pub key: PathBuf,
 }
 
-/// What is wrong with the configuration, and what to do.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// Not there, or not readable.
-    #[error("{file}: cannot be read ({source}); give the path of sfu.toml with --config")]
-    Unreadable {
-        /// Which file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Not TOML, an unknown key, a missing key or a wrong type.
-    #[error("{file}: {reason}")]
-    Malformed {
-        /// Which file.
-        file: PathBuf,
-        /// Names the key.
-        reason: String,
-    },
-    /// A value that cannot be used.
-    #[error("{file}: {key}: {reason}")]
-    Value {
-        /// Which file.
-        file: PathBuf,
-        /// Which key.
-        key: &'static str,
-        /// Why, and what to do.
-        reason: String,
-    },
-}
-
 impl Config {
     /// Reads and judges a file under the environment of this process.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        Self::load_with(file, std::env::vars())
+        Self::load_with(file, service::config::environment())
     }
 
     /// ... under a given environment.
     pub fn load_with(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
-        let malformed = |reason: String| ConfigError::Malformed { file: file.to_owned(), reason };
-        let text = std::fs::read_to_string(file).map_err(unreadable)?;
-        let mut table: toml::Table = toml::from_str(&text).map_err(|e| malformed(e.to_string()))?;
-        for (name, value) in environment {
-            if let Some(path) = name.strip_prefix(PREFIX) {
-                let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
-                set(&mut table, &keys, value).ok_or_else(|| malformed(format!("{name} names no key of it")))?;
-            }
-        }
-        let mut config: Self = toml::Value::Table(table).try_into().map_err(|e| malformed(e.to_string()))?;
-        let folder = file.parent().unwrap_or(Path::new(""));
+        let mut config: Self = service::config::read(file, environment)?;
+        let folder = service::config::folder(file);
         for path in config.paths() {
             *path = folder.join(&*path);
         }
@@ -131,7 +87,7 @@ impl Config {
     }
 
     fn judge(&self, file: &Path) -> Result<(), ConfigError> {
-        let value = |key, reason: &str| ConfigError::Value { file: file.to_owned(), key, reason: reason.to_owned() };
+        let value = |key, detail: &str| service::config::value(file, key, detail);
         if !self.control.url.starts_with("wss://") {
             return Err(value("control.url", "must begin with wss://; the control link is mutual TLS"));
         }
@@ -155,18 +111,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-/// Sets `a.b.c` in the table. A value that is no TOML literal is a text.
-fn set(table: &mut toml::Table, keys: &[String], value: String) -> Option<()> {
-    let (last, folders) = keys.split_last()?;
-    let mut at = table;
-    for folder in folders {
-        at = at.entry(folder.clone()).or_insert_with(|| toml::Table::new().into()).as_table_mut()?;
-    }
-    let literal = toml::from_str::<toml::Table>(&format!("x = {value}")).ok().and_then(|mut t| t.remove("x"));
-    at.insert(last.clone(), literal.unwrap_or(toml::Value::String(value)));
-    Some(())
 }
 
 #[cfg(test)]

@@ -1,19 +1,12 @@
 //! `strongroom-sfu`: command line, logs and exit codes.
 
 use clap::{Parser, Subcommand};
+use service::ended::{Failure, end};
+use service::log::{Form, start};
 use sfu::config::Config;
-use sfu::node;
+use sfu::node::{self, NodeError};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
-
-/// Something failed while running.
-const FAILED: u8 = 1;
-/// The command line or the configuration is wrong.
-const USAGE: u8 = 2;
-/// Something the node needs is not there: an address, a port.
-const UNAVAILABLE: u8 = 4;
 
 /// Forwards sealed media between the participants of meetings. It holds no key to what it forwards.
 #[derive(Debug, Parser)]
@@ -44,24 +37,20 @@ enum Action {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(arguments.json);
+    start(Form::of(arguments.json));
     log_panics();
-    let (Action::Run { config: file } | Action::CheckConfig { config: file }) = &arguments.action;
-    let config = match Config::load(file) {
-        Ok(config) => config,
-        Err(error) => {
-            tracing::error!("{error}");
-            return ExitCode::from(USAGE);
+    end(act(&arguments.action))
+}
+
+fn act(action: &Action) -> Result<(), Failure> {
+    let (Action::Run { config: file } | Action::CheckConfig { config: file }) = action;
+    let config = Config::load(file)?;
+    match action {
+        Action::CheckConfig { .. } => {
+            node::open(&config).map_err(blame)?;
+            tracing::info!("the configuration is good");
+            Ok(())
         }
-    };
-    match arguments.action {
-        Action::CheckConfig { .. } => match node::open(&config) {
-            Ok(_) => {
-                tracing::info!("the configuration is good");
-                ExitCode::SUCCESS
-            }
-            Err(error) => report(&error),
-        },
         Action::Run { .. } => run(config),
     }
 }
@@ -74,50 +63,18 @@ fn log_panics() {
     }));
 }
 
-fn start_log(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    if json {
-        log.json().init();
-    } else {
-        log.init();
-    }
-}
-
-fn run(config: Config) -> ExitCode {
+fn run(config: Config) -> Result<(), Failure> {
     // links and metrics only: media has its own threads
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!("{error}");
-            return ExitCode::from(FAILED);
-        }
-    };
-    match runtime.block_on(node::run(config, terminated())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
-    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::Other(format!("cannot start: {e}")))?;
+    runtime.block_on(async { node::run(config, service::stop::asked()).await }).map_err(blame)
 }
 
-fn report(error: &node::NodeError) -> ExitCode {
-    tracing::error!("{error}");
-    ExitCode::from(match error {
-        node::NodeError::Tls(_) => USAGE,
-        node::NodeError::Listen { .. } => UNAVAILABLE,
-        _ => FAILED,
-    })
-}
-
-/// SIGTERM or SIGINT.
-async fn terminated() {
-    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+fn blame(error: NodeError) -> Failure {
+    let text = error.to_string();
+    match error {
+        NodeError::Tls(_) => Failure::Config(text),
+        NodeError::Listen { .. } => Failure::Unavailable(text),
+        _ => Failure::Other(text),
     }
 }
