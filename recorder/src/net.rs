@@ -42,6 +42,15 @@ pub fn http_client(address: &str) -> Result<reqwest::Client, Failure> {
     builder.build().map_err(|e| Failure::Other(format!("cannot make an HTTP client: {e}")))
 }
 
+/// What came from signaling.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A message.
+    Text(String),
+    /// A ping or a pong: where nobody has anything to say, they show that the connection stands.
+    Life,
+}
+
 /// A WebSocket to signaling.
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -69,14 +78,12 @@ impl Socket {
         tokio::time::timeout(CONNECT, connect).await.map_err(|_| "no answer in time".to_owned())?
     }
 
-    /// The next text; `None` when the connection is gone.
-    pub async fn next(&mut self) -> Option<String> {
-        loop {
-            match self.0.next().await? {
-                Ok(Message::Text(text)) => return Some(text.to_string()),
-                Ok(Message::Close(_)) | Err(_) => return None,
-                Ok(_) => {}
-            }
+    /// What comes next; `None` when the connection is gone.
+    pub async fn next(&mut self) -> Option<Heard> {
+        match self.0.next().await? {
+            Ok(Message::Text(text)) => Some(Heard::Text(text.to_string())),
+            Ok(Message::Close(_)) | Err(_) => None,
+            Ok(_) => Some(Heard::Life),
         }
     }
 
@@ -98,4 +105,41 @@ fn connector(config: &Config) -> Result<Option<Connector>, String> {
         .map_err(|e| format!("`signaling_ca` {}: {e}", path.display()))?;
     roots.add(certificate).map_err(|e| format!("`signaling_ca` {}: {e}", path.display()))?;
     Ok(Some(Connector::Rustls(Arc::new(crate::tls::client_of(roots)?))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_tungstenite::accept_async;
+
+    #[tokio::test]
+    async fn a_ping_is_a_sign_of_life_and_no_message() {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let serve = async {
+            let (stream, _) = listener.accept().await.expect("dialled");
+            let mut server = accept_async(stream).await.expect("a WebSocket");
+            server.send(Message::Ping(Vec::new().into())).await.expect("sent");
+            server.send(Message::text("hello")).await.expect("sent");
+            server.close(None).await.expect("closed");
+        };
+        let config = Config {
+            firm: "bank-a".parse().expect("an id"),
+            name: "recorder-1".parse().expect("an id"),
+            signaling: format!("ws://{address}/"),
+            front: "http://localhost".to_owned(),
+            trust: "trust.json".into(),
+            signaling_ca: None,
+            archive: "archive".into(),
+            rooms: Vec::new(),
+            custody: crate::config::Custody { record: "record.sock".into() },
+            origin: None,
+        };
+        let listen = async {
+            let mut socket = Socket::dial(&config).await.expect("dialled");
+            [socket.next().await, socket.next().await, socket.next().await]
+        };
+        let ((), heard) = tokio::join!(serve, listen);
+        assert_eq!(heard, [Some(Heard::Life), Some(Heard::Text("hello".to_owned())), None]);
+    }
 }

@@ -38,7 +38,10 @@ impl Live {
                 let key = self.take_leaf(enrolment);
                 let (chain, trust) = (self.chain.clone(), self.shared.trust.clone());
                 match Session::new(SessionConfig { key, chain, trust, room: self.room.clone() }, now.wall) {
-                    Ok(session) => self.session = Some(session),
+                    Ok(session) => {
+                        self.renew_at_s = renew_at(now.wall.seconds(), session.own().not_after_s);
+                        self.session = Some(session);
+                    }
                     Err(e) => {
                         tracing::error!(room = %self.room, "the certificate from our front is not usable: {e}");
                         return self.redial(now.mono_ms);
@@ -51,6 +54,12 @@ impl Live {
         self.said_hello_ms = Some(now.mono_ms);
         self.admitted = false;
         self.outbox.clear();
+    }
+
+    /// Is it time for a new leaf? Only between meetings: a leaf that is in a group stays its own.
+    pub(super) fn renews(&self, wall: UnixMillis) -> bool {
+        let idle = self.socket.is_some() && !self.admitted && self.recording.is_none();
+        idle && self.session.is_some() && wall.seconds() >= self.renew_at_s
     }
 
     pub(super) fn redial(&mut self, now_ms: u64) {
@@ -90,5 +99,23 @@ impl Live {
             Ok(message) => session.handle(now.wall, message),
             Err(_) => session.handle_unreadable(),
         }
+    }
+}
+
+/// When a leaf that ends at `end_s` is renewed: an hour before its end, or after half of a shorter life.
+fn renew_at(now_s: u64, end_s: u64) -> u64 {
+    let life = end_s.saturating_sub(now_s);
+    end_s - RENEW_S.min(life / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaf_is_renewed_an_hour_before_its_end_and_a_short_one_after_half_its_life() {
+        assert_eq!(renew_at(1_000, 1_000 + 12 * 3_600), 1_000 + 11 * 3_600);
+        assert_eq!(renew_at(1_000, 1_600), 1_300);
+        assert_eq!(renew_at(1_000, 900), 900);
     }
 }

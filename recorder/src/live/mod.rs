@@ -10,7 +10,7 @@ use crate::archive::Folder;
 use crate::clock::{self, now};
 use crate::enrol::Enrolment;
 use crate::link::{FromLink, Link};
-use crate::net::Socket;
+use crate::net::{Heard, Socket};
 use crate::recording::{self, FromDisk, Recording};
 use crate::room::Shared;
 use domain::message::client::ToServer;
@@ -36,9 +36,9 @@ const PARKED_MS: u64 = 3_000;
 const LINGER_MS: u64 = 1_000;
 /// The record link is asked for again after, ms.
 const LINK_RETRY_MS: u64 = 1_000;
-/// Signaling answers pings: a connection silent for so long is dead, ms.
+/// Signaling pings every 10 s: a connection silent for so long is dead, ms.
 const SILENT_MS: u64 = 30_000;
-/// A leaf with less life left is renewed at the next connection, s.
+/// A leaf with less life left is renewed between meetings, s.
 const RENEW_S: u64 = 3_600;
 /// State of the clock is noted so often, ms.
 const CLOCK_MS: u64 = 60_000;
@@ -72,7 +72,7 @@ struct Dialed {
 
 /// What a room's task waits for.
 enum Woken {
-    Text(Option<String>),
+    Signaling(Option<Heard>),
     Dialed(Box<Result<Dialed, String>>),
     Link(Option<FromLink>),
     Disk(FromDisk),
@@ -85,6 +85,8 @@ pub struct Live {
     room: RoomId,
     unfinished: Vec<Folder>,
     session: Option<Session>,
+    /// When the leaf is renewed, if no meeting runs, s since 1970.
+    renew_at_s: u64,
     chain: Vec<Vec<u8>>,
     pkcs8: Zeroizing<Vec<u8>>,
     /// The leaf key again, for checkpoints.
@@ -124,6 +126,7 @@ impl Live {
             secret: Zeroizing::default(),
             leaf: 0,
             recorded_leaf: 0,
+            renew_at_s: u64::MAX,
             socket: None,
             heard_ms: 0,
             dialing: None,
@@ -149,8 +152,9 @@ impl Live {
             self.timers().await;
             self.pump().await;
             match self.wait().await {
-                Woken::Text(Some(text)) => self.heard(&text),
-                Woken::Text(None) => self.disconnected("signaling closed the connection"),
+                Woken::Signaling(Some(Heard::Text(text))) => self.heard(&text),
+                Woken::Signaling(Some(Heard::Life)) => self.heard_ms = now().mono_ms,
+                Woken::Signaling(None) => self.disconnected("signaling closed the connection"),
                 Woken::Dialed(done) => self.dialed(*done),
                 Woken::Link(Some(FromLink::Message(message))) => self.core(Input::Link(message)),
                 Woken::Link(Some(FromLink::Down(why))) => self.link_down(&why),
@@ -183,7 +187,7 @@ impl Live {
         tokio::select! {
             biased;
             done = async { match &mut self.recording { Some(one) => one.disk().await, None => std::future::pending().await } } => Woken::Disk(done),
-            text = async { match &mut self.socket { Some(one) => one.next().await, None => std::future::pending().await } } => Woken::Text(text),
+            heard = async { match &mut self.socket { Some(one) => one.next().await, None => std::future::pending().await } } => Woken::Signaling(heard),
             done = async { match &mut self.dialing { Some(one) => one.await, None => std::future::pending().await } } => {
                 self.dialing = None;
                 Woken::Dialed(Box::new(done.unwrap_or_else(|e| Err(e.to_string()))))
@@ -218,6 +222,10 @@ impl Live {
         }
         if self.socket.is_some() && now.mono_ms >= self.heard_ms + SILENT_MS {
             self.disconnected("signaling fell silent");
+        }
+        if self.renews(now.wall) {
+            self.disconnected("the certificate is renewed");
+            self.dial_at_ms = now.mono_ms;
         }
         if self.parked_at().is_some_and(|at| now.mono_ms >= at) {
             if let Some(recording) = self.recording.take() {
