@@ -207,6 +207,15 @@ fn d3_fragments_of_no_length_end_nothing_but_themselves() {
         world.dtls(&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, n as u8, 0, 0]);
     }
     assert_eq!(world.said.bytes(), 0, "no answer, and the loop ended");
+    // and fragments are read at all: a greeting in two halves is one
+    let mut world = World::new();
+    world.prove(1000);
+    let body = world.hello()[25..].to_vec();
+    let half = body.len() / 2;
+    world.dtls(&fragment(0, 0, body.len() as u32, 0, &body[..half]));
+    assert_eq!(world.said.bytes(), 0);
+    world.dtls(&fragment(1, 0, body.len() as u32, half as u32, &body[half..]));
+    assert!(world.said.bytes() > 0);
 }
 
 #[test]
@@ -292,15 +301,17 @@ fn d7_certificates_that_are_none_are_survived_even_if_described() {
     let mut explicit = good.certificate.clone();
     explicit[at] = 0x30;
     bad.push(explicit);
-    for certificate in bad {
+    let connects = |certificate: Vec<u8>| {
         let described = calculate_fingerprint(&certificate);
-        let forged = DtlsCertificate { certificate, private_key: good.private_key.clone() };
-        let mut world = World::with(forged, &described);
+        let shown = DtlsCertificate { certificate, private_key: good.private_key.clone() };
+        let mut world = World::with(shown, &described);
         world.prove(1000);
         world.shake_hands();
         world.pass(Duration::from_secs(12));
-        assert_eq!(world.said.keys, 0);
-    }
+        world.said.keys == 1
+    };
+    assert!(!bad.into_iter().any(connects));
+    assert!(connects(good.certificate.clone()), "in the same way, one that is a certificate");
 }
 
 #[test]
@@ -353,6 +364,7 @@ fn d9_lengths_that_do_not_fit_are_no_stun() {
         assert!(!world.stun(1000, &good[..len]));
     }
     assert_eq!((world.said.bytes(), world.said.paths.len()), (0, 0));
+    assert!(world.stun(1000, &good), "whole, it is a check");
 }
 
 #[test]

@@ -8,8 +8,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Socket buffers: a second of 30 Mbit/s in, bursts of key frames to 50 subscribers out.
-const SOCKET_BUFFER: usize = 4 << 20;
+/// Bytes that wait for us, of which the kernel makes twice as many: a turn of 50 ms (a key frame to 200 subscribers) while
+/// 500,000 datagrams of junk a second arrive, each of which takes 768 of them however small it is.
+const RECEIVE_BUFFER: usize = 10 << 20;
+/// Bytes on their way out: bursts of key frames to 50 subscribers.
+const SEND_BUFFER: usize = 4 << 20;
 /// Largest datagram taken: media stays below 1,500 bytes.
 const MTU: usize = 1500;
 /// Most messages of one `sendmmsg`: they are laid out on the stack, and more a call save less than 1 %.
@@ -206,9 +209,20 @@ impl Socket {
     fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = UdpSocket::bind(address)?;
         let state = UdpSocketState::new((&socket).into())?;
-        // the system may allow less: then bursts may be lost, and are counted
-        let _ = state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER);
-        let _ = state.set_send_buffer_size((&socket).into(), SOCKET_BUFFER);
+        // `net.core.rmem_max` binds who has not CAP_NET_ADMIN: then bursts may be lost, and the log says so
+        let forced = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER);
+        if forced.is_err() {
+            let _ = state.set_recv_buffer_size((&socket).into(), RECEIVE_BUFFER);
+        }
+        let _ = state.set_send_buffer_size((&socket).into(), SEND_BUFFER);
+        let room = state.recv_buffer_size((&socket).into()).unwrap_or(0);
+        if room < RECEIVE_BUFFER {
+            tracing::warn!(
+                room,
+                wanted = 2 * RECEIVE_BUFFER,
+                "receive buffer too small for a flood: raise net.core.rmem_max"
+            );
+        }
         let local = socket.local_addr()?;
         Ok(Self { socket, state, local })
     }

@@ -123,6 +123,11 @@ impl Client {
         (creds.ufrag.clone(), creds.pass.clone(), self.fingerprint.clone())
     }
 
+    /// Where the SFU is, once a path is chosen.
+    pub fn server(&self) -> Option<SocketAddr> {
+        self.to
+    }
+
     /// Where we are.
     pub fn local_address(&self) -> SocketAddr {
         self.local
