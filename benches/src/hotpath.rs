@@ -80,7 +80,7 @@ fn section() -> PublishSection {
         rids: Vec::new(),
         rid_id: 0,
         repair_rid_id: 0,
-        dependency_id: 0,
+        carried_id: 0,
         mid_id: 4,
         transport_sequence_id: 3,
         level_id: 1,

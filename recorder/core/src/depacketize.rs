@@ -156,7 +156,7 @@ mod tests {
     fn a_sealed_av1_frame_in_packets_is_the_frame_again() {
         for len in [1usize, 100, 127, 128, 3_000, 20_000] {
             let mut frame = Vec::new();
-            domain::sframe::write_shim(Codec::Av1, len % 2 == 0, len, &mut frame);
+            domain::sframe::write_shim(Codec::Av1, len.is_multiple_of(2), len, &mut frame);
             let size = frame.len() - 1;
             frame.extend((0..len).map(|n| n as u8));
             // as the packetizer has it: no size in the OBU, cut anywhere

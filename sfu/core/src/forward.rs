@@ -8,7 +8,7 @@ use crate::history::Entry;
 use crate::load::Shed;
 use crate::meeting::Meeting;
 use crate::participant::PeerKey;
-use crate::rewrite::{FORWARD_HEADER, Head, Rewritten, patch};
+use crate::rewrite::{FORWARD_HEADER, Head, Rewritten, carried_id, patch};
 use crate::subscription::{Section, payload_types};
 use crate::track::Track;
 use crate::{Micros, Stats};
@@ -294,7 +294,8 @@ impl Writer<'_> {
             marker: entry.marker || (entry.ends && entry.spatial == self.section.cap.spatial),
             padding: entry.padding || padded,
         };
-        let header = head.write_with(self.track.history.descriptor(entry), self.arena);
+        let carried = (carried_id(self.track.section.codec), self.track.history.carried(entry));
+        let header = head.write_with(carried, self.arena);
         (start, header)
     }
 

@@ -42,15 +42,15 @@ pub struct Entry {
     /// Its temporal layer may begin here.
     pub sync: bool,
     start: usize,
-    /// Bytes of its dependency descriptor, which lie before the payload.
-    described: u8,
+    /// Bytes of the extension that goes on with it; they lie before the payload.
+    carried: u8,
     len: usize,
     at: Micros,
 }
 
 impl Entry {
     fn whole(&self) -> std::ops::Range<usize> {
-        self.start..self.start + usize::from(self.described) + self.len
+        self.start..self.start + usize::from(self.carried) + self.len
     }
 }
 
@@ -100,26 +100,26 @@ pub enum NotKept {
 }
 
 impl History {
-    /// Keeps the payload of an opened packet under its extended sequence number, with the dependency descriptor that
-    /// it came with, if its subscribers need one.
+    /// Keeps the payload of an opened packet under its extended sequence number, with the extension that goes on with it,
+    /// if it came with one.
     pub fn push(
         &mut self,
         now: Micros,
         index: u64,
         header: &Header,
-        (descriptor, payload): (&[u8], &[u8]),
+        (carried, payload): (&[u8], &[u8]),
         marks: Marks,
     ) -> Result<(), NotKept> {
         self.expire(now);
-        let described = u8::try_from(descriptor.len()).map_err(|_| NotKept::TooLarge)?;
+        let before = u8::try_from(carried.len()).map_err(|_| NotKept::TooLarge)?;
         if payload.len() > MAX_BYTES / 4 {
             return Err(NotKept::TooLarge);
         }
         self.make_place(index)?;
-        let start = self.allocate(index, descriptor.len() + payload.len());
-        let (before, from) = (&mut self.ring[start..], descriptor.len());
-        before[..from].copy_from_slice(descriptor);
-        before[from..from + payload.len()].copy_from_slice(payload);
+        let start = self.allocate(index, carried.len() + payload.len());
+        let (place, from) = (&mut self.ring[start..], carried.len());
+        place[..from].copy_from_slice(carried);
+        place[from..from + payload.len()].copy_from_slice(payload);
         let narrow = |offset: Option<usize>| offset.and_then(|offset| u8::try_from(offset).ok());
         // the freeing of ring space may have moved the front: look the place up again
         let at = (index - self.first) as usize;
@@ -137,7 +137,7 @@ impl History {
             temporal: marks.temporal,
             sync: marks.sync,
             start,
-            described,
+            carried: before,
             len: payload.len(),
             at: now,
         });
@@ -245,12 +245,12 @@ impl History {
     /// The packet with this extended sequence number.
     pub fn get(&self, index: u64) -> Option<(&Entry, &[u8])> {
         let entry = self.entries.get(index.checked_sub(self.first)? as usize)?.as_ref()?;
-        Some((entry, &self.ring[entry.whole()][usize::from(entry.described)..]))
+        Some((entry, &self.ring[entry.whole()][usize::from(entry.carried)..]))
     }
 
-    /// The dependency descriptor of a kept packet; empty if it has none.
-    pub fn descriptor(&self, entry: &Entry) -> &[u8] {
-        &self.ring[entry.start..entry.start + usize::from(entry.described)]
+    /// The extension that goes on with a kept packet; empty if none does.
+    pub fn carried(&self, entry: &Entry) -> &[u8] {
+        &self.ring[entry.start..entry.start + usize::from(entry.carried)]
     }
 
     /// Everything kept from `index` on, in order.
@@ -342,9 +342,9 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_stay_with_their_packets_while_the_ring_grows() {
+    fn extensions_stay_with_their_packets_while_the_ring_grows() {
         let mut history = History::default();
-        let descriptor = |index: u64| vec![index as u8; if index % 40 == 0 { 104 } else { 3 }];
+        let descriptor = |index: u64| vec![index as u8; if index.is_multiple_of(40) { 104 } else { 3 }];
         for index in 0..200u64 {
             let (descriptor, payload) = (descriptor(index), [!(index as u8); 1_000]);
             let kept = (&descriptor[..], &payload[..]);
@@ -353,7 +353,7 @@ mod tests {
         assert!(history.capacity() > MIN_BYTES);
         for index in 0..200u64 {
             let (entry, payload) = history.get(index).expect("kept");
-            assert_eq!((history.descriptor(entry), payload), (&descriptor(index)[..], &[!(index as u8); 1_000][..]));
+            assert_eq!((history.carried(entry), payload), (&descriptor(index)[..], &[!(index as u8); 1_000][..]));
         }
         let long = (&[0; 256][..], &[1][..]);
         assert_eq!(history.push(Micros(300), 300, &header(300), long, Marks::default()), Err(NotKept::TooLarge));

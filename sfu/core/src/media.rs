@@ -12,7 +12,10 @@ use crate::rtp::Header;
 use crate::track::{HOLD_US, Role, Track};
 use crate::tripwire::{self, Expected, LeafCheck, Refusal, Shape, Slots};
 use bytes::Bytes;
-use domain::MediaKind;
+use domain::{Codec, MediaKind};
+
+/// Bytes of a color space, without and with what displays of high range need.
+const COLOR_SPACES: [usize; 2] = [4, 28];
 
 /// A publisher's packet on its way through; `packet` is header and plaintext.
 struct Arrived<'a> {
@@ -105,8 +108,8 @@ impl Meeting {
             None => return,
         };
         let Some(track) = &mut self.tracks[place] else { return };
-        let described = header.extension(arrived.packet, track.section.dependency_id).filter(|_| shape.described);
-        let whole = (described.unwrap_or_default(), &arrived.packet[header.len..]);
+        let carried = header.extension(arrived.packet, track.section.carried_id).filter(|value| goes_on(track.section.codec, value, &shape));
+        let whole = (carried.unwrap_or_default(), &arrived.packet[header.len..]);
         if track.history.push(now, index, header, whole, shape.marks).is_err() {
             shared.stats.unusable += 1;
             return;
@@ -172,7 +175,7 @@ impl Meeting {
             participant: &owner.id,
             slots: if single { Slots::One(track.slot()) } else { Slots::Nested(track.section.slot) },
             codec: track.section.codec,
-            dependency: (track.section.dependency_id, track.structure.as_ref()),
+            dependency: (track.section.carried_id, track.structure.as_ref()),
         };
         match tripwire::judge(now, (header, packet), payload, expected, &self.leaves) {
             Ok((shape, _)) if !shape.start && track.refused == Some(header.timestamp) => {
@@ -246,6 +249,11 @@ impl Meeting {
             }
         }
     }
+}
+
+/// Does an extension go on to subscribers? A descriptor that was understood does, and a color space of a known length.
+fn goes_on(codec: Codec, value: &[u8], shape: &Shape) -> bool {
+    if codec == Codec::Av1 { shape.described } else { COLOR_SPACES.contains(&value.len()) }
 }
 
 fn release(meeting: u32, place: usize, track: &mut Track, shared: &mut Shared) {

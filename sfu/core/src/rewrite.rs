@@ -4,17 +4,19 @@
 use crate::Micros;
 use crate::history::Entry;
 use crate::rtp::FIXED_HEADER;
-use domain::MediaKind;
+use domain::{Codec, MediaKind};
 use std::collections::VecDeque;
 
 /// Id of `abs-send-time` in every offer of ours.
 pub const ABS_SEND_TIME_ID: u8 = 2;
 /// Id of the transport-wide sequence number in every offer of ours.
 pub const TRANSPORT_SEQUENCE_ID: u8 = 3;
-/// Id of the dependency descriptor in every offer of ours.
+/// Id of the dependency descriptor in our offers of AV1.
 pub const DEPENDENCY_ID: u8 = 4;
+/// Id of the color space in our offers of VP8 and VP9.
+pub const COLOR_SPACE_ID: u8 = 5;
 /// Header of a forwarded packet: fixed part and one extension block of constant size, so that packets of equal payload
-/// stay equal and leave in one GSO send. A dependency descriptor makes it longer.
+/// stay equal and leave in one GSO send. An extension that its sender wrote makes it longer.
 pub const FORWARD_HEADER: usize = FIXED_HEADER + 12;
 /// Longest element of a block with one-byte heads (RFC 8285 section 4.2); the other form is for descriptors that bring
 /// a structure.
@@ -23,6 +25,15 @@ const MAX_SHORT: usize = 16;
 const MAX_SPANS: usize = 64;
 /// First sequence number: below 2^15, so that a receiver that guesses a roll-over count of 0 is right.
 const FIRST_SEQUENCE: u64 = 1000;
+
+/// Our id of the extension that a codec's packets carry on ([`crate::sdp::carried`]); 0 if they carry none.
+pub fn carried_id(codec: Codec) -> u8 {
+    match codec {
+        Codec::Opus => 0,
+        Codec::Vp8 | Codec::Vp9 => COLOR_SPACE_ID,
+        Codec::Av1 => DEPENDENCY_ID,
+    }
+}
 
 /// One unbroken stretch: out = source + offset.
 #[derive(Debug, Clone, Copy)]
@@ -254,24 +265,23 @@ impl Head {
         out.extend_from_slice(&bytes);
     }
 
-    /// The same with a dependency descriptor of at most 255 bytes behind the others, if there is one. Returns the
-    /// header's length.
-    pub fn write_with(&self, descriptor: &[u8], out: &mut Vec<u8>) -> usize {
+    /// The same with an extension of at most 255 bytes behind the others, if it is not empty. Returns the header's length.
+    pub fn write_with(&self, (id, value): (u8, &[u8]), out: &mut Vec<u8>) -> usize {
         let start = out.len();
         self.write(out);
-        let len = descriptor.len();
+        let len = value.len();
         let fits = u8::try_from(len);
         let Some(length) = fits.ok().filter(|length| *length > 0) else { return FORWARD_HEADER };
         // the block's last byte is padding: what follows the numbers begins there
         if len <= MAX_SHORT {
             out.pop();
-            out.push(DEPENDENCY_ID << 4 | (length - 1));
+            out.push(id << 4 | (length - 1));
         } else {
             out.truncate(start + FIXED_HEADER);
             out.extend_from_slice(&[0x10, 0, 0, 0, ABS_SEND_TIME_ID, 3, 0, 0, 0, TRANSPORT_SEQUENCE_ID, 2, 0, 0]);
-            out.extend_from_slice(&[DEPENDENCY_ID, length]);
+            out.extend_from_slice(&[id, length]);
         }
-        out.extend_from_slice(descriptor);
+        out.extend_from_slice(value);
         let block = start + FIXED_HEADER + 4;
         out.resize(block + (out.len() - block).next_multiple_of(4), 0);
         // 276 bytes at most
@@ -403,7 +413,7 @@ mod tests {
         for len in [0, 1, 3, 15, 16, 17, 104, 255] {
             let descriptor: Vec<u8> = (1..=255).cycle().take(len).collect();
             let mut out = vec![0xaa];
-            let written = head.write_with(&descriptor, &mut out);
+            let written = head.write_with((DEPENDENCY_ID, &descriptor), &mut out);
             stamp(&mut out[1..], Micros(1_500_000), 515);
             let h = Header::parse(&out[1..]).expect("well formed");
             assert_eq!((h.len, out.len(), h.ssrc), (written, 1 + written, 7), "{len} bytes");

@@ -107,7 +107,7 @@ impl World {
             rids: vec![],
             rid_id: 0,
             repair_rid_id: 0,
-            dependency_id: 0,
+            carried_id: 0,
         };
         let sections = vec![
             section("0", Slot::MICROPHONE, Codec::Opus, 111, (SOUND_SSRC, None)),

@@ -39,8 +39,8 @@ pub struct PublishSection {
     pub rid_id: u8,
     /// Id of the extension that names the layer of a retransmission, 0 if none.
     pub repair_rid_id: u8,
-    /// Id of the dependency descriptor, 0 if none.
-    pub dependency_id: u8,
+    /// Id of the extension that goes on to subscribers ([`crate::sdp::carried`]), 0 if none.
+    pub carried_id: u8,
     /// Id of the mid extension, 0 if none.
     pub mid_id: u8,
     /// Id of the transport-wide sequence number, 0 if none.

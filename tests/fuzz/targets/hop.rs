@@ -187,7 +187,7 @@ pub fn part(kind: u8, wait: u8, bytes: &[u8]) -> Vec<u8> {
 fn section(mid: &str, slot: Slot, codec: Codec, payload_type: u8, ssrcs: (u32, Option<u32>)) -> PublishSection {
     let repair_payload_type = ssrcs.1.map(|_| payload_type + 1);
     let section = super::media::section(mid, slot, codec, payload_type, ssrcs);
-    PublishSection { repair_payload_type, dependency_id: 5, ..section }
+    PublishSection { repair_payload_type, carried_id: 5, ..section }
 }
 
 /// A meeting of two who send and one who listens.

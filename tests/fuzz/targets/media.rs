@@ -104,7 +104,7 @@ pub(super) fn section(
         rids: vec![],
         rid_id: 0,
         repair_rid_id: 0,
-        dependency_id: 0,
+        carried_id: 0,
     }
 }
 

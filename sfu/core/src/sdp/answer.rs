@@ -2,12 +2,10 @@
 
 use super::read::{Description, Media};
 use super::{
-    AUDIO_LEVEL, LocalTransport, MID, REPAIRED_RID, RID, SdpError, TRANSPORT_SEQUENCE, write_candidates, write_codec,
-    write_session, write_transport,
+    AUDIO_LEVEL, LocalTransport, MID, REPAIRED_RID, RID, SdpError, TRANSPORT_SEQUENCE, carried, write_candidates,
+    write_codec, write_session, write_transport,
 };
-use crate::rtp::dependency;
 use crate::track::PublishSection;
-use domain::Codec;
 use domain::message::client::PublishedTrack;
 use std::fmt::Write;
 
@@ -54,8 +52,7 @@ fn section(media: &Media, track: &PublishedTrack) -> Option<PublishSection> {
         level_id: media.extension(AUDIO_LEVEL),
         rid_id: if rids.is_empty() { 0 } else { media.extension(RID) },
         repair_rid_id: if rids.is_empty() { 0 } else { media.extension(REPAIRED_RID) },
-        // the other codecs say their layers in the payload
-        dependency_id: if track.codec == Codec::Av1 { media.extension(dependency::URI) } else { 0 },
+        carried_id: carried(track.codec).map_or(0, |uri| media.extension(uri)),
         rids,
     })
 }
@@ -88,7 +85,7 @@ fn write_receiving(out: &mut String, local: &LocalTransport, media: &Media, sect
         (section.level_id, AUDIO_LEVEL),
         (section.rid_id, RID),
         (section.repair_rid_id, REPAIRED_RID),
-        (section.dependency_id, dependency::URI),
+        (section.carried_id, carried(section.codec).unwrap_or_default()),
     ] {
         if id != 0 {
             let _ = write!(out, "a=extmap:{id} {uri}\r\n");

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod offer;
 pub mod read;
 
+use crate::rtp::dependency;
 use domain::Codec;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -22,6 +23,19 @@ pub const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 pub const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 /// URI of the name of the layer that a retransmission repairs (RFC 8852).
 pub const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+
+/// URI of the color space: what white and black are where the codec cannot say it.
+pub const COLOR_SPACE: &str = "http://www.webrtc.org/experiments/rtp-hdrext/color-space";
+
+/// The extension that goes on to subscribers as its sender wrote it: with AV1 what tells its layers, with VP8 and VP9 the
+/// range of the colors, which their bitstream does not tell (AV1's does).
+pub fn carried(codec: Codec) -> Option<&'static str> {
+    match codec {
+        Codec::Opus => None,
+        Codec::Vp8 | Codec::Vp9 => Some(COLOR_SPACE),
+        Codec::Av1 => Some(dependency::URI),
+    }
+}
 
 /// Our end of a transport, as the edge made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_is_taken_where_layers_are_told_by_nothing_else() {
-        let uri = crate::rtp::dependency::URI;
-        for (payload_type, codec, id) in [(45, Codec::Av1, 12), (98, Codec::Vp9, 0)] {
+    fn a_descriptor_is_taken_where_layers_are_told_by_nothing_else_and_the_color_space_where_colors_are_not() {
+        let uri = dependency::URI;
+        for (payload_type, codec, id) in [(45, Codec::Av1, 12), (98, Codec::Vp9, 8)] {
             let offer = read::read(&nested(payload_type, codec.sdp_name(), uri)).expect("readable");
             let track = PublishedTrack { mid: "1".into(), slot: Slot::CAMERA, codec };
             let sections = answer::negotiate(&offer, &[track]).expect("it fits");
-            assert_eq!(sections[0].dependency_id, id);
+            assert_eq!(sections[0].carried_id, id);
             let text = answer::write(&local(), &offer, &sections);
-            assert_eq!(text.contains(uri), id != 0, "{text}");
+            assert_eq!((text.contains(uri), text.contains(COLOR_SPACE)), (id == 12, id == 8), "{text}");
             assert!(text.contains("a=extmap-allow-mixed"), "or Chromium never sends a structure");
         }
     }
@@ -269,7 +283,7 @@ mod tests {
         };
         let written = |codec| offer::write(&local(), 1, &[section(codec)]);
         let text = written(Codec::Av1);
-        let dependency = format!("a=extmap:4 {}", crate::rtp::dependency::URI);
+        let dependency = format!("a=extmap:4 {}", dependency::URI);
         for line in
             ["m=video 9 UDP/TLS/RTP/SAVPF 45 46 96 97", "a=rtpmap:96 VP8/90000", "a=fmtp:46 apt=45", &dependency]
         {
@@ -277,6 +291,7 @@ mod tests {
         }
         assert!(written(Codec::Vp9).contains("SAVPF 98 99 96 97") && !written(Codec::Vp9).contains(&dependency));
         assert!(written(Codec::Vp8).contains("SAVPF 96 97\r\n"));
+        assert!(written(Codec::Vp8).contains(&format!("a=extmap:5 {COLOR_SPACE}")));
         let answer = |text: &str| read::read(text).expect("readable");
         assert!(offer::takes(&answer(&text), "s1", Codec::Av1) && !offer::takes(&answer(&text), "s2", Codec::Av1));
         assert!(!offer::takes(&answer(&text.replace(&dependency, "a=x-none")), "s1", Codec::Av1), "without descriptor");

@@ -3,10 +3,10 @@
 
 use super::read::{Description, Media};
 use super::{
-    ABS_SEND_TIME, LocalTransport, SdpError, TRANSPORT_SEQUENCE, write_candidates, write_codec, write_session,
+    ABS_SEND_TIME, LocalTransport, SdpError, TRANSPORT_SEQUENCE, carried, write_candidates, write_codec, write_session,
     write_transport,
 };
-use crate::rewrite::{ABS_SEND_TIME_ID, DEPENDENCY_ID, TRANSPORT_SEQUENCE_ID};
+use crate::rewrite::{ABS_SEND_TIME_ID, TRANSPORT_SEQUENCE_ID, carried_id};
 use crate::rtp::dependency;
 use crate::subscription::payload_types;
 use domain::{Codec, MediaKind};
@@ -55,8 +55,8 @@ fn write_section(out: &mut String, local: &LocalTransport, section: &OfferSectio
     let _ = write!(out, "a=mid:{}\r\na={direction}\r\n", section.mid);
     let _ = write!(out, "a=extmap:{ABS_SEND_TIME_ID} {ABS_SEND_TIME}\r\n");
     let _ = write!(out, "a=extmap:{TRANSPORT_SEQUENCE_ID} {TRANSPORT_SEQUENCE}\r\n");
-    if section.codec == Codec::Av1 {
-        let _ = write!(out, "a=extmap:{DEPENDENCY_ID} {}\r\n", dependency::URI);
+    if let (Some(uri), id) = (carried(section.codec), carried_id(section.codec)) {
+        let _ = write!(out, "a=extmap:{id} {uri}\r\n");
     }
     for codec in named(section.codec) {
         let (payload_type, repair) = payload_types(codec);
@@ -88,7 +88,7 @@ fn named(codec: Codec) -> impl Iterator<Item = Codec> {
 /// neither its layers nor where it may begin.
 pub fn takes(answer: &Description, mid: &str, codec: Codec) -> bool {
     let section = answer.media.iter().find(|media| media.mid == mid);
-    let described = |media: &Media| codec != Codec::Av1 || media.extension(dependency::URI) == DEPENDENCY_ID;
+    let described = |media: &Media| codec != Codec::Av1 || media.extension(dependency::URI) == carried_id(codec);
     section.is_some_and(|media| media.format(codec).is_some() && described(media))
 }
 

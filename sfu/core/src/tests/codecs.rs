@@ -2,7 +2,7 @@
 //! descriptor and of VP9, who is told when somebody cannot decode, and what sound is not repaired with.
 
 use super::*;
-use crate::rewrite::DEPENDENCY_ID;
+use crate::rewrite::{COLOR_SPACE_ID, DEPENDENCY_ID};
 use crate::rtp::dependency;
 use crate::rtp::dependency::tests::{l1t3, l2t1};
 use crate::subscription::Cap;
@@ -70,7 +70,7 @@ impl Nested {
             rids: vec![],
             rid_id: 0,
             repair_rid_id: 0,
-            dependency_id: OFFERED_ID,
+            carried_id: OFFERED_ID,
             mid_id: 0,
             transport_sequence_id: 0,
             level_id: 0,
@@ -175,7 +175,7 @@ fn the_highest_spatial_layer_that_is_sent_ends_the_picture() {
     let upper = |key: bool| Frame { template: if key { 2 } else { 3 }, ..LATER };
     let mut out = Vec::new();
     for picture in 0..4u64 {
-        let key = picture % 2 == 0;
+        let key = picture.is_multiple_of(2);
         if picture == 2 {
             nested.goal(Cap::NONE);
         }
@@ -224,6 +224,29 @@ fn vp9_is_cut_to_its_lowest_layer_with_its_marker_and_picture_numbers() {
         let (header, descriptor) = read(bytes);
         assert!(header.marker && descriptor.is_empty());
         assert_eq!((cut.index, bytes[header.len + 2]), (out[0].0.index + picture, picture as u8));
+    }
+}
+
+#[test]
+fn a_color_space_goes_on_as_it_came_and_nothing_else_that_claims_to_be_one() {
+    let mut nested = Nested::new(Codec::Vp9);
+    for (index, len) in (1..).zip([4usize, 0, 28, 5, 255]) {
+        let plain = vp9(index, index - 1, 0, true);
+        let value: Vec<u8> = (1..=255).take(len).collect();
+        let mut block = vec![OFFERED_ID, len as u8];
+        block.extend(&value);
+        block.resize(block.len().next_multiple_of(4), 0);
+        let mut packet = plain[..12].to_vec();
+        packet[0] |= 0x10;
+        packet.extend([0x10, 0, 0, (block.len() / 4) as u8]);
+        packet.extend(&block);
+        packet.extend(&plain[12..]);
+        let out = nested.send(nested.ben, index, &packet);
+        let header = Header::parse(&out[0].1).expect("RTP");
+        let known = [4, 28].contains(&len);
+        let expected = if known { &value[..] } else { &[] };
+        assert_eq!(header.extension(&out[0].1, COLOR_SPACE_ID).unwrap_or_default(), expected, "{len} bytes");
+        assert_eq!(out[0].1[header.len + 5..], plain[12 + 5..], "{len} bytes");
     }
 }
 

@@ -64,7 +64,7 @@ impl Camera {
             rids: ["q", "h", "f"].map(String::from).to_vec(),
             rid_id: RID_ID,
             repair_rid_id: REPAIR_ID,
-            dependency_id: 0,
+            carried_id: 0,
             mid_id: MID_ID,
             transport_sequence_id: 0,
             level_id: 0,

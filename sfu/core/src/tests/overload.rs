@@ -45,7 +45,7 @@ impl Call {
             rids: rids.iter().map(|rid| (*rid).to_owned()).collect(),
             rid_id: 5,
             repair_rid_id: 6,
-            dependency_id: 0,
+            carried_id: 0,
             mid_id: 4,
             transport_sequence_id: 0,
             level_id: 0,

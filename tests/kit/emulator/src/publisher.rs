@@ -74,7 +74,7 @@ impl Publisher {
             rids: Vec::new(),
             rid_id: 0,
             repair_rid_id: 0,
-            dependency_id: 0,
+            carried_id: 0,
             mid_id: IDS.0,
             transport_sequence_id: IDS.1,
             level_id: 0,
