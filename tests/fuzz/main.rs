@@ -1,8 +1,10 @@
 //! Every parser that an outsider reaches, driven with damaged input: nothing panics, what reads back reads back equal,
 //! nothing grows without bound.
 //!
-//! Bounded and repeatable: `STRONGROOM_FUZZ_SEED=<seed>` runs another seed, `STRONGROOM_FULL=1` a fresh one and twenty
-//! times as long. The same targets serve `cargo fuzz` in `tests/fuzz/cargo`.
+//! Random damage to valid seeds, not guided by coverage. Bounded and repeatable: `STRONGROOM_FUZZ_SEED=<seed>` runs
+//! another seed, `STRONGROOM_FULL=1` a fresh one and twenty times as long, `STRONGROOM_FUZZ_SECONDS=<n>` a fresh one and
+//! each target for so long, and says how many inputs that were. The same targets serve `cargo fuzz`, which is guided, in
+//! `tests/fuzz/cargo`.
 #![expect(clippy::print_stdout, reason = "a failing run names its seed")]
 
 mod mutate;
@@ -10,25 +12,59 @@ mod seeds;
 mod targets;
 
 use mutate::Mutator;
+use std::time::{Duration, Instant};
 use strongroom_tests::dice::{fresh_seed, full, seed_from};
 
 /// What CI runs when nobody asks for another.
 const SEED: u64 = 20_260_101;
 
-fn drive(name: &str, target: fn(&[u8]), seeds: &[Vec<u8>], iterations: u64) {
-    let seed = seed_from("STRONGROOM_FUZZ_SEED").unwrap_or_else(|| if full() { fresh_seed() } else { SEED });
-    let iterations = if full() { iterations * 20 } else { iterations };
-    println!("{name}: STRONGROOM_FUZZ_SEED={seed}, {iterations} inputs from {} seeds", seeds.len());
+/// Inputs between two looks at the clock: a second of the slowest target, or one that takes no time.
+const STRETCH: u64 = 200;
+
+/// How long a target is driven.
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    /// So many inputs.
+    Inputs(u64),
+    /// So much time.
+    Time(Duration),
+}
+
+impl Bound {
+    fn wanted(inputs: u64) -> Self {
+        match seed_from("STRONGROOM_FUZZ_SECONDS") {
+            Some(seconds) => Self::Time(Duration::from_secs(seconds)),
+            None if full() => Self::Inputs(inputs * 20),
+            None => Self::Inputs(inputs),
+        }
+    }
+
+    fn reached(self, inputs: u64, began: Instant) -> bool {
+        match self {
+            Self::Inputs(most) => inputs >= most,
+            Self::Time(most) => inputs.is_multiple_of(STRETCH) && began.elapsed() >= most,
+        }
+    }
+}
+
+fn drive(name: &str, target: fn(&[u8]), seeds: &[Vec<u8>], inputs: u64) {
+    let bound = Bound::wanted(inputs);
+    let fresh = full() || matches!(bound, Bound::Time(_));
+    let seed = seed_from("STRONGROOM_FUZZ_SEED").unwrap_or_else(|| if fresh { fresh_seed() } else { SEED });
+    println!("{name}: STRONGROOM_FUZZ_SEED={seed}, {bound:?}, {} seeds", seeds.len());
     let mut mutator = Mutator::new(seed, seeds);
     seeds.iter().for_each(|seed| target(seed));
-    for round in 0..iterations {
+    let (began, mut round) = (Instant::now(), 0);
+    while !bound.reached(round, began) {
         let input = mutator.next_input();
         let fine = std::panic::catch_unwind(|| target(&input));
         if let Err(panic) = fine {
             println!("{name}: input {round}: {}", hex::encode(&input[..input.len().min(4096)]));
             std::panic::resume_unwind(panic);
         }
+        round += 1;
     }
+    println!("{name}: {round} inputs in {:.1} s", began.elapsed().as_secs_f64());
 }
 
 macro_rules! fuzz {

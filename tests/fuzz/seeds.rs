@@ -60,6 +60,7 @@ pub mod media {
 
     pub fn sdp() -> Vec<Vec<u8>> {
         let local = LocalTransport {
+            association: "a".repeat(20),
             ufrag: "ufrag".to_owned(),
             password: "password-of-enough-length".to_owned(),
             fingerprint: (0..32).map(|n| format!("{n:02X}")).collect::<Vec<_>>().join(":"),

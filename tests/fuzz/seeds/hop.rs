@@ -95,6 +95,18 @@ pub fn repairs() -> Vec<Vec<u8>> {
     vec![
         [media(4), media(6), repair(7, 5), media(8), repair(9, 5), repair(10, 200)].concat(),
         [repair(1, 1), media(4), repair(5, 3), repair(6, 4)].concat(),
+        // no payload, half a number, a number alone, padding over all of it
+        [media(4), media(6), part(1, 1, &[]), part(1, 2, &[0]), part(1, 3, &[0, 5]), part(0x21, 4, &[0, 5, 0, 3])]
+            .concat(),
+        // under the media's SSRC, another publisher's, a sound's and nobody's
+        [media(4), media(6)]
+            .into_iter()
+            .chain(
+                [0x03, 0x41, 0x43, 0x81, 0x83, 0xc1, 0xc3]
+                    .map(|kind| part(kind, kind, &[&[0, 5][..], &picture(5)].concat())),
+            )
+            .collect::<Vec<_>>()
+            .concat(),
     ]
 }
 

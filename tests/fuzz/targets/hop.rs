@@ -276,12 +276,16 @@ impl World {
     }
 }
 
-/// Retransmissions of a publisher among its packets: the first byte even is media, odd a repair of the number it holds.
+/// Retransmissions (RFC 4588) of a publisher among its packets. The first byte of a part says what it is: even is media, odd
+/// a repair whose bytes are an original number and a payload, or less; two bits set padding and extension; the highest ones
+/// say under which SSRC it comes: the described one, the media's, another publisher's, nobody's.
 pub fn repairs(data: &[u8]) {
     let mut world = World::new();
     for part in parts(data) {
         let repair = part.kind % 2 == 1;
-        let (kind, ssrc) = if repair { (97, 7_001u32) } else { (96, 7_000) };
+        let (kind, described) = if repair { (97, 7_001u32) } else { (96, 7_000) };
+        let ssrc = [described, described, 7_000, 7_001, 7_010, 7_011, 7_002, 9_999]
+            [usize::from(part.kind >> 6) * 2 + usize::from(part.kind >> 1 & 1)];
         let mut packet = vec![0x80 | part.kind & 0x30, kind, 0, part.wait];
         packet.extend([0, 0, 0, part.wait >> 2]);
         packet.extend(ssrc.to_be_bytes());

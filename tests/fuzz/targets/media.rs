@@ -73,6 +73,7 @@ pub fn sdp(data: &[u8]) {
     if let Ok(sections) = answer::negotiate(&description, &tracks) {
         assert!(sections.len() <= tracks.len());
         let local = sfu_core::sdp::LocalTransport {
+            association: "a".repeat(20),
             ufrag: "ufrag".to_owned(),
             password: "password-of-enough-length".to_owned(),
             fingerprint: ["AB"; 32].join(":"),
