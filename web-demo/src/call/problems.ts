@@ -16,6 +16,7 @@ const TEXTS: Record<string, Key> = {
   "recorder-missing": "pRecorderMissing",
   "meeting-full": "pFull",
   "media-unavailable": "pMedia",
+  "media-full": "pMediaFull",
   "rate-limited": "pRate",
   "front-unreachable": "pFront",
   "not-host": "pNotHost",

@@ -169,6 +169,7 @@ export const de: Record<keyof typeof en, string> = {
   pRecorderMissing: "{firm} muss diesen Raum aufzeichnen, und der Rekorder ist nicht da. Rufen Sie die Administration von {firm}.",
   pFull: "Die Sitzung ist voll.",
   pMedia: "Der Mediendienst ist nicht erreichbar. Versuchen Sie es gleich wieder; sonst sagen Sie es dem Betreiber.",
+  pMediaFull: "Der Mediendienst ist voll. Wer dabei ist, bleibt dabei; versuchen Sie es in einer Minute wieder.",
   pRate: "Zu viele Versuche. Warten Sie eine Minute.",
   pFront: "Der Server Ihres Hauses antwortet nicht. Prüfen Sie die Verbindung und versuchen Sie es erneut.",
   pSession: "Ihre Anmeldung ist abgelaufen. Melden Sie sich neu an.",

@@ -176,6 +176,7 @@ export const en = {
   pRecorderMissing: "{firm} must record this room and its recorder is not there. Call {firm}'s administrator.",
   pFull: "The meeting is full.",
   pMedia: "The media service is not reachable. Try again in a moment; if it stays so, tell the operator.",
+  pMediaFull: "The media service is full. Nobody who is in loses anything; try again in a minute.",
   pRate: "Too many tries. Wait a minute.",
   pFront: "Your firm's server does not answer. Check the connection, then try again.",
   pSession: "Your session ended. Sign in again.",

@@ -169,6 +169,7 @@ export const fr: Record<keyof typeof en, string> = {
   pRecorderMissing: "{firm} doit enregistrer cette salle et son enregistreur n'est pas là. Appelez l'administrateur de {firm}.",
   pFull: "La réunion est complète.",
   pMedia: "Le service média est injoignable. Réessayez dans un instant ; sinon, prévenez l'opérateur.",
+  pMediaFull: "Le service média est saturé. Ceux qui y sont restent ; réessayez dans une minute.",
   pRate: "Trop d'essais. Attendez une minute.",
   pFront: "Le serveur de votre établissement ne répond pas. Vérifiez la connexion, puis réessayez.",
   pSession: "Votre session est terminée. Reconnectez-vous.",

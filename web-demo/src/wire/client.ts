@@ -36,7 +36,7 @@ export interface Feed {
 
 export type ProblemCode =
   | "upgrade" | "bad-message" | "bad-certificate" | "bad-signature" | "trust-mismatch" | "not-a-member" | "replaced"
-  | "removed" | "policy-clash" | "recorder-missing" | "meeting-full" | "media-unavailable" | "stale-epoch"
+  | "removed" | "policy-clash" | "recorder-missing" | "meeting-full" | "media-unavailable" | "media-full" | "stale-epoch"
   | "bad-commit" | "rate-limited" | "not-host" | "not-recorder" | "internal";
 export interface Problem { code: ProblemCode | string; detail: string; firm: string | null }
 

@@ -549,6 +549,8 @@ pub enum ProblemCode {
     MeetingFull,
     /// The SFU is not there.
     MediaUnavailable,
+    /// The SFU is there and full: who is in stays in.
+    MediaFull,
     /// A commit for a past epoch, or one that lost.
     StaleEpoch,
     /// A commit that the delivery service's own checks refuse.

@@ -59,7 +59,7 @@ impl Meeting {
         }
         if !known && !entrant.recorder && self.overloaded {
             let full = "the media server is full: try again in a minute";
-            return Err(problem(ProblemCode::MediaUnavailable, full));
+            return Err(problem(ProblemCode::MediaFull, full));
         }
         if !known && self.sfu.is_none() {
             return Err(problem(ProblemCode::MediaUnavailable, "no media server is connected: try again"));
