@@ -108,7 +108,9 @@ impl Meeting {
             None => return,
         };
         let Some(track) = &mut self.tracks[place] else { return };
-        let carried = header.extension(arrived.packet, track.section.carried_id).filter(|value| goes_on(track.section.codec, value, &shape));
+        let carried = header
+            .extension(arrived.packet, track.section.carried_id)
+            .filter(|value| goes_on(track.section.codec, value, &shape));
         let whole = (carried.unwrap_or_default(), &arrived.packet[header.len..]);
         if track.history.push(now, index, header, whole, shape.marks).is_err() {
             shared.stats.unusable += 1;
