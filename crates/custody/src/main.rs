@@ -12,6 +12,7 @@ mod failure;
 mod fixture;
 mod people;
 mod record;
+mod refusal;
 mod serve;
 mod service;
 mod token;

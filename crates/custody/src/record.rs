@@ -1,7 +1,7 @@
 //! The record token: recorder identity, manifest and log key, and the state keys of running meetings (in memory only).
 
 use crate::people::csr::Csr;
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use crate::token::{Bytes, Call, Handle, RECORD, RECORDER_IDENTITY};
 use domain::message::custody::{Answer, Ask, RecordKind};
 use domain::{B64, FirmId, MeetingId, UnixMillis};

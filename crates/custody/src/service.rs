@@ -1,35 +1,14 @@
-//! One token's service: which role answers what, and how a refusal looks. No socket here.
+//! One token's service: which role answers what. No socket here.
 
 use crate::archive::Archive;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::people::People;
 use crate::record::Record;
-use crate::token::{Facts, Handle, TokenError};
+use crate::refusal::Refusal;
+use crate::token::{Facts, Handle};
 use domain::UnixMillis;
-use domain::message::custody::{Answer, Ask, CustodyProblem, Info, TokenRole};
-
-/// A request that is not carried out.
-#[derive(Debug)]
-pub struct Refusal(pub CustodyProblem);
-
-/// Refuses with a stable code and a text that says what to do.
-pub fn refuse<T>(code: &str, detail: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal(CustodyProblem { code: code.to_owned(), detail: detail.into() }))
-}
-
-impl From<TokenError> for Refusal {
-    fn from(error: TokenError) -> Self {
-        let code = match error {
-            TokenError::Pin(_) => "pin-incorrect",
-            TokenError::Missing { .. } => "token-missing",
-            TokenError::Sealed => "bad-request",
-            _ => "unavailable",
-        };
-        tracing::warn!("{error}");
-        Self(CustodyProblem { code: code.to_owned(), detail: error.to_string() })
-    }
-}
+use domain::message::custody::{Answer, Ask, Info, TokenRole};
 
 /// The service of this process.
 pub struct Service {

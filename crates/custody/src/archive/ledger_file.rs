@@ -2,7 +2,7 @@
 //! fsync; only then is it answered. A cut last entry was never answered and is dropped; anything else wrong stops the start.
 
 use crate::failure::Failure;
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use crate::token::TokenError;
 use domain::FirmId;
 use domain::message::custody::LedgerEvent;

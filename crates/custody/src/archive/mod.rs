@@ -8,7 +8,7 @@ mod tests;
 
 use crate::config::{Archive as Settings, Config};
 use crate::failure::Failure;
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use crate::token::{Facts, Handle, LEDGER};
 use custody::sealing::{self, Oaep};
 use domain::message::custody::{Answer, Ask, LedgerEvent};

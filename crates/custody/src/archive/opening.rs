@@ -1,7 +1,7 @@
 //! Opening the keys of one meeting: manifest, request and approval are judged, the ledger is written, then the token opens.
 
 use super::Archive;
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use crate::token::Call;
 use custody::sealing::{MeetingKey, Sealed};
 use domain::message::custody::{Answer, IncarnationKey, LedgerEvent};

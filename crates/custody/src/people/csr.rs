@@ -1,7 +1,7 @@
 //! Reading and judging a PKCS#10 request (RFC 2986): P-256, its own signature, one participant as SAN. Nothing else in it is
 //! taken over: profile and name of a certificate are ours.
 
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use domain::ParticipantId;
 use evidence::key::PublicKey;
 use openssl::x509::X509Req;

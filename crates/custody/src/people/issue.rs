@@ -2,7 +2,7 @@
 //! goes to it, the signature comes back into [`Unsigned::finish`].
 
 use super::csr::Csr;
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use crate::token::TokenError;
 use domain::FirmId;
 use domain::message::custody::LeafRole;

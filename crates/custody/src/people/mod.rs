@@ -9,7 +9,7 @@ pub use statement::sign_statement_file;
 
 use crate::config::{Config, People as Settings};
 use crate::failure::Failure;
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use crate::token::{Call, FIRM_CA, Facts, Handle};
 use csr::Csr;
 use domain::message::custody::{Answer, Ask, LeafRole};

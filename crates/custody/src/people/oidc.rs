@@ -2,7 +2,7 @@
 //! keys that this process reads from its own configuration. The front and signaling have no say in it.
 
 use crate::config::Oidc as Settings;
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use domain::message::custody::LeafRole;
 use domain::{B64, UnixMillis, UserId};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, ThumbprintHash};

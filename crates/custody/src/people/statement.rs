@@ -3,7 +3,7 @@
 use super::People;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::service::{Refusal, refuse};
+use crate::refusal::{Refusal, refuse};
 use crate::token::{Call, Device, POLICY, Token, TokenError};
 use domain::message::custody::{LeafRole, TokenRole};
 use domain::policy::Statement;

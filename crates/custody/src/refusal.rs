@@ -1,0 +1,26 @@
+//! How a request that is not carried out is answered: a stable code, and a text that says what to do.
+
+use crate::token::TokenError;
+use domain::message::custody::CustodyProblem;
+
+/// A request that is not carried out.
+#[derive(Debug)]
+pub struct Refusal(pub CustodyProblem);
+
+/// Refuses with a stable code and a text that says what to do.
+pub fn refuse<T>(code: &str, detail: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal(CustodyProblem { code: code.to_owned(), detail: detail.into() }))
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        let code = match error {
+            TokenError::Pin(_) => "pin-incorrect",
+            TokenError::Missing { .. } => "token-missing",
+            TokenError::Sealed => "bad-request",
+            _ => "unavailable",
+        };
+        tracing::warn!("{error}");
+        Self(CustodyProblem { code: code.to_owned(), detail: error.to_string() })
+    }
+}
