@@ -6,10 +6,9 @@
 // Exit 0 when media is back both ways each time; else 1, with the reasons in `faults`.
 
 import { readArguments } from "./arguments.mjs";
-import { launch } from "./browser.mjs";
-import { pause, watched, ways } from "./flow.mjs";
+import { pause, ways } from "./flow.mjs";
+import { change, down, inside, meeting, network, steady, up } from "./inside.mjs";
 import { door, Namespace } from "./namespace.mjs";
-import { Person } from "./person.mjs";
 
 const USAGE = {
   a: "http://bank-a.localhost:8441", b: "http://bank-b.localhost:8442", signaling: 8440, room: "deal-room", json: false, "chromium-path": "",
@@ -19,24 +18,8 @@ const USAGE = {
 const STEADY_MS = 4_000;
 /** Media comes back within 2 s; three times that on a machine that is busy with other things, ms. */
 const BACK_MS = 6_000;
-const CHROMIUM = "/usr/bin/chromium";
 
 const rest = (ms) => new Promise((done) => setTimeout(done, ms));
-
-/** Interfaces of the namespace: network n is 10.98.n.0/24 and fd98:n::/64, we are its first address. */
-function network(n, versions) {
-  const [four, six] = [(last) => `10.98.${n}.${last}/24`, (last) => `fd98:${n}::${last}/64`];
-  const of = (last) => [...(versions.includes(4) ? [four(last)] : []), ...(versions.includes(6) ? [six(last)] : [])];
-  return { ours: of(1), theirs: of(2) };
-}
-
-/** One shell for both: nothing lies between an interface that goes and one that comes. */
-function change(space, words) {
-  space.run("sh", "-c", words.join("; "));
-  return Date.now();
-}
-const up = (name, n) => [`ip link set ${name} up`, `ip route replace default via 10.98.${n}.1`];
-const down = (name) => [`ip link set ${name} down`];
 
 /** How long after `from` sound and picture flowed again at a page, ms; null: not yet. */
 async function back(person, downAt, upAt) {
@@ -63,25 +46,6 @@ async function judge(found, people, name, downAt, upAt) {
   found.changes.push(seen);
 }
 
-async function joined(person, before = null) {
-  await person.open(before, (page) => watched(page));
-  await person.login();
-  await person.join();
-}
-
-/** A person in a namespace; the browser knows the services by `host`. */
-async function inside(found, options, space, host, who) {
-  const args = [`--host-resolver-rules=MAP *.localhost ${host}`, ...options["browser-arg"]];
-  const path = space.wrapper(options["chromium-path"] === "" ? CHROMIUM : options["chromium-path"]);
-  const { browser, switches } = await launch({ path, args, pipe: true });
-  found.open.push(browser);
-  found.switches = switches;
-  // as people grant it: only then a browser binds its media to interfaces
-  await browser.defaultBrowserContext().overridePermissions(who.url, ["camera", "microphone"]);
-  const person = new Person(browser, { ...who, room: options.room });
-  await joined(person);
-  return person;
-}
 const BEN = (options) => ({ url: options.b, user: "ben" });
 
 async function changes(found, options, space, anna) {
@@ -90,10 +54,7 @@ async function changes(found, options, space, anna) {
   const ben = await inside(found, options, space, options.host, BEN(options));
   const people = [anna, ben];
   for (const person of people) await person.unmute();
-  for (const person of people) {
-    const stats = await person.until(({ frames_decoded }) => frames_decoded > 40);
-    if (!(stats?.frames_decoded > 40)) throw new Error(`${person.who.user} sees nothing`);
-  }
+  await meeting(people);
   await rest(STEADY_MS);
 
   let downAt = Date.now();
@@ -121,13 +82,6 @@ async function six(found, options, space, anna) {
 }
 
 const PARTS = { changes, six };
-
-/** Anna's network never changes. */
-async function steady(found, options, space) {
-  space.pair("way0", network(0, [4]));
-  change(space, up("way0", 0));
-  return inside(found, options, space, options.host, { url: options.a, user: "anna" });
-}
 
 async function main() {
   const options = readArguments(process.argv.slice(2), USAGE);

@@ -17,6 +17,9 @@ const HOST: &str = "10.99.0.1";
 /// The same for IPv6.
 const HOST6: &str = "fd99::1";
 
+/// Program between the browser and the SFU that makes a network bad; built with the probe.
+pub const RELAY: &str = "tun-relay";
+
 /// Changes of networks, then bad ones.
 pub fn check(place: &Place, node: &Node) -> anyhow::Result<()> {
     if !nix::unistd::geteuid().is_root() {
@@ -33,15 +36,27 @@ fn apart(place: &Place, node: &Node) -> anyhow::Result<()> {
     ip("link set lo up")?;
     ip(&format!("address add {HOST}/32 dev lo"))?;
     ip(&format!("address add {HOST6}/128 dev lo nodad"))?;
+    let relay = place.target().join("debug").join(RELAY);
+    if !relay.is_file() {
+        return Err(unavailable(format!("{} is not there: run it without --no-build once", relay.display())));
+    }
     let mut stage = Stage::set_with(place, node, "-network", reachable)?;
-    let step = say::step("a browser's network changes");
-    let mut arguments = people(&stage.plan);
-    arguments.extend(["--signaling".into(), stage.plan.signaling_port().to_string()]);
-    arguments.extend(["--host".into(), HOST.into(), "--host6".into(), HOST6.into()]);
-    let seen = stage.drive_as_root("network", &arguments)?;
-    step.done();
-    say::line(seen.to_string());
-    let wrong = if seen["ok"] == true { vec![] } else { vec![format!("a changing network: {}", seen["faults"])] };
+    let mut common = people(&stage.plan);
+    common.extend(["--signaling".into(), stage.plan.signaling_port().to_string(), "--host".into(), HOST.into()]);
+    let drives = [
+        ("network", "a browser's network changes", ["--host6".to_owned(), HOST6.to_owned()]),
+        ("impaired", "a browser's network is bad", ["--relay".to_owned(), relay.display().to_string()]),
+    ];
+    let mut wrong = Vec::new();
+    for (name, what, own) in drives {
+        let step = say::step(what);
+        let seen = stage.drive_as_root(name, &[&common[..], &own].concat())?;
+        step.done();
+        say::line(seen.to_string());
+        if seen["ok"] != true {
+            wrong.push(format!("{what}: {}", seen["faults"]));
+        }
+    }
     stage.close(&wrong)
 }
 

@@ -35,7 +35,15 @@ pub fn there(place: &Place) -> anyhow::Result<()> {
 pub fn build(place: &Place) -> anyhow::Result<()> {
     let step = say::step("build the probe that searches for secrets");
     let mut command = Command::new("cargo");
-    command.current_dir(&place.root).args(["build", "--locked", "--workspace", "--example", NAME]);
+    command.current_dir(&place.root).args([
+        "build",
+        "--locked",
+        "--workspace",
+        "--example",
+        NAME,
+        "--bin",
+        super::network::RELAY,
+    ]);
     run::logged(&mut command, &place.own("logs/probe-build.log"))?;
     step.done();
     Ok(())
