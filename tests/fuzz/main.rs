@@ -12,6 +12,7 @@ mod seeds;
 mod targets;
 
 use mutate::Mutator;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use strongroom_tests::dice::{fresh_seed, full, seed_from};
 
@@ -73,6 +74,9 @@ macro_rules! fuzz {
         fn $test() {
             drive(stringify!($target), targets::$module::$target, &seeds::$module::$target(), $iterations);
         })*
+
+        /// All of them.
+        const TARGETS: &[(&str, &str)] = &[$((stringify!($module), stringify!($target))),*];
     };
 }
 
@@ -103,4 +107,18 @@ fuzz! {
     export_frames_are_survived: wire::export, 240_000;
     group_messages_are_survived_by_a_session: group::session, 9_600;
     group_messages_are_survived_by_signaling: group::signaling, 12_000;
+}
+
+#[test]
+fn every_target_has_its_twin_for_cargo_fuzz() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/cargo");
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("its manifest");
+    for (module, target) in TARGETS {
+        let name = format!("{module}_{target}");
+        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n")), "{name}");
+        let twin = std::fs::read_to_string(folder.join(format!("fuzz_targets/{name}.rs"))).expect("a file of its own");
+        assert!(twin.contains(&format!("targets::{module}::{target}(data)")), "{name}");
+    }
+    let twins = std::fs::read_dir(folder.join("fuzz_targets")).expect("a folder").count();
+    assert_eq!(twins, TARGETS.len(), "and no other has one");
 }
