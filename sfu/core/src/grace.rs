@@ -48,6 +48,11 @@ impl GraceClock {
         self.rule.recorder_grace_ms
     }
 
+    /// Does the firm keep sound and pictures?
+    pub fn records(&self) -> bool {
+        matches!(self.rule.audio_video, Rule::Must | Rule::Should)
+    }
+
     /// The gate at this very time.
     pub fn gate(&self, now: Micros) -> Gate {
         if self.rule.audio_video != Rule::Must {

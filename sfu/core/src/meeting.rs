@@ -62,7 +62,19 @@ impl Meeting {
                 }
             }
         }
+        for place in 0..self.tracks.len() {
+            let ends = self.tracks[place].as_ref().is_some_and(|track| self.refuses(track.section.codec));
+            if ends {
+                self.tell_refused(shared, place);
+                self.end_track(shared, now, place);
+            }
+        }
         self.announce_gates(shared, now);
+    }
+
+    /// What a firm keeps must be shown in its replay, which knows VP8 alone so far.
+    fn refuses(&self, codec: Codec) -> bool {
+        matches!(codec, Codec::Vp9 | Codec::Av1) && self.firms.values().any(GraceClock::records)
     }
 
     pub(crate) fn peer(&self, participant: &ParticipantId) -> Option<PeerKey> {
@@ -211,7 +223,11 @@ impl Meeting {
             }
         }
         for section in new.into_iter().filter(|s| !kept.contains(&s.mid)).take(MAX_TRACKS) {
-            self.begin_track(shared, now, place, section);
+            if self.refuses(section.codec) {
+                self.tell_refused_slot(shared, place, section.slot);
+            } else {
+                self.begin_track(shared, now, place, section);
+            }
         }
     }
 
@@ -394,8 +410,12 @@ impl Meeting {
     /// Somebody cannot decode what is sent here: its publisher is to send what everybody can.
     fn tell_refused(&self, shared: &mut Shared, track: usize) {
         let Some(track) = self.tracks.get(track).and_then(Option::as_ref) else { return };
-        let Some(owner) = &self.participants[track.owner] else { return };
-        let (meeting, participant, slot) = (self.id.clone(), owner.id.clone(), track.section.slot);
+        self.tell_refused_slot(shared, track.owner, track.section.slot);
+    }
+
+    fn tell_refused_slot(&self, shared: &mut Shared, owner: usize, slot: Slot) {
+        let Some(owner) = &self.participants[owner] else { return };
+        let (meeting, participant) = (self.id.clone(), owner.id.clone());
         shared.tell(FromSfu::CodecRefused { meeting, participant, slot });
     }
 

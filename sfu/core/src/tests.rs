@@ -37,6 +37,10 @@ fn meeting() -> MeetingId {
     "0123456789abcdef0123456789abcdef".parse().expect("an id")
 }
 
+fn firm(firm: &str, audio_video: Rule) -> FirmRule {
+    FirmRule { firm: firm.parse().expect("a firm"), audio_video, recorder_grace_ms: 2000 }
+}
+
 fn who(text: &str) -> ParticipantId {
     text.parse().expect("a participant")
 }
@@ -45,11 +49,6 @@ impl World {
     fn new(rule: Rule) -> Self {
         let now = Micros(1_000_000_000);
         let mut world = Self { engine: Engine::new(1), now, told: vec![], rtcp: vec![], offers: vec![] };
-        let firm = |firm: &str, audio_video| FirmRule {
-            firm: firm.parse().expect("a firm"),
-            audio_video,
-            recorder_grace_ms: 2000,
-        };
         world.control(ToSfu::Meeting {
             meeting: meeting(),
             firms: vec![firm("bank-a", rule), firm("bank-b", Rule::Off)],

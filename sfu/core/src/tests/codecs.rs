@@ -58,7 +58,11 @@ struct Nested {
 
 impl Nested {
     fn new(codec: Codec) -> Self {
-        let mut world = World::new(Rule::Off);
+        Self::under(Rule::Off, codec)
+    }
+
+    fn under(rule: Rule, codec: Codec) -> Self {
+        let mut world = World::new(rule);
         let (anna, ben) = (world.join("bank-a/anna/1"), world.join("bank-b/ben/1"));
         let section = PublishSection {
             mid: "1".into(),
@@ -77,7 +81,10 @@ impl Nested {
         };
         world.input(Input::Published { peer: anna, sections: vec![section] });
         world.input(Input::Transport { peer: anna, transport: TransportKind::Publish, state: LinkState::Up });
-        world.subscribe(ben);
+        // what is refused is offered to nobody
+        if world.offers.iter().any(|offer| offer.0 == ben) {
+            world.subscribe(ben);
+        }
         Self { world, anna, ben }
     }
 
@@ -285,4 +292,25 @@ fn sound_is_never_sent_again() {
         rtcp::parse(packet).into_iter().any(|item| matches!(item, Item::Nack { ssrc, .. } if ssrc == SOUND_SSRC))
     };
     assert!(!world.rtcp.iter().any(asked), "nor is its publisher asked for what was lost");
+}
+
+#[test]
+fn what_a_firm_keeps_is_sent_in_what_its_replay_can_show() {
+    let refusals = |nested: &Nested| {
+        let about = |m: &&FromSfu| matches!(m, FromSfu::CodecRefused { slot, .. } if *slot == Slot::CAMERA);
+        nested.world.told.iter().filter(about).count()
+    };
+    for (rule, told) in [(Rule::Must, 1), (Rule::Should, 1), (Rule::Off, 0), (Rule::Forbidden, 0)] {
+        let mut nested = Nested::under(rule, Codec::Vp9);
+        assert_eq!(refusals(&nested), told, "{rule:?}");
+        let sent = !nested.send(nested.ben, 1, &vp9(1, 0, 0, true)).is_empty();
+        assert_eq!(sent, told == 0, "{rule:?}");
+    }
+    assert_eq!(refusals(&Nested::under(Rule::Must, Codec::Vp8)), 0);
+
+    let mut nested = Nested::new(Codec::Av1);
+    assert_eq!(refusals(&nested), 0);
+    let firms = vec![firm("bank-a", Rule::Off), firm("bank-b", Rule::Should)];
+    nested.world.control(ToSfu::Meeting { meeting: meeting(), firms });
+    assert_eq!(refusals(&nested), 1, "a firm that begins to keep ends what it could not show");
 }
