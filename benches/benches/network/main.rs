@@ -41,11 +41,13 @@ fn print(options: &Options, seed: u64, outcome: &Outcome) {
     let switches: usize = outcome.measured.iter().map(emulator::subscriber::Measured::switches).sum();
     let (share, gap) = (outcome.delivered_share(), outcome.sound_gap_ms());
     let (recovery, first, name) = (outcome.recovery_ms(), outcome.first_picture_ms(), outcome.case.name);
+    let (delays, layers) = (outcome.picture_delay_ms(), outcome.layer_shares());
     if options.json {
         let line = json!({
             "who": "strongroom", "case": name, "seed": seed, "subscribers": outcome.case.subscribers,
             "delivered_share": (share * 1000.0).round() / 1000.0, "audio_gap_ms": gap, "audio_late_ms": outcome.sound_delay_ms(), "freeze_ms": longest,
-            "freezes": freezes, "recovery_ms": recovery, "first_picture_ms": first, "switches": switches,
+            "freezes": freezes, "recovery_ms": recovery, "start_ms": outcome.start_ms(), "first_picture_ms": first,
+            "switches": switches, "picture_delay_p50_ms": delays.0, "picture_delay_p95_ms": delays.1, "layer_shares": layers,
             "overflowed": outcome.down.overflowed, "queue_ms": outcome.down.longest_wait / 1000,
         });
         println!("{line}");

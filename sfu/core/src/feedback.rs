@@ -106,6 +106,9 @@ impl Meeting {
         }
         for sequence in sequences {
             shared.stats.nacked += 1;
+            if section.is_given_up(now, *sequence) {
+                continue;
+            }
             let Some((extended, source, index)) = section.rewriter.source_of(*sequence) else { continue };
             let kept = self.tracks[source].as_ref().and_then(|track| track.history.get(index));
             let Some((_, payload)) = kept else { continue };

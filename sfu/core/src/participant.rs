@@ -85,8 +85,12 @@ pub struct Subscribing {
     pub reported: Micros,
     /// What its link carries now; `None`: not known yet, taken as unlimited.
     pub estimate: Option<BitRate>,
+    /// Since when feedback says what its link carries.
+    pub measured: Option<Micros>,
     /// What the page shows; `None`: it has not said, it gets everything.
     pub view: Option<View>,
+    /// The estimate that they were chosen by.
+    pub chosen_by: Option<BitRate>,
     /// When layers were last chosen for it.
     pub chosen: Micros,
     /// SSRCs given out on this transport.

@@ -3,9 +3,13 @@
 
 use crate::Micros;
 use crate::history::Entry;
+use crate::layers::follow::Room;
 use crate::rewrite::Rewriter;
 use domain::message::client::Feed;
 use domain::{Codec, MediaKind, ParticipantId, Slot};
+
+/// A receiver asks for a missing packet for about so long at most.
+const GIVEN_UP_US: u64 = 2_000_000;
 
 /// Layers inside one stream that are sent, up to and with these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +62,12 @@ pub struct Section {
     pub cap: Cap,
     /// What is to be sent of them, from the next place where that is possible.
     pub goal: Cap,
-    /// When it last had to give way to others on the link.
-    pub fell: Option<Micros>,
+    /// It had to give way to others on the link and does not rise until then.
+    pub settles: Option<Micros>,
+    /// Packets up to this number are not sent again: they were given up at that time.
+    pub given_up: Option<(u16, Micros)>,
+    /// What the link leaves for it.
+    pub room: Room,
     /// What the page was told of it.
     pub told: Option<Feed>,
     /// What the offer under way says of it.
@@ -117,7 +125,9 @@ impl Section {
             target: None,
             cap: Cap::NONE,
             goal: Cap::NONE,
-            fell: None,
+            settles: None,
+            given_up: None,
+            room: Room::Any,
             told: None,
             offered_active: false,
             answered: false,
@@ -181,6 +191,18 @@ impl Section {
     pub fn starve(&mut self) {
         self.starved = true;
         self.interrupt();
+    }
+
+    /// What it is sent does not pass by far: nothing more of it, nor again what was lost, until a layer that fits begins.
+    pub fn give_up(&mut self, now: Micros) {
+        self.given_up = self.rewriter.newest().map(|newest| (newest, now));
+        self.interrupt();
+    }
+
+    /// Was this packet given up? So for [`GIVEN_UP_US`]: then nobody asks for it any more.
+    pub fn is_given_up(&self, now: Micros, sequence: u16) -> bool {
+        let of = |(last, at): (u16, Micros)| now.since(at) < GIVEN_UP_US && last.wrapping_sub(sequence) < 1 << 15;
+        self.given_up.is_some_and(of)
     }
 
     /// Packets were left out: go on without a hole, pictures from the next key frame.

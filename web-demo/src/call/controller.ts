@@ -156,7 +156,7 @@ export class CallController {
       case "speaker":
         return this.state.patch({ speaker: message.participant });
       case "layers-wanted":
-        return void this.transports.publisher?.want(message.slot, message.layers);
+        return void this.transports.publisher?.want(message.slot, message.layers, message.rates);
       case "codec-refused": {
         const codec = message.slot === SLOT.camera ? this.transports.fallBack() : null;
         if (codec !== null) this.notice({ kind: "codec-refused", codec });

@@ -31,6 +31,8 @@ interface Sending {
   nested: number[];
   /** Layers that somebody needs; `null`: not told, all. */
   wanted: number[] | null;
+  /** What each of them is worth encoding at, bit/s; null: no bound. */
+  rates: (number | null)[];
   announced: boolean;
   /** Changes of its encodings under way. */
   changes: Promise<void>;
@@ -162,11 +164,11 @@ export class Publisher {
     await sending.transceiver.sender.replaceTrack(track);
   }
 
-  /** Somebody needs only these layers of a source, or none. */
-  async want(slot: number, layers: number[]): Promise<void> {
+  /** Somebody needs only these layers of a source, or none; nobody could take them at more than these rates, bit/s. */
+  async want(slot: number, layers: number[], rates: (number | null)[] = []): Promise<void> {
     const sending = this.sendings.find((entry) => entry.slot === slot);
     if (sending === undefined) return;
-    sending.wanted = layers;
+    [sending.wanted, sending.rates] = [layers, rates];
     await this.apply(sending);
   }
 
@@ -177,7 +179,7 @@ export class Publisher {
       if (sending === undefined) return;
       sending.transceiver.direction = "inactive";
       sending.announced = false;
-      sending.wanted = null;
+      [sending.wanted, sending.rates] = [null, []];
       void sending.transceiver.sender.replaceTrack(null);
       return;
     }
@@ -205,7 +207,7 @@ export class Publisher {
         // an old list: the SFU's answer decides then
       }
     }
-    const sending: Sending = { transceiver, slot, codec, layers, nested: [], wanted: null, announced: false, changes: Promise.resolve() };
+    const sending: Sending = { transceiver, slot, codec, layers, nested: [], wanted: null, rates: [], announced: false, changes: Promise.resolve() };
     this.sendings.push(sending);
     return sending;
   }
@@ -213,12 +215,14 @@ export class Publisher {
   /** Sizes, rates and pauses of the encodings as they are to be now. */
   private apply(sending: Sending): Promise<void> {
     const wanted = (at: number): boolean => sending.wanted === null || sending.wanted.includes(at);
+    const most = sending.slot === SLOT.screen ? SCREEN_BITRATE : CAMERA_BITRATE;
     return this.change(sending, (encodings) => encodings.forEach((encoding, at) => {
       const layer = sending.layers[at];
       encoding.active = (layer?.used ?? true) && wanted(at);
-      if (layer === undefined) return;
-      encoding.scaleResolutionDownBy = layer.scale;
-      encoding.maxBitrate = layer.bitrate;
+      if (sending.codec === "opus") return;
+      const bound = sending.rates[sending.wanted?.indexOf(at) ?? -1] ?? most;
+      encoding.maxBitrate = Math.min(layer?.bitrate ?? most, bound);
+      if (layer !== undefined) encoding.scaleResolutionDownBy = layer.scale;
     }));
   }
 

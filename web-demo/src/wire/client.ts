@@ -61,7 +61,7 @@ export type ServerToPage =
   | { type: "subscribe-offer"; sdp: string; revision: number; tracks: SubscribedTrack[] }
   | { type: "firm-suspended"; firm: string; suspended: boolean }
   | { type: "speaker"; participant: ParticipantId }
-  | { type: "layers-wanted"; slot: number; layers: number[] }
+  | { type: "layers-wanted"; slot: number; layers: number[]; rates?: (number | null)[] }
   | { type: "codec-refused"; slot: number }
   | { type: "feeds"; feeds: Feed[] }
   | ({ type: "problem" } & Problem);

@@ -389,6 +389,9 @@ pub enum ToClient {
         slot: Slot,
         /// Layers, lowest 0.
         layers: Vec<u8>,
+        /// Most that each of `layers` is worth encoding at, bit/s; `None`: no bound. Empty: no bounds.
+        #[serde(default)]
+        rates: Vec<Option<u64>>,
     },
     /// Somebody in the meeting cannot decode this source of yours: send it in VP8, which everybody can.
     CodecRefused {

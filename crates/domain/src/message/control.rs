@@ -280,6 +280,9 @@ pub enum FromSfu {
         slot: Slot,
         /// Layers, lowest 0.
         layers: Vec<u8>,
+        /// Most that each of `layers` is worth encoding at, bit/s; `None`: no bound. Empty: no bounds.
+        #[serde(default)]
+        rates: Vec<Option<u64>>,
     },
     /// A subscriber cannot decode a source ([`super::client::ToClient::CodecRefused`]).
     CodecRefused {

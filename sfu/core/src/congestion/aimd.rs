@@ -24,6 +24,10 @@ const LEAST_GROWTH: f64 = 4_000.0;
 const REACTION_US: u64 = 100_000;
 /// Two cuts of one queue are so far apart, beside the round trip, microseconds: the first must be seen at work.
 const CUT_SPACING_US: u64 = 200_000;
+/// A cut so soon after another, microseconds ...
+const AGAIN_US: u64 = 1_000_000;
+/// ... leaves this share at least.
+const AGAIN: f64 = 0.8;
 /// Weight of a new sight of the limit.
 const LIMIT_WEIGHT: f64 = 0.05;
 /// Standard deviations around the limit that are still near it.
@@ -133,14 +137,16 @@ impl Aimd {
         if self.limit.bounds().is_some_and(|(low, _)| (acked.0 as f64 / 1000.0) < low) {
             self.limit = Limit { deviation: 0.4, ..Limit::default() };
         }
-        self.cut = Some(now);
-        if known.recent >= known.sent.scale(ALL) && acked < self.rate.scale(FOREIGN_BACK_OFF) {
-            // far less is sent than might be, and it arrives as fast: the queue is another's, and says little of our limit
+        let again = self.cut.replace(now).is_some_and(|cut| now.since(cut) < AGAIN_US);
+        if known.recent >= known.sent.scale(ALL) && acked.scale(BACK_OFF) < self.rate.scale(FOREIGN_BACK_OFF) {
+            // less is sent than might be, and it arrives as fast: the queue is another's, and says little of our limit
             self.rate = self.rate.scale(FOREIGN_BACK_OFF).max(known.bounds.0);
             return;
         }
         self.limit.seen(acked);
-        self.rate = self.rate.min(acked.scale(BACK_OFF)).max(known.bounds.0);
+        // right after a cut much less is sent, and what arrives says little while the queue empties
+        let least = if again { self.rate.scale(AGAIN) } else { known.bounds.0 };
+        self.rate = self.rate.min(acked.scale(BACK_OFF).max(least)).max(known.bounds.0);
     }
 
     fn raise(&mut self, now: Micros, known: Known) {
@@ -196,6 +202,8 @@ mod tests {
         aimd.update(Micros(1_100_000), Usage::Over, known(900));
         assert_eq!(aimd.rate(), BitRate::kbps(900), "the first cut is not at work yet");
         aimd.update(Micros(1_400_000), Usage::Over, known(600));
+        assert_eq!(aimd.rate(), BitRate::kbps(720), "what arrives so soon after a cut says little");
+        aimd.update(Micros(2_400_000), Usage::Over, known(600));
         assert_eq!(aimd.rate(), BitRate::kbps(540));
     }
 

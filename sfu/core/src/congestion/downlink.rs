@@ -26,6 +26,8 @@ const PROBE_BATCH: u64 = 8;
 /// Bytes of a probe packet, about.
 const PROBE_PACKET: u64 = 1_100;
 
+/// While a queue stands somewhere on the way, pictures leave at this share of the usual pace, so that it empties.
+const TIGHT_SHARE: f64 = 0.8;
 /// Time between the wake-ups of a probe at least, microseconds.
 const PROBE_SPACING_US: u64 = 1_000;
 
@@ -68,6 +70,11 @@ impl Downlink {
     /// Rate that would be sent if the network carried it: probes look for no more.
     pub fn set_wanted(&mut self, wanted: BitRate) {
         self.estimator.set_wanted(wanted);
+    }
+
+    /// That rate.
+    pub fn wanted(&self) -> BitRate {
+        self.estimator.wanted()
     }
 
     /// Did the first packets leave so lately that no feedback could come yet?
@@ -132,6 +139,11 @@ impl Downlink {
         if matches!(purpose, Purpose::Audio | Purpose::Video) {
             self.repair_debt = self.repair_debt.saturating_sub(packet.len() as u64 / REPAIR_SHARE);
         }
+    }
+
+    /// Takes back what waits of a stream and its repair stream: it would be late, and the way is needed for something else.
+    pub fn take_back(&mut self, streams: [u32; 2]) {
+        self.pacer.take_back(streams);
     }
 
     /// Moves what may leave now to the arena.
@@ -202,8 +214,9 @@ impl Downlink {
     fn set_pace(&mut self, now: Micros) {
         self.paced = self.estimator.is_measured(now) || self.estimator.is_starting(now) || self.pacer.waiting() > 0;
         if self.paced {
-            let mood = if self.estimator.is_calm(now) { Mood::Calm } else { Mood::Tight };
-            self.pacer.set(now, self.estimator.target(), mood);
+            let (mood, share) =
+                if self.estimator.is_calm(now) { (Mood::Calm, 1.0) } else { (Mood::Tight, TIGHT_SHARE) };
+            self.pacer.set(now, self.estimator.target().scale(share), mood);
         }
     }
 }

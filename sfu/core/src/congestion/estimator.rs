@@ -91,6 +91,11 @@ impl Estimator {
         self.wanted = wanted;
     }
 
+    /// That rate.
+    pub fn wanted(&self) -> BitRate {
+        self.wanted
+    }
+
     /// Does feedback flow, so that the estimate says something?
     pub fn is_measured(&self, now: Micros) -> bool {
         let alive = |at: Micros| now.since(at) < STALE_US;
@@ -199,7 +204,12 @@ impl Estimator {
             bounds: (LEAST, MOST),
         };
         let (cut_before, most) = (self.aimd.last_cut(), self.most());
-        self.aimd.update(now, self.delay.usage(), known);
+        let usage = match self.delay.usage() {
+            // a probe is a queue of our own making that is gone in a moment
+            Usage::Over if self.prober.lately(now) && known.recent >= known.sent => Usage::Under,
+            usage => usage,
+        };
+        self.aimd.update(now, usage, known);
         if self.aimd.last_cut() != cut_before {
             self.prober.pause(now);
         } else if let Some(found) = self.prober.result(now, self.aimd.rate(), most) {

@@ -19,6 +19,8 @@ const TIGHT_US: u64 = 5_000;
 const REFUSE_US: u64 = 300_000;
 /// Bytes that wait at most: a large key frame and the frames around it.
 const MAX_BYTES: usize = 512 << 10;
+/// An empty queue keeps room for a usual frame, so that pacing costs no allocation; what a key frame took is given back.
+const KEPT_BYTES: usize = 16 << 10;
 /// Sleep between bursts at least: wake-ups cost more than packets.
 const LEAST_SLEEP_US: u64 = 1_000;
 
@@ -71,11 +73,29 @@ impl Waiting {
         arena.resize(start + cut.len + TAG, 0);
         self.head += cut.len;
         if self.cuts.is_empty() {
-            // a queue is rare: its memory is given back
-            self.bytes = Vec::new();
+            self.bytes.clear();
+            if self.bytes.capacity() > KEPT_BYTES {
+                self.bytes = Vec::new();
+            }
             self.head = 0;
         }
         Some(Cut { start, ..cut })
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Cut) -> bool) {
+        if self.cuts.iter().all(&keep) {
+            return;
+        }
+        let (bytes, mut at) = (std::mem::take(&mut self.bytes), self.head);
+        self.head = 0;
+        self.cuts.retain(|cut| {
+            let kept = keep(cut);
+            if kept {
+                self.bytes.extend_from_slice(&bytes[at..at + cut.len]);
+            }
+            at += cut.len;
+            kept
+        });
     }
 
     fn len(&self) -> usize {
@@ -173,6 +193,12 @@ impl Pacer {
         Some((cut, purpose))
     }
 
+    /// Takes back what waits of a stream and its repair stream.
+    pub fn take_back(&mut self, streams: [u32; 2]) {
+        self.pictures.retain(|cut| !streams.contains(&cut.ssrc));
+        self.repairs.retain(|cut| !streams.contains(&cut.ssrc));
+    }
+
     /// Bytes that wait.
     pub fn waiting(&self) -> usize {
         self.repairs.len() + self.pictures.len()
@@ -265,6 +291,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_back_never_leaves_and_the_rest_does_in_its_order() {
+        let mut pacer = Pacer::default();
+        pacer.set(Micros(0), BitRate::kbps(800), Mood::Tight);
+        for n in 0..9u64 {
+            let ssrc = if n % 3 == 0 { 7 } else { 1 };
+            pacer.queue(Purpose::Video, &[n as u8; 300], Cut { ssrc, ..cut(n, 300) });
+        }
+        pacer.take_back([1, 2]);
+        assert_eq!(pacer.waiting(), 900);
+        let (mut left, mut arena) = (Vec::new(), Vec::new());
+        for second in 1..9 {
+            while let Some((popped, _)) = pacer.pop(Micros(second * 1_000_000), &mut arena) {
+                left.push((popped.index, arena[popped.start]));
+            }
+        }
+        assert_eq!(left, [(0, 0), (3, 3), (6, 6)]);
+        assert_eq!(pacer.waiting(), 0);
+    }
+
+    #[test]
     fn frames_are_refused_while_too_much_waits_and_taken_again_after() {
         let mut pacer = Pacer::default();
         pacer.set(Micros(0), BitRate::kbps(400), Mood::Tight);
@@ -283,5 +329,8 @@ mod tests {
         }
         assert_ne!(pacer.admit(now.plus(10_000), Purpose::Video), Admission::Refused);
         assert_eq!(pacer.pictures.bytes.capacity(), 0, "memory is given back");
+        pacer.queue(Purpose::Video, &[0; 1000], cut(100, 1000));
+        while pacer.pop(now.plus(1_000_000), &mut arena).is_some() {}
+        assert!((1000..=KEPT_BYTES).contains(&pacer.pictures.bytes.capacity()), "a usual frame's room is kept");
     }
 }

@@ -26,6 +26,8 @@ const BELOW_LIMIT: f64 = 0.95;
 /// Least and most time between probes while less flows than is wanted: at once after a success, rarer when nothing
 /// is found, as each probe costs a little queue.
 const WAIT_US: (u64, u64) = (1_500_000, 6_000_000);
+/// A probe's packets are on their way, and their feedback back, for so long at most where there is no other queue.
+const AFTER_US: u64 = 300_000;
 /// Clusters whose feedback is awaited.
 const MAX_AWAITED: usize = 4;
 
@@ -118,6 +120,11 @@ impl Prober {
     /// Is a probe planned, under way or unanswered?
     fn busy(&self) -> bool {
         self.active.is_some() || !self.planned.is_empty() || !self.awaited.is_empty()
+    }
+
+    /// Did a probe leave so lately that its packets are what waits?
+    pub fn lately(&self, now: Micros) -> bool {
+        self.awaited.iter().chain(&self.active).any(|cluster| now.since(cluster.began) < AFTER_US)
     }
 
     /// Nothing is probed for a while: a queue has just built up.

@@ -23,10 +23,11 @@ impl Subscribing {
     fn tell_estimate(&mut self, now: Micros) {
         if let Some(estimate) = self.downlink.measured(now) {
             self.estimate = Some(estimate);
+            self.measured.get_or_insert(now);
         } else if self.downlink.is_starting(now) {
             self.estimate.get_or_insert(START);
         } else if self.estimate == Some(START) {
-            self.estimate = None;
+            (self.estimate, self.measured) = (None, None);
         }
     }
 }

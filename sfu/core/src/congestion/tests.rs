@@ -8,6 +8,7 @@ use crate::Micros;
 use crate::forward::{Cut, TAG};
 use crate::rewrite::FORWARD_HEADER;
 use crate::rtcp::twcc::{self, Arrivals};
+use crate::rtp::FIXED_HEADER;
 use std::collections::VecDeque;
 
 /// A link: bytes a second, a queue of some time, propagation, and loss in percent.
@@ -82,6 +83,7 @@ impl Run {
         for size in sizes {
             let start = arena.len();
             arena.resize(start + size + TAG, 0);
+            arena[start + FIXED_HEADER] = 0xbe; // the block of extensions that is stamped
             cuts.push(Cut { start, len: *size, header: FORWARD_HEADER, ssrc: 1, index: 0 });
         }
         self.downlink.dispatch(self.now, purpose, admission, &mut arena, &mut cuts);

@@ -7,6 +7,9 @@
 /// the link having changed, and a layer that comes and goes is worse than a small one.
 pub const HEADROOM: u64 = 8;
 
+/// ... and within a layer that is encoded at what fits, one part in so many.
+const HEADROOM_NEAR: u64 = 32;
+
 /// A picture is taken away whole only where its lowest rung would not even pass at the pace, a quarter above the estimate:
 /// after a cut the estimate is lower than the link for a moment, and a picture that comes back needs a key frame first.
 const KEEP_LOWEST: u64 = 4;
@@ -42,6 +45,8 @@ pub struct Wish {
     pub current: Option<usize>,
     /// It may not rise now: it fell a moment ago.
     pub settling: bool,
+    /// Highest rung of the layer it is sent, where the publisher encodes that at what fits: it takes no key frame to reach.
+    pub near: Option<usize>,
 }
 
 /// Rungs of the wishes, in their order; `None` is nothing.
@@ -86,6 +91,9 @@ impl Table<'_> {
         let bound = match (kept, rung) {
             (true, 0) => self.estimate + self.estimate / KEEP_LOWEST,
             (true, _) | (false, 0) => self.estimate,
+            (false, _) if self.wishes[at].near.is_some_and(|near| rung <= near) => {
+                self.estimate - self.estimate / HEADROOM_NEAR
+            }
             (false, _) => self.estimate - self.estimate / HEADROOM,
         };
         self.used.saturating_add(more) <= bound
@@ -112,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn wish(rank: Rank, rungs: &[u64]) -> Wish {
-        Wish { rank, rungs: rungs.to_vec(), current: None, settling: false }
+        Wish { rank, rungs: rungs.to_vec(), current: None, settling: false, near: None }
     }
 
     const CAMERA: [u64; 3] = [150_000, 500_000, 1_500_000];
@@ -193,7 +201,7 @@ mod tests {
                 .collect();
             let rungs = if rank == Rank::Sound { rungs.into_iter().take(1).collect() } else { rungs };
             let current = current.filter(|current| *current < rungs.len());
-            Wish { rank, rungs, current, settling }
+            Wish { rank, rungs, current, settling, near: current.filter(|_| settling) }
         })
     }
 

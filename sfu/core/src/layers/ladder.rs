@@ -1,12 +1,16 @@
 //! The rungs of a source: what can be sent of it, lowest first, and what each takes.
 
 use crate::Micros;
+use crate::layers::follow::full;
 use crate::layers::rate::{ALIVE_SCREEN_US, ALIVE_US};
 use crate::track::Track;
 use domain::Slot;
 
 /// Temporal layers of a low layer are left alone: a small picture of few bits that stutters saves nothing.
 const THIN_ABOVE: u64 = 300_000;
+/// A thinned layer is a step up from the next lower one where it takes so much more, in parts of that one: a quarter. Less
+/// is not worth a key frame.
+const CLEARLY: u64 = 4;
 /// Height that is assumed for the highest layer of a source whose page has not said it.
 const NOMINAL_HEIGHT: u16 = 720;
 
@@ -25,6 +29,12 @@ pub struct Rung {
     pub height: u16,
     /// bit/s.
     pub rate: u64,
+    /// bit/s to look for: more than `rate` where its publisher was asked to send less than it has.
+    pub ahead: u64,
+    /// Its publisher encodes it at what fits.
+    pub follows: bool,
+    /// Nothing inside the stream is left out.
+    pub whole: bool,
 }
 
 /// All rungs that flow now.
@@ -53,26 +63,47 @@ impl Ladder {
                 continue;
             }
             let (spatial, temporal) = track.rate.extent();
+            let bound = first.needs.bound(track.layer);
+            let all = track.rate.up_to(spatial, temporal).max(1);
+            let expected = bound.expected(now, all);
             for s in 0..=spatial {
-                let whole = track.rate.up_to(s, temporal);
+                let most = track.rate.up_to(s, temporal) * expected / all;
                 let layer = if nested { s } else { track.layer };
                 let count = if nested { usize::from(spatial) + 1 } else { first.layers.len() };
                 let height = height(&first.heights, usize::from(layer), count);
-                let lowest = if whole > THIN_ABOVE { 0 } else { temporal };
+                let lowest = if most > THIN_ABOVE { 0 } else { temporal };
                 for t in lowest..=temporal {
-                    let rate = track.rate.up_to(s, t);
-                    rungs.push(Rung { track: *place, layer, spatial: s, temporal: t, height, rate });
+                    let rate = track.rate.up_to(s, t) * expected / all;
+                    let (ahead, follows) = (bound.ahead(rate, full(height)), bound.told().is_some());
+                    let whole = t == temporal && s == spatial;
+                    rungs.push(Rung {
+                        track: *place,
+                        layer,
+                        spatial: s,
+                        temporal: t,
+                        height,
+                        rate,
+                        ahead,
+                        follows,
+                        whole,
+                    });
                 }
             }
         }
-        // a thinned higher layer may take less than a whole lower one: only what costs more is higher
-        let mut highest = None;
-        rungs.retain(|rung| {
-            let higher = highest.is_none_or(|highest| rung.rate > highest);
-            highest = highest.max(Some(rung.rate));
-            higher
-        });
-        Self(rungs)
+        Self(rungs).rising()
+    }
+
+    /// Leaves out what is no step up: a higher layer that takes no more than a lower one, or is thinned and takes hardly more.
+    fn rising(self) -> Self {
+        let mut rising: Vec<Rung> = Vec::new();
+        for rung in self.0 {
+            let clearly = |than: &Rung| if rung.whole || than.track == rung.track { 0 } else { than.rate / CLEARLY };
+            match rising.last_mut().filter(|than| rung.rate <= than.rate + clearly(than)) {
+                Some(than) => than.ahead = than.ahead.max(rung.ahead),
+                None => rising.push(rung),
+            }
+        }
+        Self(rising)
     }
 
     /// Rungs that a tile of `wanted` pixels has a use for: up to the first that is three quarters of its height.
@@ -89,7 +120,17 @@ mod tests {
     use super::*;
 
     fn rung(layer: u8, height: u16, rate: u64) -> Rung {
-        Rung { track: usize::from(layer), layer, spatial: 0, temporal: 0, height, rate }
+        Rung {
+            track: usize::from(layer),
+            layer,
+            spatial: 0,
+            temporal: 0,
+            height,
+            rate,
+            ahead: rate,
+            follows: false,
+            whole: true,
+        }
     }
 
     #[test]
@@ -99,6 +140,16 @@ mod tests {
             assert_eq!(ladder.within(wanted).len(), rungs, "{wanted}");
         }
         assert!(Ladder::default().within(100).is_empty());
+    }
+
+    #[test]
+    fn a_thinned_layer_counts_only_where_it_is_clearly_more_and_what_is_left_out_is_still_looked_for() {
+        let thin = Rung { whole: false, ..rung(1, 360, 480) };
+        let ladder = |thinned: u64| Ladder(vec![rung(0, 180, 400), Rung { rate: thinned, ..thin }, rung(1, 360, 900)]);
+        assert_eq!(ladder(480).rising().0.iter().map(|r| r.rate).collect::<Vec<_>>(), [400, 900]);
+        assert_eq!(ladder(510).rising().0.len(), 3);
+        let less = Ladder(vec![rung(0, 180, 400), Rung { ahead: 700, ..rung(1, 360, 390) }]).rising();
+        assert_eq!(less.0.iter().map(|r| (r.layer, r.ahead)).collect::<Vec<_>>(), [(0, 700)]);
     }
 
     #[test]

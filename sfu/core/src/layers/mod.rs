@@ -7,6 +7,7 @@
 pub mod allocate;
 pub mod choice;
 pub mod feeds;
+pub mod follow;
 pub mod ladder;
 pub mod needs;
 pub mod rate;

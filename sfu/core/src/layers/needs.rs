@@ -1,7 +1,9 @@
-//! Which layers of a source anybody needs: the publisher is told not to encode the others.
+//! Which layers of a source anybody needs, and at what rate: the publisher is told not to encode the others, and these no
+//! better than the best placed viewer can take them.
 
 use crate::Micros;
 use crate::forward::Shared;
+use crate::layers::follow::{Asked, Bound, Room, full};
 use crate::layers::ladder::height;
 use crate::layers::wishes::{View, Wanted};
 use crate::meeting::Meeting;
@@ -19,6 +21,8 @@ pub struct Needs {
     told: Option<Vec<u8>>,
     /// Since when fewer are needed.
     fewer: Option<Micros>,
+    /// At what rate the layers are to be encoded at most.
+    bounds: Vec<Bound>,
 }
 
 impl Needs {
@@ -46,9 +50,26 @@ impl Needs {
         Some(next)
     }
 
-    /// The publisher began anew: it sends all.
-    pub fn forget(&mut self) {
-        *self = Self::default();
+    /// Goes towards these rates of the layers, of which each has a rate that bounds nothing. Is the publisher to be told?
+    pub fn follow(&mut self, now: Micros, targets: &[(Option<u64>, u64)]) -> bool {
+        self.bounds.resize(targets.len(), Bound::default());
+        let each = self.bounds.iter_mut().zip(targets);
+        each.filter_map(|(bound, (target, full))| bound.follow(now, *target, *full).then_some(())).count() > 0
+    }
+
+    /// The bound of a layer.
+    pub fn bound(&self, layer: u8) -> Bound {
+        self.bounds.get(usize::from(layer)).copied().unwrap_or_default()
+    }
+
+    /// The layers that the publisher was told of last, of `count`, and their bounds; none is named where there is none.
+    fn said(&self, count: u8) -> (Vec<u8>, Vec<Option<u64>>) {
+        let layers = self.told.clone().unwrap_or_else(|| (0..count).collect());
+        let mut rates: Vec<Option<u64>> = layers.iter().map(|layer| self.bound(*layer).told()).collect();
+        if rates.iter().all(Option::is_none) {
+            rates.clear();
+        }
+        (layers, rates)
     }
 }
 
@@ -61,24 +82,34 @@ impl Meeting {
                 continue;
             }
             let count = lead.layers.len();
-            let needed = self.needed(place);
+            let (needed, targets) = self.needed(place);
             let Some(lead) = self.tracks[place].as_mut() else { continue };
-            let Some(layers) = lead.needs.tell(now, &needed, count as u8) else { continue };
-            let slot = lead.section.slot;
+            let others = lead.needs.tell(now, &needed, count as u8).is_some();
+            if !lead.needs.follow(now, &targets) && !others {
+                continue;
+            }
+            let (slot, (layers, rates)) = (lead.section.slot, lead.needs.said(count as u8));
             if let Some(owner) = &self.participants[lead.owner] {
                 let (meeting, participant) = (self.id.clone(), owner.id.clone());
-                shared.tell(FromSfu::LayersWanted { meeting, participant, slot, layers });
+                shared.tell(FromSfu::LayersWanted { meeting, participant, slot, layers, rates });
             }
         }
     }
 
     /// Layers that some subscriber or recorder has a use for. The lowest is kept while anybody looks: it is what a
-    /// newcomer, or one whose link fails, is sent first.
-    fn needed(&self, lead: usize) -> Vec<u8> {
-        let Some(track) = self.tracks[lead].as_ref() else { return Vec::new() };
+    /// newcomer, or one whose link fails, is sent first. With it the rate that each layer is to have, and the one that bounds
+    /// nothing.
+    fn needed(&self, lead: usize) -> (Vec<u8>, Vec<(Option<u64>, u64)>) {
+        let Some(track) = self.tracks[lead].as_ref() else { return (Vec::new(), Vec::new()) };
         // a page may use fewer layers than it negotiated: a small camera is not sent in three sizes
         let count =
             if track.heights.is_empty() { track.layers.len() } else { track.heights.len().min(track.layers.len()) };
+        let tallest = track.heights.last().copied();
+        let lines = |layer: usize| match tallest {
+            Some(tallest) if count == 1 => tallest,
+            _ => height(&track.heights, layer, count),
+        };
+        let mut asked = Asked::new((0..count).map(lines).collect(), (!track.recorders.is_empty()).then(|| count - 1));
         let mut needed = vec![false; count];
         let sections = self.participants.iter().flatten().filter(|p| p.is_member()).flat_map(|p| {
             let mine = p.subscribing.sections.iter().filter(|section| section.track == Some(lead));
@@ -89,19 +120,23 @@ impl Meeting {
             if wanted.height == 0 {
                 continue;
             }
-            let enough =
-                |layer: &usize| u32::from(height(&track.heights, *layer, count)) * 4 >= u32::from(wanted.height) * 3;
+            let enough = |layer: &usize| u32::from(lines(*layer)) * 4 >= u32::from(wanted.height) * 3;
             let top = (0..count).find(enough).unwrap_or(count - 1);
+            asked.by(section.room, top);
             needed[0] = true;
             needed[top] = true;
-            if section.told.as_ref().is_some_and(|told| told.limit == FeedLimit::Link) {
+            // a link that bounds the best layer may soon need a lower one
+            let is_tight = matches!(section.room, Room::Of { .. });
+            if is_tight || section.told.as_ref().is_some_and(|told| told.limit == FeedLimit::Link) {
                 needed[..=top].fill(true);
             }
         }
         if !track.recorders.is_empty() {
             needed[count - 1] = true;
         }
-        (0..count).filter(|layer| needed[*layer]).map(|layer| layer as u8).collect()
+        let targets =
+            asked.targets().into_iter().enumerate().map(|(layer, target)| (target, full(lines(layer)))).collect();
+        ((0..count).filter(|layer| needed[*layer]).map(|layer| layer as u8).collect(), targets)
     }
 }
 

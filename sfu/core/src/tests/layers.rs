@@ -335,3 +335,85 @@ fn temporal_layers_are_left_out_to_fit_and_come_back_one_by_one_where_they_may_b
     let back = highest[100..].windows(13).find(|w| w[..12].iter().all(|t| *t == 0) && w[12] > 0);
     assert_eq!(back.map(|w| w[12]), Some(1), "the middle one first");
 }
+
+#[test]
+fn an_estimate_is_looked_for_that_leaves_the_highest_layer_its_headroom() {
+    let mut camera = Camera::new();
+    camera.run(60);
+    let wanted = |camera: &Camera| {
+        let meeting = camera.world.engine.meetings[0].as_ref().expect("it is there");
+        meeting.participants[camera.ben.place as usize].as_ref().expect("he is there").subscribing.downlink.wanted().0
+    };
+    let all: u64 = 8 * 25 * SIZES[2] as u64;
+    assert!((all * 8 / 7..all * 8 / 7 + all / 10).contains(&wanted(&camera)), "{} for {all}", wanted(&camera));
+    camera.wish(180);
+    let small: u64 = 8 * 25 * SIZES[0] as u64;
+    assert!((small * 8 / 7..small * 8 / 7 + small / 5).contains(&wanted(&camera)), "{}", wanted(&camera));
+}
+
+/// Rates that the publisher was told last, by layer.
+fn rates(camera: &mut Camera) -> Option<Vec<Option<u64>>> {
+    let told = std::mem::take(&mut camera.world.told);
+    let rates = |m| if let FromSfu::LayersWanted { rates, .. } = m { Some(rates) } else { None };
+    told.into_iter().filter_map(rates).next_back()
+}
+
+impl Camera {
+    /// Feedback has told of Ben's link long enough.
+    fn measured(&mut self) {
+        let now = self.world.now;
+        let meeting = self.world.engine.meetings[0].as_mut().expect("it is there");
+        let ben = meeting.participants[self.ben.place as usize].as_mut().expect("he is there");
+        ben.subscribing.measured = Some(Micros(now.0.saturating_sub(60_000_000)));
+    }
+}
+
+#[test]
+fn a_publisher_is_asked_for_what_the_best_placed_viewer_could_take() {
+    let mut camera = Camera::new();
+    camera.run(60);
+    camera.estimate(1_000_000);
+    camera.run(10);
+    assert_eq!(rates(&mut camera), None, "an estimate that nobody measured is no reason");
+    camera.measured();
+    camera.estimate(240_000);
+    camera.run(10);
+    let told = rates(&mut camera).expect("it was told");
+    assert_eq!((told[0], told[2]), (None, Some(650_000)), "what nobody can take waits at its least");
+    camera.estimate(30_000_000);
+    for _ in 0..8 {
+        camera.run(25);
+    }
+    assert_eq!(rates(&mut camera), Some(vec![]), "and has no bound where all of it fits");
+}
+
+#[test]
+fn no_viewers_link_bounds_what_is_recorded() {
+    let mut camera = Camera::new();
+    camera.world.join("bank-a/recorder-1/1");
+    camera.world.record_up(0);
+    camera.run(60);
+    camera.measured();
+    camera.estimate(240_000);
+    camera.run(40);
+    let told = rates(&mut camera).unwrap_or_default();
+    assert!(told.get(2).is_none_or(Option::is_none), "{told:?}");
+}
+
+#[test]
+fn a_layer_that_by_far_does_not_pass_is_given_up_for_the_lowest_and_not_repeated() {
+    let mut camera = Camera::new();
+    let before = camera.run(60);
+    camera.estimate(150_000);
+    let after = camera.run(25);
+    let layers: Vec<u8> = after.iter().map(|packet| layer_of(&packet.1)).collect();
+    let first_low = layers.iter().position(|layer| *layer == 0).expect("the lowest came");
+    assert!(
+        first_low <= (CHOOSE_US / 40_000) as usize + 1 && layers[first_low..].iter().all(|l| *l == 0),
+        "{layers:?}"
+    );
+    let last = before.last().expect("pictures").0.index as u16;
+    let nack = build::nack(1, camera.section.ssrc, &[last]).expect("not empty");
+    camera.world.engine.handle_rtcp(camera.world.now, camera.ben, TransportKind::Subscribe, &nack);
+    assert!(camera.world.forwarded().is_empty(), "nobody needs it any more");
+}

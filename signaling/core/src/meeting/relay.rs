@@ -249,8 +249,8 @@ impl Meeting {
             FromSfu::Speaker { participant, .. } => {
                 self.tell_all(None, ToClient::Speaker { participant });
             }
-            FromSfu::LayersWanted { participant, slot, layers, .. } => {
-                self.tell(&participant, ToClient::LayersWanted { slot, layers });
+            FromSfu::LayersWanted { participant, slot, layers, rates, .. } => {
+                self.tell(&participant, ToClient::LayersWanted { slot, layers, rates });
             }
             FromSfu::CodecRefused { participant, slot, .. } => self.tell(&participant, ToClient::CodecRefused { slot }),
             FromSfu::Feeds { participant, feeds, .. } => self.tell(&participant, ToClient::Feeds { feeds }),

@@ -174,8 +174,15 @@ fn what_a_page_shows_reaches_the_media_server_and_what_it_is_sent_comes_back_to_
     }
     let meeting = world.members["anna"].terms.clone().unwrap().meeting;
     let participant = World::participant("anna");
-    world.sfu_says(FromSfu::LayersWanted { meeting, participant, slot: Slot(2), layers: vec![0] });
-    let wanted = |m: &ToClient| matches!(m, ToClient::LayersWanted { .. }).then_some(());
+    world.sfu_says(FromSfu::LayersWanted {
+        meeting,
+        participant,
+        slot: Slot(2),
+        layers: vec![0],
+        rates: vec![Some(90_000)],
+    });
+    let wanted =
+        |m: &ToClient| matches!(m, ToClient::LayersWanted { rates, .. } if *rates == [Some(90_000)]).then_some(());
     assert_eq!((world.got("anna", wanted).len(), world.got("ben", wanted).len()), (1, 0));
 }
 

@@ -189,10 +189,10 @@ impl Call {
             }
         }
         while let Some(output) = self.engine.poll_output() {
-            if let Output::Rtcp { to, packet, .. } = output
-                && to == self.anna
-            {
-                self.publisher.rtcp(&packet);
+            match output {
+                Output::Rtcp { to, packet, .. } if to == self.anna => self.publisher.rtcp(&packet),
+                Output::Control(message) => self.publisher.told(self.now, &message),
+                _ => {}
             }
         }
     }
@@ -238,6 +238,16 @@ impl Outcome {
     /// Longest time after a change until nine tenths of what the stretch settled at (the median of its last five seconds)
     /// arrive in a second, ms.
     pub fn recovery_ms(&self) -> u64 {
+        self.settling().skip(1).max().unwrap_or(0) * 1000
+    }
+
+    /// The same for the first stretch, in which nobody knows the link yet, ms.
+    pub fn start_ms(&self) -> u64 {
+        self.settling().next().unwrap_or(0) * 1000
+    }
+
+    /// Seconds that each stretch took.
+    fn settling(&self) -> impl Iterator<Item = u64> {
         let starts: Vec<u64> = self.case.down.iter().map(|(at, _)| *at).chain([self.case.seconds]).collect();
         let each = starts.windows(2).map(|stretch| {
             let (from, to) = (stretch[0], stretch[1]);
@@ -246,7 +256,22 @@ impl Outcome {
             let settled = last.get(last.len() / 2).copied().unwrap_or(0);
             (from..to).find(|second| self.bytes_in(*second) * 10 >= settled * 9).map_or(to - from, |at| at - from)
         });
-        each.max().unwrap_or(0) * 1000
+        each.collect::<Vec<_>>().into_iter()
+    }
+
+    /// How late pictures were beside the earliest of their subscriber, ms: the median and the 95th percentile of all.
+    pub fn picture_delay_ms(&self) -> (u64, u64) {
+        let mut all: Vec<u64> = self.measured.iter().flat_map(Measured::picture_delays).collect();
+        all.sort_unstable();
+        let at = |percent: usize| all.get(all.len() * percent / 100).map_or(0, |micros| micros / 1000);
+        (at(50), at(95))
+    }
+
+    /// Share of the pictures shown that were of each layer, lowest first, in hundredths.
+    pub fn layer_shares(&self) -> [u64; 3] {
+        let shown = || self.measured.iter().flat_map(|m| &m.pictures);
+        let all = shown().count().max(1);
+        [0, 1, 2].map(|layer| (shown().filter(|(_, of)| *of == layer).count() * 100 / all) as u64)
     }
 
     /// First picture after the beginning, worst subscriber, ms.

@@ -1,10 +1,12 @@
 //! A simulated publisher: a microphone and a camera in three encodings, sealed in form (the engine sees headers alone),
-//! with a key frame where one is asked for.
+//! with a key frame where one is asked for, and an encoder that does what the SFU wants of it after a while.
 
+use domain::message::control::FromSfu;
 use domain::{Codec, Epoch, Kid, LeafIndex, Slot};
 use sfu_core::rtcp::{self, Item};
 use sfu_core::track::PublishSection;
 use sfu_core::{BitRate, Micros};
+use std::collections::VecDeque;
 
 /// Payload of one packet of a picture at most.
 const PART: usize = 1_100;
@@ -16,6 +18,13 @@ pub const SOUND_US: u64 = 20_000;
 const SOUND: usize = 80;
 /// A key frame is so many times as large as another: what Chromium's were at these rates.
 const KEY_FACTOR: usize = 5;
+/// Temporal layers in the order of the pictures, whether a receiver may go up to it there, and the share of a group's bytes
+/// in hundredths: Chromium's simulcast has three in VP8 by itself, and these are the sizes of its recorded highest layer.
+const TEMPORAL: [(u8, bool, usize); 4] = [(0, false, 33), (2, true, 21), (1, true, 25), (2, false, 21)];
+/// From the SFU's word to the encoder: signaling, a message to the page, `setParameters`.
+const TOLD_US: u64 = 80_000;
+/// Time constant of an encoder's rate control, microseconds: after half a second four fifths of a change are there.
+const ENCODER_US: u64 = 300_000;
 /// Ids of the extensions: mid, transport-wide sequence number, rid.
 const IDS: (u8, u8, u8) = (4, 3, 10);
 const SOUND_SSRC: u32 = 7_000;
@@ -33,8 +42,16 @@ pub struct Outgoing {
 #[derive(Debug)]
 struct Layer {
     rid: &'static str,
+    /// What it is set up for.
+    most: BitRate,
+    /// What it was told.
+    aim: BitRate,
+    /// What it gives.
     rate: BitRate,
+    on: bool,
     index: u64,
+    /// Pictures since the last key frame, and groups of temporal layers in all.
+    place: (usize, u8),
     key: bool,
 }
 
@@ -46,19 +63,23 @@ pub struct Publisher {
     picture: u64,
     start: Micros,
     transport: u16,
+    told: VecDeque<(Micros, Vec<u8>, Vec<Option<u64>>)>,
 }
 
 impl Publisher {
-    /// Begins at a time. Rates as Chromium gives them to 180, 360 and 720 lines.
+    /// Begins at a time. Rates as the page sets them for 180, 360 and 720 lines.
     pub fn new(start: Micros) -> Self {
-        let layer = |rid, kbps| Layer { rid, rate: BitRate::kbps(kbps), index: 1_000, key: true };
-        let layers = vec![layer("q", 150), layer("h", 500), layer("f", 1_700)];
-        Self { layers, sound: 0, picture: 0, start, transport: 0 }
+        let layer = |rid, kbps| {
+            let rate = BitRate::kbps(kbps);
+            Layer { rid, most: rate, aim: rate, rate, on: true, index: 1_000, place: (0, 0), key: true }
+        };
+        let layers = vec![layer("q", 150), layer("h", 600), layer("f", 1_700)];
+        Self { layers, sound: 0, picture: 0, start, transport: 0, told: VecDeque::new() }
     }
 
     /// Rate of its highest layer with its sound, as packets of [`crate::link`].
     pub fn wanted(&self) -> BitRate {
-        let top = self.layers.last().map_or(BitRate::ZERO, |layer| layer.rate);
+        let top = self.layers.last().map_or(BitRate::ZERO, |layer| layer.most);
         top.scale(1.06).plus(BitRate::kbps(60))
     }
 
@@ -96,6 +117,25 @@ impl Publisher {
         }
     }
 
+    /// The SFU said something.
+    pub fn told(&mut self, now: Micros, message: &FromSfu) {
+        if let FromSfu::LayersWanted { layers, rates, .. } = message {
+            self.told.push_back((now.plus(TOLD_US), layers.clone(), rates.clone()));
+        }
+    }
+
+    fn obey(&mut self, now: Micros) {
+        while let Some((_, layers, rates)) = self.told.pop_front_if(|(at, ..)| *at <= now) {
+            for (at, layer) in self.layers.iter_mut().enumerate() {
+                let place = layers.iter().position(|wanted| usize::from(*wanted) == at);
+                let rate = place.and_then(|place| rates.get(place).copied().flatten());
+                layer.aim = rate.map_or(layer.most, |rate| BitRate(rate).min(layer.most));
+                layer.key |= place.is_some() && !layer.on;
+                layer.on = place.is_some();
+            }
+        }
+    }
+
     /// When something leaves next.
     pub fn poll_timeout(&self) -> Micros {
         self.start.plus((self.sound * SOUND_US).min(self.picture * PICTURE_US))
@@ -112,8 +152,11 @@ impl Publisher {
             self.sound += 1;
         }
         while self.start.plus(self.picture * PICTURE_US) <= now {
+            self.obey(now);
             for at in 0..self.layers.len() {
-                self.picture_of(at, &mut out);
+                if self.layers[at].on {
+                    self.picture_of(at, &mut out);
+                }
             }
             self.picture += 1;
         }
@@ -123,15 +166,21 @@ impl Publisher {
     fn picture_of(&mut self, at: usize, out: &mut Vec<Outgoing>) {
         let layer = &mut self.layers[at];
         let (rid, key) = (layer.rid, std::mem::take(&mut layer.key));
-        let usual = layer.rate.bytes_in(PICTURE_US) as usize;
-        let bytes = if key { usual * KEY_FACTOR } else { usual };
+        let step = (layer.aim.0 as i64 - layer.rate.0 as i64) * PICTURE_US as i64 / ENCODER_US as i64;
+        layer.rate = BitRate(layer.rate.0.saturating_add_signed(step));
+        layer.place.0 = if key { 0 } else { layer.place.0 + 1 };
+        let (temporal, sync, share) = TEMPORAL[layer.place.0 % TEMPORAL.len()];
+        layer.place.1 = layer.place.1.wrapping_add(u8::from(temporal == 0));
+        let (group, usual) = (layer.place.1, layer.rate.bytes_in(PICTURE_US) as usize);
+        let bytes = if key { usual * KEY_FACTOR } else { usual * share * TEMPORAL.len() / 100 };
         let parts = bytes.div_ceil(PART);
         let first = layer.index;
         layer.index += parts as u64;
         let number = (self.picture & 0x7fff) as u16 | 0x8000;
         for part in 0..parts {
-            let mut payload = vec![0x80 | u8::from(part == 0) << 4, 0x80];
+            let mut payload = vec![0x80 | u8::from(part == 0) << 4, 0xe0];
             payload.extend(number.to_be_bytes());
+            payload.extend([group, temporal << 6 | u8::from(sync) << 5]);
             if part == 0 {
                 payload.push(u8::from(!key));
                 payload.extend(sealed(Slot(Slot::CAMERA.0 + at as u8)));

@@ -27,6 +27,8 @@ const KEY_US: u64 = 500_000;
 const SOUND_LATE_US: u64 = 400_000;
 /// A picture that is late by more than this beside its own time is a freeze (W3C webrtc-stats `freezeCount`).
 const FREEZE_US: u64 = 150_000;
+/// Place of the shim behind a picture's VP8 descriptor with picture number and temporal layer (RFC 7741 section 4.2).
+const SHIM: usize = 6;
 /// Id of the transport-wide sequence number in our offers.
 const TRANSPORT_ID: u8 = sfu_core::rewrite::TRANSPORT_SEQUENCE_ID;
 
@@ -74,6 +76,8 @@ pub struct Measured {
     pub key_requests: u64,
     /// One-way delays of sound, microseconds, each minus the least.
     pub delays: Vec<u64>,
+    /// Time between a picture's completion and its timestamp, microseconds, and a constant.
+    pub waits: Vec<u64>,
 }
 
 /// The subscriber.
@@ -91,8 +95,24 @@ pub struct Subscriber {
     first_sound: Option<(u64, Micros)>,
     sound_highest: u64,
     asked_key: Option<Micros>,
+    clock: Clock,
     /// What it saw and heard.
     pub measured: Measured,
+}
+
+/// The clock of the pictures' timestamps (90 kHz).
+#[derive(Debug, Default)]
+struct Clock {
+    last: Option<u32>,
+    ticks: i64,
+}
+
+impl Clock {
+    fn wait(&mut self, now: Micros, timestamp: u32) -> u64 {
+        let last = self.last.replace(timestamp).unwrap_or(timestamp);
+        self.ticks += i64::from(timestamp.wrapping_sub(last) as i32);
+        now.0.saturating_add_signed(-self.ticks * 100 / 9)
+    }
 }
 
 fn extend(highest: Option<u64>, wire: u16) -> u64 {
@@ -115,6 +135,7 @@ impl Subscriber {
             first_sound: None,
             sound_highest: 0,
             asked_key: None,
+            clock: Clock::default(),
             measured: Measured::default(),
         }
     }
@@ -166,8 +187,8 @@ impl Subscriber {
     fn part(&mut self, now: Micros, wire: u16, header: &Header, payload: &[u8]) -> bool {
         let index = extend(self.highest, wire);
         let start = payload.first().is_some_and(|first| first & 0x10 != 0);
-        let key = start && payload.get(4).is_some_and(|shim| shim & 1 == 0);
-        let layer = payload.get(5..).filter(|_| start).and_then(|sealed| sframe::header(sealed).ok());
+        let key = start && payload.get(SHIM).is_some_and(|shim| shim & 1 == 0);
+        let layer = payload.get(SHIM + 1..).filter(|_| start).and_then(|sealed| sframe::header(sealed).ok());
         let part = Part {
             timestamp: header.timestamp,
             marker: header.marker,
@@ -195,8 +216,10 @@ impl Subscriber {
             // a key frame anywhere ahead is as good
             let from = from.or_else(|| self.parts.iter().find(|(_, part)| part.key).map(|(index, _)| *index));
             let Some(shown) = from.and_then(|from| self.complete(from)).or_else(|| self.complete_key()) else { return };
-            let layer = self.parts.get(&shown.0).and_then(|part| part.layer).unwrap_or(0);
+            let Some(first) = self.parts.get(&shown.0) else { return };
+            let (layer, timestamp) = (first.layer.unwrap_or(0), first.timestamp);
             self.measured.pictures.push((now, layer));
+            self.measured.waits.push(self.clock.wait(now, timestamp));
             self.next = Some(shown.1 + 1);
             self.parts.retain(|index, _| *index > shown.1);
             self.holes.retain(|index, _| *index > shown.1);
@@ -283,6 +306,12 @@ impl Measured {
         let times: Vec<Micros> = std::iter::once(from).chain(within).chain(std::iter::once(to)).collect();
         let late = times.windows(2).map(|pair| pair[1].since(pair[0])).filter(|gap| *gap > PICTURE_US + FREEZE_US);
         late.fold((0, 0), |(count, most), gap| (count + 1, most.max((gap - PICTURE_US) / 1000)))
+    }
+
+    /// How late each picture was beside the earliest, microseconds.
+    pub fn picture_delays(&self) -> impl Iterator<Item = u64> {
+        let least = self.waits.iter().min().copied().unwrap_or(0);
+        self.waits.iter().map(move |wait| wait - least)
     }
 
     /// Changes of layer.

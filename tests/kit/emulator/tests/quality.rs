@@ -13,12 +13,13 @@ fn run(name: &str, seed: u64) -> Outcome {
     let outcome = Call::new(case, seed).run();
     let (freezes, longest) = outcome.freezes();
     println!(
-        "{name} seed {seed}: delivered {:.3}, sound gap {} ms late {} ms, freezes {freezes} longest {longest} ms, recovery {} ms, \
+        "{name} seed {seed}: delivered {:.3}, sound gap {} ms late {} ms, freezes {freezes} longest {longest} ms, recovery {} ms, start {} ms, \
          first picture {:?} ms, switches {}, key requests {}, wait {} ms, overflowed {} lost {} of {}, probed {}, resent {}, wasted {}",
         outcome.delivered_share(),
         outcome.sound_gap_ms(),
         outcome.sound_delay_ms(),
         outcome.recovery_ms(),
+        outcome.start_ms(),
         outcome.first_picture_ms(),
         outcome.measured[0].switches(),
         outcome.measured[0].key_requests,
@@ -59,12 +60,16 @@ fn sound_is_whole_on_every_network() {
 }
 
 #[test]
-fn a_change_of_capacity_is_recovered_from_in_eight_seconds_with_a_freeze_of_one_at_most() {
-    for name in ["rfc8867_5.1", "rfc8867_5.2", "rfc8867_5.3"] {
+fn a_change_of_capacity_is_recovered_from_in_eight_seconds_and_the_link_is_used() {
+    for (name, share, freeze_ms) in
+        [("rfc8867_5.1", 0.87, 600), ("rfc8867_5.2", 0.85, 1_000), ("rfc8867_5.3", 0.88, 600)]
+    {
         each(name, |outcome| {
             assert!(outcome.recovery_ms() <= 8_000, "{name}: {} ms", outcome.recovery_ms());
+            assert!(outcome.start_ms() <= 10_000, "{name}: {} ms", outcome.start_ms());
+            assert!(outcome.delivered_share() >= share, "{name}: {}", outcome.delivered_share());
             let (_, longest) = outcome.freezes();
-            assert!(longest <= 1_000, "{name}: {longest} ms");
+            assert!(longest <= freeze_ms, "{name}: {longest} ms");
         });
     }
 }
@@ -75,8 +80,7 @@ fn a_second_of_twenty_percent_loss_freezes_for_less_than_300_ms_and_the_top_laye
         let seen = &outcome.measured[0];
         let (from, end) = (START.plus(20_000_000), START.plus(25_000_000));
         let (freezes, longest) = seen.freezes(from, end);
-        // one is the goal; without a jitter buffer, as here, short ones are seen that a browser hides
-        assert!(freezes <= 3 && longest <= 300, "{freezes} of {longest} ms");
+        assert!(freezes <= 1 && longest <= 300, "{freezes} of {longest} ms");
         let top = seen.pictures.iter().map(|(_, layer)| *layer).max().expect("pictures came");
         let back = seen.layer_at(START.plus(21_000_000), top).expect("it came back").since(START.plus(21_000_000));
         assert!(back <= 3_000_000, "{back} us");
@@ -94,12 +98,13 @@ fn steady_loss_leaves_the_top_layer_where_it_is() {
 }
 
 #[test]
-fn narrow_links_show_a_layer_that_fits_without_freezing_again() {
+fn narrow_links_are_used_without_freezing_again() {
     for name in ["500_kbps", "1_mbps", "2_mbps"] {
         each(name, |outcome| {
             let end = START.plus(outcome.case.seconds * 1_000_000);
             let (freezes, longest) = outcome.measured[0].freezes(START.plus(10_000_000), end);
             assert_eq!(freezes, 0, "{name}: {longest} ms");
+            assert!(outcome.delivered_share() >= 0.85, "{name}: {}", outcome.delivered_share());
         });
     }
 }
