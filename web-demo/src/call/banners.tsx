@@ -50,7 +50,8 @@ export function bannersOf(config: PageConfig, state: CallState): Banner[] {
     banners.push({ id: "skew", tone: "warn", text: t("skew", { seconds: Math.round(Math.abs(state.clockSkewMs) / 1000) }) });
   }
   const broken = (value: RTCPeerConnectionState): boolean => value === "failed" || value === "disconnected";
-  if (state.network === "down") banners.push({ id: "network", tone: "warn", text: t("networkDown") });
+  // a machine without any interface but loopback says it has no network, and may call itself all the same
+  if (state.network === "down" && state.path === "lost") banners.push({ id: "network", tone: "warn", text: t("networkDown") });
   else if (state.path === "lost" || broken(state.publish) || broken(state.subscribe)) banners.push({ id: "media", tone: "warn", text: t("mediaTrouble") });
   return banners;
 }

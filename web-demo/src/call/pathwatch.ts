@@ -29,13 +29,15 @@ export class PathWatch {
   private readonly flows: Record<Way, Flow> = { publish: idle(0), subscribe: idle(0) };
   private readonly broken = new Set<Way>();
   private trouble: Trouble | null = null;
+  /** The device said that it lost its network, and not yet that it is back. */
+  private gone = false;
 
   get troubled(): boolean {
     return this.trouble !== null;
   }
   /** Trouble that people are told of: silence that a question clears up within a moment is none. */
   get repairing(): boolean {
-    return this.trouble !== null && (this.trouble.repairs > 0 || this.broken.size > 0);
+    return this.trouble !== null && (this.trouble.repairs > 0 || this.broken.size > 0 || this.gone);
   }
 
   /** Bytes that each transport received since it began; null: there is none. */
@@ -58,6 +60,7 @@ export class PathWatch {
 
   /** The device has a network again: nothing that was open can be trusted. */
   online(now: number): Act {
+    this.gone = false;
     if (this.trouble === null) return this.begin(now, this.lastGrowth() ?? now);
     this.trouble.askedAt = now;
     return "probe";
@@ -65,6 +68,7 @@ export class PathWatch {
 
   /** The device says that it has no network. */
   offline(now: number): void {
+    this.gone = true;
     if (this.trouble === null) this.begin(now, this.lastGrowth() ?? now);
   }
 

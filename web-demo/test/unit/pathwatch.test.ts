@@ -135,6 +135,7 @@ test("a network that is back is asked about at once", () => {
   const call = steady();
   call.cut();
   call.watch.offline(call.now);
+  assert.ok(call.watch.repairing, "people are told at once");
   call.pass(5_000);
   const asked = call.acts.length;
   call.take(call.watch.online(call.now));

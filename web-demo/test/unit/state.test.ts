@@ -55,6 +55,13 @@ test("a stopped sender and a missing recorder are said plainly, once", () => {
   assert.deepEqual(bannersOf(config, inCall({ sending: { state: "allowed" } })), []);
 });
 
+test("a lost way is said, as a lost network only where media is lost too", () => {
+  const ids = (part: Partial<CallState>): string[] => bannersOf(config, inCall({ sending: { state: "allowed" }, ...part })).map(({ id }) => id);
+  assert.deepEqual(ids({ network: "down" }), []);
+  assert.deepEqual(ids({ network: "down", path: "lost" }), ["network"]);
+  assert.deepEqual(ids({ path: "lost" }), ["media"]);
+});
+
 test("notices are computed from statements and name the firm", () => {
   const statement: Statement = {
     firm: "bank-b", room: "r", audio_video: "must", chat: "off", files: "off", tier: "full", retention_years: 5, recorder_grace_ms: 2000,
