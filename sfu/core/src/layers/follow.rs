@@ -19,8 +19,6 @@ const LEAST: u64 = 60_000;
 const FLOOR: f64 = 650_000.0;
 /// The height that [`FLOOR`] is meant for.
 const FLOOR_HEIGHT: f64 = 720.0;
-/// The least rate grows with the lines to this power: large pictures compress better.
-const FLOOR_POWER: f64 = 1.5;
 /// A bound of so many times the least rate bounds nothing.
 const FULL: u64 = 3;
 /// A bound rises at most so often ...
@@ -38,12 +36,14 @@ const SWING: (u64, u64) = (4, 3);
 /// Bytes on the way for each byte of the encoder, in hundredths.
 const ON_THE_WAY: u64 = 103;
 
-/// Below this rate the next lower layer is the better one.
+/// Below this rate the next lower layer is the better one. It grows with the lines to the power of 1.5: large pictures
+/// compress better. A root is the same on every machine, a power is not.
 pub fn floor(layer: usize, height: u16) -> u64 {
     if layer == 0 {
         return LEAST;
     }
-    (FLOOR * (f64::from(height) / FLOOR_HEIGHT).powf(FLOOR_POWER)) as u64
+    let larger = f64::from(height) / FLOOR_HEIGHT;
+    (FLOOR * larger * larger.sqrt()) as u64
 }
 
 /// From this rate on a bound says nothing.
