@@ -1,12 +1,13 @@
-// Tabs that go and come: a reload is back within 3 s, a closed tab is gone from the others' lists at once, not after the
-// silence that a lost connection is given. Prints one JSON line.
+// What goes and comes: another camera or microphone in mid-call, a reload that is back within 3 s, a closed tab that is gone
+// from the others' lists at once, not after the silence that a lost connection is given. Prints one JSON line.
 //
 //   node drive/leaving.mjs --a http://bank-a.localhost:8441 --b http://bank-b.localhost:8442 --json
 //
-// Exit 0 when both hold; else 1, with the reasons in `faults`.
+// Exit 0 when all hold; else 1, with the reasons in `faults`.
 
 import { readArguments } from "./arguments.mjs";
 import { launch } from "./browser.mjs";
+import { change, FAKE_DEVICES, plant } from "./devices.mjs";
 import { PATIENCE_MS, Person } from "./person.mjs";
 
 const USAGE = {
@@ -29,12 +30,17 @@ async function untilPeople(who, count) {
 
 async function act(found, anna, ben) {
   for (const person of [anna, ben]) {
-    await person.open();
+    await person.open(null, (page) => page.evaluateOnNewDocument(plant));
     await person.login();
     await person.join();
   }
   await Promise.all([anna, ben].map((person) => person.until((stats) => stats.frames_decoded > 0)));
   const want = (holds, text) => holds || found.faults.push(text);
+
+  await ben.unmute();
+  await change(found, ben, anna);
+  // a camera of 720 lines in three layers would slow down what follows
+  await ben.click("cam");
 
   const from = Date.now();
   found.reload_ms = await anna.reload();
@@ -54,7 +60,7 @@ async function act(found, anna, ben) {
 async function main() {
   const options = readArguments(process.argv.slice(2), USAGE);
   const given = { ...(options["chromium-path"] === "" ? {} : { path: options["chromium-path"] }), args: options["browser-arg"] };
-  const [one, other] = [await launch(given), await launch(given)];
+  const [one, other] = [await launch(given), await launch({ ...given, args: [...given.args, ...FAKE_DEVICES] })];
   const anna = new Person(one.browser, { url: options.a, user: "anna", room: options.room });
   const ben = new Person(other.browser, { url: options.b, user: "ben", room: options.room });
   const found = { faults: [] };

@@ -189,9 +189,9 @@ fn unsealed(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
     Ok(if seen["ok"] == true { vec![] } else { vec![format!("T10 does not hold: {}", seen["faults"])] })
 }
 
-/// A tab that is reloaded comes back, one that is closed is gone.
+/// Devices change under a call; a tab that is reloaded comes back, one that is closed is gone.
 fn comings(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
-    let step = say::step("a tab is reloaded, a tab is closed");
+    let step = say::step("devices change, a tab is reloaded, a tab is closed");
     let seen = stage.drive("leaving", &people(&stage.plan))?;
     step.done();
     say::line(seen.to_string());
