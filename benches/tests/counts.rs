@@ -1,8 +1,12 @@
 //! What can be said of the forwarder without a quiet machine: counts, and instructions under callgrind. Never a speed.
 
+use benches::baseline::Baseline;
 use benches::forwarders::strongroom::{Shape, start};
 use benches::hotpath::{HotPath, Step};
 use benches::load::{Load, bursts, even};
+use emulator::call::START;
+use emulator::cases;
+use emulator::publisher::{PICTURE_US, SOUND_US};
 use std::process::Command;
 
 /// Instructions per forwarded packet of 1,100 bytes, committed; see `tests/instructions.txt`.
@@ -62,6 +66,23 @@ fn forwarding_to_fifty_allocates_nothing() {
     );
     assert_eq!(packets, 0, "no packet costs an allocation");
     assert!(timers <= HOUSEKEEPING, "{timers} allocations for a second's housekeeping of 50 subscribers");
+}
+
+#[test]
+fn the_baseline_on_str0m_passes_every_picture_of_the_top_layer_and_all_sound_on_an_open_link() {
+    let case = cases::named("open").expect("a case");
+    let end = START.plus(case.seconds * 1_000_000);
+    let outcome = Baseline::new(case, 1).and_then(Baseline::run).expect("a call on str0m");
+    let seen = &outcome.measured[0];
+    let from = seen.layer_at(START, 2).expect("the top layer");
+    let top = seen.pictures.iter().filter(|(at, layer)| *at >= from && *layer == 2).count() as u64;
+    let (sent, heard) = (end.since(from) / PICTURE_US, seen.sounds.iter().filter(|at| **at != 0).count() as u64);
+    eprintln!("top layer after {} ms, {top} of {sent} pictures, {heard} of sound", from.since(START) / 1_000);
+    assert!(from.since(START) < 5_000_000);
+    assert!(top >= sent, "{top} of {sent} pictures");
+    assert_eq!(seen.pictures.last().map(|last| last.1), Some(2));
+    assert!((heard + 5) * SOUND_US >= end.since(START), "{heard} packets of sound");
+    assert_eq!((outcome.freezes(), outcome.sound_gap_ms(), outcome.down.overflowed), ((0, 0), 0, 0));
 }
 
 /// Instructions of the hot path under callgrind.

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 /// The virtual clock begins here.
 pub const START: Micros = Micros(1_000_000_000);
 /// Time between the publisher and the engine, microseconds; nothing is lost there.
-const UPLINK_US: u64 = 10_000;
+pub const UPLINK_US: u64 = 10_000;
 
 /// A call under way.
 #[derive(Debug)]
@@ -73,14 +73,7 @@ impl Call {
         };
         let anna = join("bank-a/anna/1".into());
         let peers = (0..case.subscribers).map(|n| join(format!("bank-a/ben{n}/1"))).collect();
-        let link = |schedule: &[(u64, crate::link::Conditions)], seed| {
-            let mut link = Link::new(schedule[0].1, seed);
-            for (second, conditions) in &schedule[1..] {
-                link.change_at(START.plus(second * 1_000_000), *conditions);
-            }
-            link
-        };
-        let (down, up) = (link(&case.down, seed), link(&case.up, seed ^ 0xff));
+        let (down, up) = case.links(START, seed);
         let publisher = Publisher::new(START);
         let sections = publisher.sections();
         engine.handle(START, Input::Published { peer: anna, sections });

@@ -1,7 +1,7 @@
 //! The schedules of a subscriber's link that a forwarder is judged by.
 
-use crate::link::{Conditions, Loss};
-use sfu_core::BitRate;
+use crate::link::{Conditions, Link, Loss};
+use sfu_core::{BitRate, Micros};
 
 /// A named schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,20 @@ pub struct Case {
     pub up: Vec<(u64, Conditions)>,
     /// Subscribers that share the link.
     pub subscribers: usize,
+}
+
+impl Case {
+    /// Its links towards the subscribers and from them, from a time on; the seed decides what is lost.
+    pub fn links<T>(&self, start: Micros, seed: u64) -> (Link<T>, Link<T>) {
+        let link = |schedule: &[(u64, Conditions)], seed| {
+            let mut link = Link::new(schedule[0].1, seed);
+            for (second, conditions) in &schedule[1..] {
+                link.change_at(start.plus(second * 1_000_000), *conditions);
+            }
+            link
+        };
+        (link(&self.down, seed), link(&self.up, seed ^ 0xff))
+    }
 }
 
 fn one(name: &'static str, seconds: u64, down: Vec<(u64, Conditions)>) -> Case {

@@ -27,8 +27,10 @@ const TOLD_US: u64 = 80_000;
 const ENCODER_US: u64 = 300_000;
 /// Ids of the extensions: mid, transport-wide sequence number, rid.
 const IDS: (u8, u8, u8) = (4, 3, 10);
-const SOUND_SSRC: u32 = 7_000;
-const PICTURE_SSRC: u32 = 7_100;
+/// SSRC of the sound.
+pub const SOUND_SSRC: u32 = 7_000;
+/// SSRC of the picture's lowest layer; the others follow.
+pub const PICTURE_SSRC: u32 = 7_100;
 
 /// A packet that leaves.
 #[derive(Debug)]
