@@ -2,7 +2,7 @@
 
 use crate::hub::{CONNECTION_QUEUE, Hub, Outbound};
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::limits::{MAX_CLIENT_MESSAGE, SILENT_MS};
@@ -163,6 +163,12 @@ async fn read_all(hub: &Hub, conn: ConnId, mut stream: Stream, room: &mpsc::Send
             Ok(Some(Ok(Message::Pong(_) | Message::Ping(_)))) => Input::Alive { conn },
             Ok(Some(Ok(Message::Binary(_)))) => {
                 refuse(hub, conn, problem::bad_message("text frames only"));
+                return;
+            }
+            // a browser says so for a tab that is closed, also where the page's own goodbye was lost with its worker; who
+            // merely lost the connection, or makes a new one, does not
+            Ok(Some(Ok(Message::Close(Some(frame))))) if frame.code == close_code::AWAY => {
+                let _ = room.send(Input::Message { conn, message: Box::new(ToServer::Leave {}) }).await;
                 return;
             }
             Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return,

@@ -53,6 +53,11 @@ pub enum Input {
         /// Whose.
         peer: PeerKey,
     },
+    /// The page's subscribe transport took another path: what was under way on the one before may be lost.
+    Moved {
+        /// Whose.
+        peer: PeerKey,
+    },
     /// A transport came up or went down.
     Transport {
         /// Whose.
@@ -137,6 +142,7 @@ impl Engine {
             }
             Input::Renewed { peer } => self.with(now, peer, |m, s, p| m.renew_subscription(s, p)),
             Input::Reoffer { peer } => self.with(now, peer, |m, _, p| m.reoffer(p)),
+            Input::Moved { peer } => self.with(now, peer, |m, s, p| m.moved(s, now, p)),
             Input::Transport { peer, transport, state } => {
                 self.with(now, peer, |m, s, p| m.transport(s, now, p, transport, state));
             }

@@ -330,6 +330,16 @@ impl Meeting {
         }
     }
 
+    /// Another path: pictures begin anew with a key frame, without waiting until the page has missed them.
+    pub(crate) fn moved(&mut self, shared: &mut Shared, now: Micros, place: usize) {
+        let Some(participant) = &self.participants[place] else { return };
+        let sent = participant.subscribing.sections.iter().filter(|section| section.live);
+        let feeds: Vec<usize> = sent.filter_map(|section| section.feed).collect();
+        for track in feeds {
+            self.want_key(shared, now, track);
+        }
+    }
+
     /// Makes the offers that are due: something changed and no offer is unanswered.
     pub(crate) fn offers(&mut self, shared: &mut Shared, now: Micros) {
         for place in 0..self.participants.len() {

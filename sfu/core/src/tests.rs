@@ -250,6 +250,18 @@ fn a_picture_starts_at_a_key_frame_which_is_asked_for_once_a_second() {
 }
 
 #[test]
+fn who_takes_another_path_is_sent_a_key_frame_without_asking() {
+    let (mut world, anna, ben, _) = two(Rule::Off);
+    world.rtp(anna, &video(10, 900, KEY), 10);
+    world.until(world.now.plus(keyframe::SPACING_US));
+    let before = world.key_requests(anna);
+    world.input(Input::Moved { peer: ben });
+    assert_eq!(world.key_requests(anna), before + 1);
+    world.input(Input::Moved { peer: ben });
+    assert_eq!(world.key_requests(anna), before + 1, "whoever moves all the time costs one a second");
+}
+
+#[test]
 fn a_late_subscriber_is_shown_the_recent_key_frame_instead_of_asking_again() {
     let (mut world, anna, _, _) = two(Rule::Off);
     world.rtp(anna, &video(10, 900, KEY), 10);

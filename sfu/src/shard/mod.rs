@@ -313,8 +313,10 @@ impl<F: Factory> Shard<F> {
                 Event::Send(path, datagram) => self.send_on(path, &datagram),
                 Event::Path(path) => {
                     let way = self.way(path);
-                    if let Some(endpoint) = self.endpoints.get(place) {
-                        endpoint.way = way;
+                    let endpoint = self.endpoints.get(place);
+                    let before = endpoint.and_then(|endpoint| std::mem::replace(&mut endpoint.way, way));
+                    if before.is_some() && before != way && transport == TransportKind::Subscribe {
+                        self.engine.handle(self.clock.micros(now), Input::Moved { peer });
                     }
                 }
                 Event::Keys(contexts) => {

@@ -8,14 +8,18 @@ use crate::place::Place;
 use crate::setup::node::Node;
 use crate::{run, say, setup};
 use anyhow::Context;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Start of two browsers, login, enrolment, the meeting itself and its end on two busy cores.
-const AT_MOST: Duration = Duration::from_secs(180);
+const AT_MOST: Duration = Duration::from_secs(300);
+/// Browsers close within this time.
+const TO_CLOSE: Duration = Duration::from_secs(10);
 
 /// Line that a drive prints once its people see one another.
 pub const MET: &str = r#"{"met":true}"#;
@@ -106,14 +110,15 @@ impl<'a> Stage<'a> {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
-            self.demo.look()?;
+            if let Err(fallen) = self.demo.look() {
+                end(&mut child);
+                return Err(fallen);
+            }
             if let Some(act) = met.take_if(|_| fs::read_to_string(&result).is_ok_and(|text| text.contains(MET))) {
                 act(self)?;
             }
             if Instant::now() > until {
-                // It hangs; its browsers end with it.
-                let _ = child.kill();
-                let _ = child.wait();
+                end(&mut child);
                 let text = run::tail(&log, 30);
                 return Err(failed(format!("the browsers did not finish in {} s:\n{text}", AT_MOST.as_secs())));
             }
@@ -153,4 +158,19 @@ fn with_counters_and_tcp(plan: &Plan) -> anyhow::Result<String> {
     // before the first table
     files::write(&path, &format!("metrics = \"127.0.0.1:{port}\"\ntcp_port = 0\n{config}"))?;
     Ok(format!("http://127.0.0.1:{port}/metrics"))
+}
+
+/// Ends a run that hangs: asked first, since its browsers are in sessions of their own, which it closes when it is asked.
+fn end(child: &mut Child) {
+    let asked = nix::sys::signal::kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+    let until = Instant::now() + TO_CLOSE;
+    while asked.is_ok() && Instant::now() < until {
+        if let Ok(Some(_)) = child.try_wait() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // it may be gone already
+    let _ = child.kill();
+    let _ = child.wait();
 }
