@@ -26,6 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Everybody is in the meeting within this time.
 const READY: Duration = Duration::from_secs(60);
+/// Subscribers of one meeting, which holds 250 people.
+const MOST: usize = 200;
 /// Messages of a shard that wait for us.
 const TOLD: usize = 1 << 16;
 
@@ -56,9 +58,12 @@ pub enum Roles {
 }
 
 impl Shape {
-    /// One publisher, many subscribers, one shard.
+    /// One publisher, many subscribers, one shard. What one meeting does not hold is spread over several, each with a
+    /// publisher of its own.
     pub const fn broadcast(subscribers: usize) -> Self {
-        Self { meetings: 1, publishers: 1, subscribers, roles: Roles::Apart, kind: Kind::Video, shards: 1 }
+        let meetings = subscribers.div_ceil(MOST);
+        let subscribers = subscribers / meetings;
+        Self { meetings, publishers: 1, subscribers, roles: Roles::Apart, kind: Kind::Video, shards: 1 }
     }
 
     /// Publishers that each subscriber hears.
