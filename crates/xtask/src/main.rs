@@ -17,7 +17,8 @@ const HELP: &str = "usage: cargo xtask COMMAND
     --headless-check     start, check that all is ready, stop
   check meeting          run the demo with two headless browsers for 20 s; one JSON line
   check browsers         the same, then its replay and export, Chromium with Firefox, attack T10, tabs that close
-    --only STEP          one of: meeting, replay, firefox, t10, leaving, layers, tcp, relay (not played unless named)
+    --only STEP          one of: meeting, replay, firefox, t10, leaving, layers, tcp; not played unless named: relay,
+                         network (as root), codecs
   test                   set-up, then every check and test that fits in 40 minutes
     --full               also what takes longer
     --filter WORD        only tests whose name has WORD in it
