@@ -53,10 +53,12 @@ pub enum Input {
         /// Whose.
         peer: PeerKey,
     },
-    /// The page's subscribe transport took another path: what was under way on the one before may be lost.
+    /// A page's transport took another path: what was under way on the one before may be lost.
     Moved {
         /// Whose.
         peer: PeerKey,
+        /// Which.
+        transport: TransportKind,
     },
     /// A transport came up or went down.
     Transport {
@@ -142,7 +144,7 @@ impl Engine {
             }
             Input::Renewed { peer } => self.with(now, peer, |m, s, p| m.renew_subscription(s, p)),
             Input::Reoffer { peer } => self.with(now, peer, |m, _, p| m.reoffer(p)),
-            Input::Moved { peer } => self.with(now, peer, |m, s, p| m.moved(s, now, p)),
+            Input::Moved { peer, transport } => self.with(now, peer, |m, s, p| m.moved(s, now, p, transport)),
             Input::Transport { peer, transport, state } => {
                 self.with(now, peer, |m, s, p| m.transport(s, now, p, transport, state));
             }

@@ -330,12 +330,15 @@ impl Meeting {
         }
     }
 
-    /// Another path: pictures begin anew with a key frame, without waiting until the page has missed them.
-    pub(crate) fn moved(&mut self, shared: &mut Shared, now: Micros, place: usize) {
+    /// Another path: pictures begin anew with a key frame, without waiting until they are missed.
+    pub(crate) fn moved(&mut self, shared: &mut Shared, now: Micros, place: usize, transport: TransportKind) {
         let Some(participant) = &self.participants[place] else { return };
         let sent = participant.subscribing.sections.iter().filter(|section| section.live);
-        let feeds: Vec<usize> = sent.filter_map(|section| section.feed).collect();
-        for track in feeds {
+        let tracks: Vec<usize> = match transport {
+            TransportKind::Publish => participant.publishing.tracks.clone(),
+            TransportKind::Subscribe => sent.filter_map(|section| section.feed).collect(),
+        };
+        for track in tracks {
             self.want_key(shared, now, track);
         }
     }
