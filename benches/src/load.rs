@@ -18,6 +18,8 @@ const AUDIO_PAYLOAD: usize = 100;
 const BURST: u64 = 8;
 /// Sizes and times of a real page whose frames went through an encoded transform, as ours do.
 const TRACE: &str = "chromium-vp8-720p-transformed.csv.gz";
+/// The same of a page that sends three layers, not sealed.
+const SIMULCAST: &str = "chromium-vp8-simulcast-qhf.csv.gz";
 /// The trace's first seconds are its start-up ramp.
 const TRACE_SKIP_US: u64 = 4_000_000;
 
@@ -32,6 +34,8 @@ pub enum Load {
     Paced,
     /// The recorded trace.
     Trace,
+    /// The highest layer of recorded simulcast.
+    Simulcast,
     /// Opus, one packet in 20 ms.
     Audio,
     /// Bursts at rising rates, until packets are lost.
@@ -63,9 +67,15 @@ impl Load {
             Self::Burst8 | Self::Saturate => bursts(RATE, WINDOW_US),
             Self::Paced => even(RATE, PAYLOAD),
             Self::Audio => even(AUDIO_RATE, AUDIO_PAYLOAD),
-            Self::Trace => trace(&Path::new(env!("CARGO_MANIFEST_DIR")).join("traces").join(TRACE))?,
+            Self::Trace => trace(TRACE, "")?,
+            Self::Simulcast => simulcast("f")?,
         })
     }
+}
+
+/// One layer of recorded simulcast: `q`, `h` or `f`.
+pub fn simulcast(rid: &str) -> anyhow::Result<Vec<Packet>> {
+    trace(SIMULCAST, rid)
 }
 
 /// Frames of 8 packets sent back to back, `rate` packets a second.
@@ -93,8 +103,10 @@ pub fn warm(packets: &[Packet]) -> usize {
     packets[quarter..].iter().position(|p| p.marker).map_or(packets.len(), |more| quarter + more + 1)
 }
 
-fn trace(file: &Path) -> anyhow::Result<Vec<Packet>> {
-    let output = Command::new("gzip").arg("-dc").arg(file).output()?;
+/// A file's packets under this rid; where it has no layers it is empty.
+fn trace(file: &str, rid: &str) -> anyhow::Result<Vec<Packet>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces").join(file);
+    let output = Command::new("gzip").arg("-dc").arg(&file).output()?;
     anyhow::ensure!(output.status.success(), "{}: gzip could not read it", file.display());
     let text = String::from_utf8(output.stdout)?;
     let mut out: Vec<Packet> = Vec::new();
@@ -103,7 +115,10 @@ fn trace(file: &Path) -> anyhow::Result<Vec<Packet>> {
     for line in text.lines().skip(1) {
         // us,ssrc,rid,seq,ts,marker,plen,extlen,wire,key
         let field: Vec<&str> = line.split(',').collect();
-        let [at, _, _, _, timestamp, marker, size, ..] = field[..] else { anyhow::bail!("{line}: not a packet") };
+        let [at, _, of, _, timestamp, marker, size, ..] = field[..] else { anyhow::bail!("{line}: not a packet") };
+        if of != rid {
+            continue;
+        }
         let at: u64 = at.parse()?;
         let file_start = *first.get_or_insert(at);
         if at - file_start < TRACE_SKIP_US || (begin.is_none() && last == Some(timestamp.to_owned())) {

@@ -3,7 +3,7 @@
 use benches::baseline::Baseline;
 use benches::forwarders::strongroom::{Shape, start};
 use benches::hotpath::{HotPath, Step};
-use benches::load::{Load, bursts, even};
+use benches::load::{Load, bursts, even, simulcast};
 use emulator::call::START;
 use emulator::cases;
 use emulator::publisher::{PICTURE_US, SOUND_US};
@@ -44,6 +44,28 @@ fn a_recorded_picture_leaves_by_gso() {
     let share = (path.counts.in_runs - before.in_runs) as f64 / forwarded as f64;
     eprintln!("by GSO: {:.1} % of {forwarded} packets", share * 100.0);
     assert!(share >= 0.95, "only {:.1} % leave in runs", share * 100.0);
+}
+
+#[test]
+fn the_layers_of_recorded_simulcast_leave_by_gso_but_for_those_of_one_packet() {
+    let mut all = (0, 0);
+    for rid in ["q", "h", "f"] {
+        let mut path = HotPath::new(10);
+        let packets = simulcast(rid).expect("the trace");
+        let (first, second) = (path.seal(&packets), path.seal(&packets));
+        path.run(first);
+        let before = path.counts;
+        path.run(second);
+        let (forwarded, in_runs) = (path.counts.forwarded - before.forwarded, path.counts.in_runs - before.in_runs);
+        assert_eq!(forwarded, (path.counts.received - before.received) * 10);
+        // a picture of the lowest layer is one packet mostly
+        assert!(rid == "q" || in_runs * 100 >= forwarded * 95, "layer {rid}: {in_runs} of {forwarded}");
+        eprintln!("layer {rid}: {:.1} % of {forwarded} packets by GSO", in_runs as f64 * 100.0 / forwarded as f64);
+        all = (all.0 + in_runs, all.1 + forwarded);
+    }
+    let share = all.0 as f64 / all.1 as f64;
+    eprintln!("all layers: {:.1} %", share * 100.0);
+    assert!(share >= 0.75, "only {:.1} % leave in runs", share * 100.0);
 }
 
 #[test]
