@@ -5,6 +5,7 @@
 
 use benches::baseline::Baseline;
 use clap::Parser;
+use domain::policy::Rule;
 use emulator::call::{Call, Outcome};
 use emulator::cases;
 use serde_json::json;
@@ -24,6 +25,9 @@ struct Options {
     /// Only `strongroom` or `str0m`.
     #[arg(long, default_value = "")]
     who: String,
+    /// A firm's recorder is in the meeting: the highest layer is kept as it is.
+    #[arg(long)]
+    recorded: bool,
     /// Cargo says so to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -39,9 +43,10 @@ fn main() -> anyhow::Result<()> {
     for case in cases::all().into_iter().filter(|case| case.name.contains(&options.only)) {
         for seed in 1..=options.seeds {
             if options.shows("strongroom") {
-                print(&options, "strongroom", seed, &Call::new(case.clone(), seed).run());
+                let rule = if options.recorded { Rule::Must } else { Rule::Off };
+                print(&options, "strongroom", seed, &Call::under(case.clone(), seed, rule).run());
             }
-            if options.shows("str0m") {
+            if options.shows("str0m") && !options.recorded {
                 print(&options, "str0m", seed, &Baseline::new(case.clone(), seed)?.run()?);
             }
         }
@@ -63,7 +68,7 @@ fn print(options: &Options, who: &str, seed: u64, outcome: &Outcome) {
     let (delays, layers) = (outcome.picture_delay_ms(), outcome.layer_shares());
     if options.json {
         let line = json!({
-            "who": who, "case": name, "seed": seed, "subscribers": outcome.case.subscribers,
+            "who": who, "case": name, "recorded": options.recorded, "seed": seed, "subscribers": outcome.case.subscribers,
             "delivered_share": (share * 1000.0).round() / 1000.0, "audio_gap_ms": gap, "audio_late_ms": outcome.sound_delay_ms(), "freeze_ms": longest,
             "freezes": freezes, "recovery_ms": recovery, "start_ms": outcome.start_ms(), "first_picture_ms": first,
             "switches": switches, "picture_delay_p50_ms": delays.0, "picture_delay_p95_ms": delays.1, "layer_shares": layers,

@@ -5,10 +5,12 @@ use crate::link::{Link, Tally};
 use crate::publisher::Publisher;
 use crate::subscriber::{Measured, Streams, Subscriber};
 use domain::message::control::{FirmRule, ToSfu};
+use domain::message::record_link::ToSfuRecord;
 use domain::policy::Rule;
 use domain::{MediaKind, MeetingId, ParticipantId, TransportKind};
 use sfu_core::engine::{Engine, Input, Output};
 use sfu_core::participant::LinkState;
+use sfu_core::record::LinkId;
 use sfu_core::rtp::Header;
 use sfu_core::{Micros, PeerKey, Stats, TAG};
 use std::collections::VecDeque;
@@ -17,6 +19,9 @@ use std::collections::VecDeque;
 pub const START: Micros = Micros(1_000_000_000);
 /// Time between the publisher and the engine, microseconds; nothing is lost there.
 pub const UPLINK_US: u64 = 10_000;
+
+/// Who records, where somebody does.
+const RECORDER: &str = "bank-a/recorder-1/1";
 
 /// A call under way.
 #[derive(Debug)]
@@ -32,6 +37,7 @@ pub struct Call {
     down: Link<(usize, Vec<u8>)>,
     up: Link<(usize, Vec<u8>)>,
     next_poll: Micros,
+    record: Option<LinkId>,
 }
 
 /// What a call came to.
@@ -54,25 +60,37 @@ fn meeting() -> MeetingId {
 }
 
 impl Call {
-    /// A call of a case; the seed decides what is lost.
+    /// A call of a case that nobody records; the seed decides what is lost.
     pub fn new(case: Case, seed: u64) -> Self {
+        Self::under(case, seed, Rule::Off)
+    }
+
+    /// A call under the firm's rule; where it keeps, its recorder is there and acknowledges.
+    pub fn under(case: Case, seed: u64, audio_video: Rule) -> Self {
         let mut engine = Engine::new(seed);
-        let rule =
-            FirmRule { firm: "bank-a".parse().expect("a firm"), audio_video: Rule::Off, recorder_grace_ms: 2000 };
+        let rule = FirmRule { firm: "bank-a".parse().expect("a firm"), audio_video, recorder_grace_ms: 2000 };
         engine.handle(START, Input::Control(ToSfu::Meeting { meeting: meeting(), firms: vec![rule] }));
-        let mut join = |name: String| {
+        let mut join = |name: String, recorder| {
             let participant: ParticipantId = name.parse().expect("a participant");
             let admit = ToSfu::Participant {
                 meeting: meeting(),
                 participant: participant.clone(),
-                recorder: false,
-                may_publish: true,
+                recorder,
+                may_publish: !recorder,
             };
             engine.handle(START, Input::Control(admit));
             engine.peer(&meeting(), &participant).expect("just admitted")
         };
-        let anna = join("bank-a/anna/1".into());
-        let peers = (0..case.subscribers).map(|n| join(format!("bank-a/ben{n}/1"))).collect();
+        let anna = join("bank-a/anna/1".into(), false);
+        let peers = (0..case.subscribers).map(|n| join(format!("bank-a/ben{n}/1"), false)).collect();
+        let recorded = matches!(audio_video, Rule::Must | Rule::Should);
+        if recorded {
+            join(RECORDER.into(), true);
+        }
+        let record = recorded.then(|| {
+            let recorder = RECORDER.parse().expect("a participant");
+            engine.record_up(START, &meeting(), &recorder, 0).expect("a recorder of the meeting")
+        });
         let (down, up) = case.links(START, seed);
         let publisher = Publisher::new(START);
         let sections = publisher.sections();
@@ -91,6 +109,7 @@ impl Call {
             down,
             up,
             next_poll: START,
+            record,
         };
         call.connect();
         call
@@ -160,6 +179,7 @@ impl Call {
         }
         if self.next_poll <= now {
             self.next_poll = now.plus(10_000);
+            self.acknowledge();
             for (from, subscriber) in self.subscribers.iter_mut().enumerate() {
                 for packet in subscriber.poll(now) {
                     self.up.send(now, packet.len() + TAG, (from, packet));
@@ -170,6 +190,15 @@ impl Call {
             self.engine.handle_timeout(now);
         }
         self.forward();
+    }
+
+    /// The recorder's disk is as quick as a poll.
+    fn acknowledge(&mut self) {
+        let Some(link) = self.record else { return };
+        if let Some((seq, _)) = std::iter::from_fn(|| self.engine.poll_record(link)).last() {
+            let message = ToSfuRecord::Ack { seq };
+            self.engine.handle(self.now, Input::Record { link, message });
+        }
     }
 
     fn forward(&mut self) {

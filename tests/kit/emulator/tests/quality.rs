@@ -2,6 +2,7 @@
 //! the goals. `cargo bench -p benches --bench network` prints the same cases.
 #![expect(clippy::print_stdout, reason = "the measured values stand beside the bound they keep")]
 
+use domain::policy::Rule;
 use emulator::call::{Call, Outcome, START};
 use emulator::cases;
 
@@ -37,6 +38,19 @@ fn run(name: &str, seed: u64) -> Outcome {
 fn each(name: &str, judge: impl Fn(&Outcome)) {
     for seed in SEEDS {
         judge(&run(name, seed));
+    }
+}
+
+#[test]
+fn sound_is_whole_and_the_highest_layer_is_kept_where_a_firm_records() {
+    for case in cases::all() {
+        let (name, most) = (case.name, if case.name == "bursty_wifi" { 120 } else { 60 });
+        let outcome = Call::under(case, 1, Rule::Must).run();
+        let (share, gap) = (outcome.delivered_share(), outcome.sound_gap_ms());
+        println!("{name}, recorded: delivered {share:.3}, sound gap {gap} ms, freezes {:?}", outcome.freezes());
+        assert!(gap <= most, "{name}: {gap} ms");
+        assert!(share >= 0.6, "{name}: {share:.3}");
+        assert_eq!(outcome.stats.record_lost, 0, "{name}");
     }
 }
 
