@@ -41,6 +41,7 @@ pub fn all(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     let built = tally.check("build", || binaries::build(place));
     say::heading("tests");
     suites::rust(place, wanted, &mut tally);
+    suites::fuzz(place, wanted, &mut tally);
     suites::page(place, &ready.node, wanted, &mut tally);
     suites::browsers(place, &ready.node, wanted, built, &mut tally);
     say::heading("summary");

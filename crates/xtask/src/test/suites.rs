@@ -51,6 +51,20 @@ fn suite(name: &str, tally: &mut Tally, command: &mut Command) {
     }
 }
 
+/// Each fuzz target for ten seconds, always from one seed: what a run finds, the next one finds too. A full run drives them
+/// longer, from seeds of its own.
+pub fn fuzz(place: &Place, wanted: &Wanted, tally: &mut Tally) {
+    if wanted.full || wanted.filter.is_some() {
+        return;
+    }
+    let mut command = Command::new("cargo");
+    command.current_dir(&place.root).env("CARGO_TERM_COLOR", "never");
+    command.env("STRONGROOM_FUZZ_SECONDS", "10").env("STRONGROOM_FUZZ_SEED", "20260101");
+    // as the suite before was built: not one crate is compiled again
+    command.args(["test", "--quiet", "--locked", "--workspace", "--test", "fuzz"]);
+    suite("fuzz targets, 10 s each", tally, &mut command);
+}
+
 /// All tests of the workspace, fuzz smoke included.
 pub fn rust(place: &Place, wanted: &Wanted, tally: &mut Tally) {
     let nextest = run::capture(Command::new("cargo").args(["nextest", "--version"])).is_ok();
