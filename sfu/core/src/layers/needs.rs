@@ -133,6 +133,8 @@ impl Meeting {
         }
         if !track.recorders.is_empty() {
             needed[count - 1] = true;
+            // ready for who comes: a layer that begins makes the encoder anew, and a sealed frame in it may be lost to the record
+            needed[0] = true;
         }
         let targets =
             asked.targets().into_iter().enumerate().map(|(layer, target)| (target, full(lines(layer)))).collect();
