@@ -53,12 +53,10 @@ pub enum Input {
         /// Whose.
         peer: PeerKey,
     },
-    /// A page's transport took another path: what was under way on the one before may be lost.
+    /// The page's subscribe transport took another path: what was under way on the one before may be lost.
     Moved {
         /// Whose.
         peer: PeerKey,
-        /// Which.
-        transport: TransportKind,
     },
     /// A transport came up or went down.
     Transport {
@@ -144,7 +142,7 @@ impl Engine {
             }
             Input::Renewed { peer } => self.with(now, peer, |m, s, p| m.renew_subscription(s, p)),
             Input::Reoffer { peer } => self.with(now, peer, |m, _, p| m.reoffer(p)),
-            Input::Moved { peer, transport } => self.with(now, peer, |m, s, p| m.moved(s, now, p, transport)),
+            Input::Moved { peer } => self.with(now, peer, |m, s, p| m.moved(s, now, p)),
             Input::Transport { peer, transport, state } => {
                 self.with(now, peer, |m, s, p| m.transport(s, now, p, transport, state));
             }

@@ -330,15 +330,12 @@ impl Meeting {
         }
     }
 
-    /// Another path: pictures begin anew with a key frame, without waiting until they are missed.
-    pub(crate) fn moved(&mut self, shared: &mut Shared, now: Micros, place: usize, transport: TransportKind) {
+    /// Another path: pictures begin anew with a key frame, without waiting until the page has missed them.
+    pub(crate) fn moved(&mut self, shared: &mut Shared, now: Micros, place: usize) {
         let Some(participant) = &self.participants[place] else { return };
         let sent = participant.subscribing.sections.iter().filter(|section| section.live);
-        let tracks: Vec<usize> = match transport {
-            TransportKind::Publish => participant.publishing.tracks.clone(),
-            TransportKind::Subscribe => sent.filter_map(|section| section.feed).collect(),
-        };
-        for track in tracks {
+        let feeds: Vec<usize> = sent.filter_map(|section| section.feed).collect();
+        for track in feeds {
             self.want_key(shared, now, track);
         }
     }

@@ -315,8 +315,8 @@ impl<F: Factory> Shard<F> {
                     let way = self.way(path);
                     let endpoint = self.endpoints.get(place);
                     let before = endpoint.and_then(|endpoint| std::mem::replace(&mut endpoint.way, way));
-                    if before.is_some() && before != way {
-                        self.engine.handle(self.clock.micros(now), Input::Moved { peer, transport });
+                    if before.is_some() && before != way && transport == TransportKind::Subscribe {
+                        self.engine.handle(self.clock.micros(now), Input::Moved { peer });
                     }
                 }
                 Event::Keys(contexts) => {
