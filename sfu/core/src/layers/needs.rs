@@ -133,7 +133,7 @@ impl Meeting {
         }
         if !track.recorders.is_empty() {
             needed[count - 1] = true;
-            // ready for who comes: a layer that begins makes the encoder anew, and a sealed frame in it may be lost to the record
+            // ready for who comes: the first picture need not wait until a layer begins
             needed[0] = true;
         }
         let targets =
