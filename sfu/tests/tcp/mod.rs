@@ -140,10 +140,10 @@ fn a_transport_moves_from_udp_to_tcp_by_ice_restart() {
         // what is sent before the new path is known is lost
         c[0].send(&sound(index, 80), index);
         index += 1;
-        !c[1].rtp.is_empty()
+        // each of the two connects for itself, and the other's media proves nothing of its own
+        !c[1].rtp.is_empty() && server.stats().0.tcp_connections == 2
     });
-    let (edge, _) = server.stats();
-    assert_eq!((edge.transports, edge.tcp_connections), (before, 2), "the same associations");
+    assert_eq!(server.stats().0.transports, before, "the same associations");
 }
 
 #[test]
