@@ -38,6 +38,17 @@ export class Officer extends Person {
     }
   }
 
+  /** Fills in the form and searches; answers the rows found. */
+  async search({ person = "", firm = "", text = "" }) {
+    await this.tab("archive");
+    await this.wait(id("search-form"));
+    if (person !== "") await this.page.type(id("search-person"), person);
+    if (text !== "") await this.page.type(id("search-text"), text);
+    if (firm !== "") await this.page.select(id("search-firm"), firm);
+    await this.click("search-go");
+    await this.wait(id("search-clear"));
+    return this.page.$$eval(id("meeting"), (rows) => rows.map((row) => row.dataset.meeting));
+  }
   async request(meeting, { caseNumber, reason }) {
     await this.tab("archive");
     const button = `[data-meeting="${meeting}"] ${id("request")}`;

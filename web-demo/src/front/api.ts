@@ -2,7 +2,7 @@
 
 import type { Problem } from "../wire/client";
 import type {
-  ArchivedMeeting, ExportState, LedgerRow, LoginSession, Opened, PageConfig, ReplayRequest, RoomSummary,
+  ArchivedMeeting, ExportState, LedgerRow, LoginSession, Opened, PageConfig, ReplayRequest, RoomSummary, Search,
 } from "../wire/front";
 
 export class FrontProblem extends Error {
@@ -54,6 +54,7 @@ export const front = {
   login: (user: string, password: string) => call<LoginSession>("POST", "/idp/login", null, { user, password }),
   rooms: (session: string) => call<RoomSummary[]>("GET", "/api/rooms", session),
   meetings: (session: string) => call<ArchivedMeeting[]>("GET", "/api/meetings", session),
+  search: (session: string, search: Search) => call<ArchivedMeeting[]>("POST", "/api/search", session, search),
   requests: (session: string) => call<ReplayRequest[]>("GET", "/api/requests", session),
   postRequest: (session: string, request: string) => call<ReplayRequest>("POST", "/api/requests", session, { request }),
   approve: (session: string, request: string, approval: string) =>

@@ -5,15 +5,11 @@ import { front } from "../front/api";
 import { count, dateTime, span, t } from "../i18n";
 import { Dialog } from "../ui/dialog";
 import { toast } from "../ui/toasts";
-import type { ArchivedMeeting } from "../wire/front";
+import type { ArchivedMeeting, Search } from "../wire/front";
 import type { Officer } from "./app";
 import { textOf, useLoaded } from "./load";
 import { Integrity, ListState, personOf, shortName } from "./parts";
-
-function matches(meeting: ArchivedMeeting, words: string): boolean {
-  const text = [meeting.title, meeting.room, meeting.meeting, ...meeting.participants, dateTime(meeting.started_at)].join(" ").toLowerCase();
-  return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
-}
+import { SearchForm } from "./search";
 
 function RequestDialog({ officer, meeting, onClose }: { officer: Officer; meeting: ArchivedMeeting; onClose: () => void }) {
   const [busy, setBusy] = useState(false);
@@ -58,17 +54,31 @@ function RequestDialog({ officer, meeting, onClose }: { officer: Officer; meetin
 
 export function Archive({ officer }: { officer: Officer }) {
   const loaded = useLoaded(officer.config, () => front.meetings(officer.session));
-  const [words, setWords] = useState("");
+  const [found, setFound] = useState<ArchivedMeeting[] | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
   const [asking, setAsking] = useState<ArchivedMeeting | null>(null);
+  const search = async (wanted: Search): Promise<void> => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      setFound(await front.search(officer.session, wanted));
+    } catch (error) {
+      setProblem(textOf(officer.config, error));
+    }
+    setBusy(false);
+  };
+  const shown = found === null ? loaded : { ...loaded, value: found };
   return (
     <section aria-labelledby="archive-title">
       <div class="row head-row">
         <h1 id="archive-title">{t("offArchive")}</h1>
-        <input type="search" class="search" placeholder={t("offSearch")} aria-label={t("offSearch")} value={words}
-          onInput={({ currentTarget }) => setWords(currentTarget.value)} data-testid="search" />
-        <button type="button" class="button" onClick={loaded.again} data-testid="refresh">{t("offRefresh")}</button>
+        <span class="spacer" />
+        <button type="button" class="button" onClick={() => { setFound(null); loaded.again(); }} data-testid="refresh">{t("offRefresh")}</button>
       </div>
-      <ListState loaded={loaded} empty={t("offEmpty")}>
+      <SearchForm config={officer.config} busy={busy} searched={found !== null} onSearch={(wanted) => void search(wanted)} onClear={() => setFound(null)} />
+      {problem !== null && <p class="error" role="alert">{problem}</p>}
+      <ListState loaded={shown} empty={found === null ? t("offEmpty") : t("offNoneFound")}>
         {(meetings) => (
           <div class="scroll card flush">
             <table class="table" data-testid="meetings">
@@ -80,7 +90,7 @@ export function Archive({ officer }: { officer: Officer }) {
                 </tr>
               </thead>
               <tbody>
-                {meetings.filter((meeting) => matches(meeting, words)).map((meeting) => {
+                {meetings.map((meeting) => {
                   const inside = meeting.participants.some((id) => personOf(id) === officer.me);
                   return (
                     <tr key={meeting.meeting} data-testid="meeting" data-meeting={meeting.meeting}>

@@ -10,8 +10,10 @@ import { Integrity, ListState, shortName } from "./parts";
 
 const ACTIONS: Record<string, Key> = {
   request: "offActRequest", approve: "offActApprove", open: "offActOpen", play: "offActPlay", seek: "offActSeek",
-  export: "offActExport", refused: "offActRefused",
+  export: "offActExport", search: "offActSearch", refused: "offActRefused",
 };
+/** Stands for the meeting in entries about all of them. */
+const WHOLE_ARCHIVE = "archive";
 /** Entries read at once; the front answers at most so many. */
 const PAGE = 1_000;
 
@@ -58,7 +60,7 @@ export function LedgerPage({ officer }: { officer: Officer }) {
                 {rows.map(({ index, event, integrity }) => (
                   <tr key={index} data-testid="ledger-row" data-action={event.action}>
                     <td>{index}</td><td>{dateTime(event.at)}</td><td>{shortName(event.actor)}</td>
-                    <td>{t(ACTIONS[event.action] ?? "offAction")}</td><td class="mono small">{event.meeting.slice(0, 8)}</td>
+                    <td>{t(ACTIONS[event.action] ?? "offAction")}</td><td class="mono small">{event.meeting === WHOLE_ARCHIVE ? t("offWholeArchive") : event.meeting.slice(0, 8)}</td>
                     <td>{event.note}</td><td><Integrity value={integrity} /></td>
                   </tr>
                 ))}

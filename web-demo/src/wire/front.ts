@@ -29,6 +29,8 @@ export interface ArchivedMeeting {
   integrity: string;
   manifest_hash: string;
 }
+/** Every given criterion must hold; times are ms since 1970. */
+export interface Search { person: string; firm: string; room: string; from: number | null; to: number | null; text: string }
 export interface ReplayRequest {
   id: string;
   meeting: string;

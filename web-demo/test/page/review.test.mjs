@@ -32,6 +32,14 @@ test("the archive shows what verifies and names what does not", async () => {
   assert.deepEqual(rows.map((row) => row.integrity), ["good", "bad"]);
 });
 
+test("a search narrows the list, is in the ledger, and all can be shown again", async () => {
+  const found = await carol.search({ person: "bea", firm: "bank-b" });
+  assert.equal(found.length, 1);
+  await carol.click("search-clear");
+  assert.equal((await carol.meetings()).length, 2);
+  assert.deepEqual(await carol.ledger(), ["search"]);
+});
+
 test("one's own request cannot be approved, a second officer's approval opens it", async () => {
   const [{ meeting }] = await carol.meetings();
   await carol.request(meeting, { caseNumber: "C-2026", reason: "Order of events" });
@@ -59,6 +67,6 @@ test("an export shows progress and ends, and the ledger has all of it", async ()
   assert.equal(await carol.export(), "done");
   await carol.click("replay-back");
   const actions = (await carol.ledger()).reverse();
-  assert.deepEqual(actions.slice(0, 5), ["request", "approve", "open", "play", "seek"]);
+  assert.deepEqual(actions.slice(0, 6), ["search", "request", "approve", "open", "play", "seek"]);
   assert.ok(actions.includes("export"));
 });

@@ -29,7 +29,11 @@ export class Archive {
     const asked = /^\/api\/requests\/(\w+)\/(\w+)$/.exec(url.pathname);
     const found = asked === null ? undefined : this.requests.find((one) => one.id === asked[1]);
     if (route === "GET /api/meetings") json(response, this.meetings);
-    else if (route === "GET /api/requests") json(response, this.requests);
+    else if (route === "POST /api/search") {
+      const { person, firm } = await body(request);
+      this.note(actor, "search", "archive", `person "${person}"`);
+      json(response, this.meetings.filter((one) => one.participants.some((id) => id.startsWith(firm) && id.includes(person.toLowerCase()))));
+    } else if (route === "GET /api/requests") json(response, this.requests);
     else if (route === "GET /api/ledger") json(response, this.ledger.slice(Number(url.searchParams.get("from") ?? 0)));
     else if (route === "POST /api/requests") {
       const { request: signed } = await body(request);

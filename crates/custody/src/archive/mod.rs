@@ -25,7 +25,8 @@ use std::sync::Mutex;
 const MAX_ENTRIES: usize = 1000;
 
 /// What the front may tell the ledger; `open` and `refused` are custody's own words.
-const FRONT_ACTIONS: [&str; 5] = ["request", "approve", "play", "seek", "export"];
+const FRONT_ACTIONS: [&str; 9] =
+    ["search", "request", "approve", "play", "seek", "export", "sample", "note", "dispose"];
 
 /// State of the archive token's process.
 pub struct Archive {
@@ -101,7 +102,7 @@ impl Archive {
     /// What the front tells. It cannot speak for custody, for another firm, or of another time.
     fn append_told(&self, now: UnixMillis, event: LedgerEvent) -> Result<u64, Refusal> {
         if !FRONT_ACTIONS.contains(&event.action.as_str()) {
-            return refuse("bad-request", "the front tells of requests, approvals, plays, seeks and exports only");
+            return refuse("bad-request", "the front tells of what officers do only, and of nothing that custody does");
         }
         let own = ParticipantId::from_uri(&event.actor).is_ok_and(|actor| actor.firm == self.firm);
         if !own {

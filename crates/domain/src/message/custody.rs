@@ -216,6 +216,9 @@ pub struct CustodyProblem {
     pub detail: String,
 }
 
+/// Stands for the meeting in ledger entries that are about the archive as a whole (a search): no meeting has this id.
+pub const WHOLE_ARCHIVE: &str = "archive";
+
 /// What the ledger keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEvent {
@@ -223,9 +226,9 @@ pub struct LedgerEvent {
     pub at: UnixMillis,
     /// Who (`sr://firm/user/device`).
     pub actor: String,
-    /// `request`, `approve`, `open`, `play`, `seek`, `export`, `refused`.
+    /// `search`, `request`, `approve`, `open`, `play`, `seek`, `export`, `sample`, `note`, `dispose`, `refused`.
     pub action: String,
-    /// Which meeting.
+    /// Which meeting; [`WHOLE_ARCHIVE`] where it is about all of them.
     pub meeting: MeetingId,
     /// Case, grant, range: free text without content of the meeting.
     pub note: String,

@@ -152,6 +152,24 @@ pub struct ArchivedMeeting {
     pub manifest_hash: B64,
 }
 
+/// `POST /api/search`: what an officer looks for. Every given criterion must hold; an empty one holds always.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// In the name or user id of somebody who was there.
+    pub person: String,
+    /// Id of a firm that was there.
+    pub firm: String,
+    /// In the room's id or title, or the meeting's id.
+    pub room: String,
+    /// Not ended before.
+    pub from: Option<UnixMillis>,
+    /// Not begun after.
+    pub to: Option<UnixMillis>,
+    /// In the chat. Chat is sealed: only meetings whose replay this officer has open are looked through.
+    pub text: String,
+}
+
 /// `GET /api/requests`: a replay request and where it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReplayRequest {

@@ -6,11 +6,13 @@ use crate::app::App;
 use crate::problem::ApiProblem;
 use crate::review::meetings::Verified;
 use crate::review::requests::{ReviewError, within_limit};
+use crate::review::search;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use domain::MeetingId;
-use domain::message::front::{ArchivedMeeting, PostApproval, PostRequest, ReplayRequest};
+use domain::message::custody::WHOLE_ARCHIVE;
+use domain::message::front::{ArchivedMeeting, PostApproval, PostRequest, ReplayRequest, Search};
 use std::sync::Arc;
 
 /// `GET /api/meetings`.
@@ -20,6 +22,28 @@ pub async fn meetings(
 ) -> Result<Json<Vec<ArchivedMeeting>>, ApiProblem> {
     app.sessions.officer(&headers, app.clock.now())?;
     blocking(move || app.meetings.list()).await.map(Json)
+}
+
+/// `POST /api/search`. Who looks for what is in the ledger first; chat is looked through only where this officer has it
+/// open (ADR-0011).
+pub async fn search(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(wanted): Body<Search>,
+) -> Result<Json<Vec<ArchivedMeeting>>, ApiProblem> {
+    let now = app.clock.now();
+    let session = app.sessions.officer(&headers, now)?;
+    if !search::fits(&wanted) {
+        return Err(ApiProblem::bad(format!(
+            "A criterion is one line of at most {} characters.",
+            search::MAX_CRITERION
+        )));
+    }
+    let archive = WHOLE_ARCHIVE.parse().expect("a valid id");
+    append(&app, &session.participant, "search", &archive, search::note(&wanted)).await?;
+    let found = app.grants.with_chat(&session.participant, &wanted.text, now);
+    let wanted = search::Wanted::new(&wanted, found);
+    blocking(move || app.meetings.search(&wanted)).await.map(Json)
 }
 
 /// `GET /api/requests`.

@@ -27,6 +27,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/enrol", post(enrol::member))
         .route("/enrol/recorder", post(enrol::recorder))
         .route("/api/meetings", get(review::meetings))
+        .route("/api/search", post(review::search))
         .route("/api/requests", get(review::requests).post(review::request))
         .route("/api/requests/{id}/approval", post(review::approve))
         .route("/api/requests/{id}/open", post(replay::open).delete(replay::close))

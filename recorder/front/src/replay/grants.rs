@@ -8,11 +8,14 @@ use dashmap::DashMap;
 use domain::message::front::LaneEvent;
 use domain::{MeetingId, ParticipantId, UnixMillis};
 use openssl::memcmp;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Grants open at once in one front: a few officers' desks. What they hold is bounded by [`crate::replay::memory`].
 pub const MAX_GRANTS: usize = 8;
+/// Kind of the marks that are chat lines.
+pub const CHAT: &str = "chat";
 /// A range that begins this close behind what was served is the player going on, not a jump.
 const GOING_ON: usize = 4 << 20;
 
@@ -180,6 +183,16 @@ impl Grants {
     pub fn by_request(&self, request: &str, now: UnixMillis) -> Option<Arc<OpenGrant>> {
         let open = self.open.iter().find(|grant| grant.request == request && grant.until > now)?;
         Some(open.clone())
+    }
+
+    /// Meetings that this officer has open and in whose chat the text stands.
+    pub fn with_chat(&self, officer: &ParticipantId, text: &str, now: UnixMillis) -> HashSet<MeetingId> {
+        let text = text.trim().to_lowercase();
+        let has = |grant: &OpenGrant| {
+            grant.events.iter().any(|event| event.kind == CHAT && event.text.to_lowercase().contains(&text))
+        };
+        let open = self.open.iter().filter(|grant| grant.officer == *officer && grant.until > now && !text.is_empty());
+        open.filter(|grant| has(grant)).map(|grant| grant.meeting.clone()).collect()
     }
 
     /// Ends what has expired: running answers stop, the lanes are wiped with the last of them.

@@ -1,6 +1,7 @@
 //! Archived meetings as they stand in the archive's folders: signed meeting manifests, verified with the record key of
 //! the trust map. Reads only.
 
+use crate::review::search::{Person, Subject, Wanted};
 use dashmap::DashMap;
 use domain::message::front::ArchivedMeeting;
 use domain::{B64, FirmId, MeetingId, UnixMillis};
@@ -45,8 +46,15 @@ impl Meetings {
     /// All meetings, newest first. Blocking.
     pub fn list(&self) -> Vec<ArchivedMeeting> {
         let mut rows: Vec<ArchivedMeeting> = self.folders().iter().filter_map(|folder| self.row(folder)).collect();
-        rows.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| a.meeting.cmp(&b.meeting)));
-        rows.truncate(MAX_LISTED);
+        sort(&mut rows);
+        rows
+    }
+
+    /// Meetings that fit, newest first. Blocking.
+    pub fn search(&self, wanted: &Wanted) -> Vec<ArchivedMeeting> {
+        let mut rows: Vec<ArchivedMeeting> =
+            self.folders().iter().filter_map(|folder| self.row_if(folder, |known| wanted.holds(known))).collect();
+        sort(&mut rows);
         rows
     }
 
@@ -94,6 +102,11 @@ impl Meetings {
 
     /// A row, made once per state of the manifest: what is kept of ten thousand meetings is their rows, not their manifests.
     fn row(&self, folder: &Path) -> Option<ArchivedMeeting> {
+        self.row_if(folder, |_| true)
+    }
+
+    /// The same, if `fits`; what does not verify has nothing to judge by and always does: it is not to hide from a search.
+    fn row_if(&self, folder: &Path, fits: impl Fn(&Subject<'_>) -> bool) -> Option<ArchivedMeeting> {
         let meeting: MeetingId = folder.file_name()?.to_str()?.parse().ok()?;
         let changed = std::fs::metadata(folder.join(names::MEETING)).and_then(|meta| meta.modified()).ok();
         let known =
@@ -111,6 +124,9 @@ impl Meetings {
                 }
             },
         };
+        if !fits(&Subject { row: &known.row, people: &known.people }) {
+            return None;
+        }
         // the manifest may be as it was, and a segment gone since
         let damaged = known
             .segments
@@ -125,6 +141,7 @@ impl Meetings {
 struct Known {
     changed: SystemTime,
     row: ArchivedMeeting,
+    people: Vec<Person>,
     segments: Vec<(String, u64)>,
 }
 
@@ -144,8 +161,14 @@ impl Known {
             manifest_hash: verified.hash.into(),
         };
         let segments = manifest.segments.iter().map(|segment| (segment.path.clone(), segment.size)).collect();
-        Self { changed, row, segments }
+        let people = manifest.roster.iter().map(Person::of).collect();
+        Self { changed, row, people, segments }
     }
+}
+
+fn sort(rows: &mut Vec<ArchivedMeeting>) {
+    rows.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| a.meeting.cmp(&b.meeting)));
+    rows.truncate(MAX_LISTED);
 }
 
 fn below(folder: &Path, numbers_only: bool) -> Vec<PathBuf> {

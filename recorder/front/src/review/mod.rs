@@ -3,3 +3,4 @@
 pub mod chain;
 pub mod meetings;
 pub mod requests;
+pub mod search;

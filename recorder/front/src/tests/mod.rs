@@ -3,3 +3,4 @@
 mod access;
 mod kit;
 mod replay;
+mod review;
