@@ -2,21 +2,24 @@
 //! Relative paths are taken from the folder of the configuration file.
 
 use crate::failure::Failure;
+use crate::test_token::{Kind, TestToken};
 use domain::FirmId;
 use domain::limits::MAX_LEAF_LIFE_S;
 use domain::message::custody::TokenRole;
 use serde::Deserialize;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// SoftHSM reads the path of its own configuration from here.
-const SOFTHSM: &str = "SOFTHSM2_CONF";
 /// Archive keys in use at once: two, and as many again while they are rotated.
 const MAX_ARCHIVE_KEYS: usize = 4;
 /// Generations of keys: one each day of a leap year is more than anybody rotates.
 const MAX_GENERATION: u32 = 366;
+/// A module that is inside one call for so long hangs, s, if the configuration says nothing: vendors' clients were seen to
+/// hang for five minutes, a fail-over takes them a few seconds.
+const HANG_S: u64 = 15;
+/// What it may be set to, s: not below the time in which custody answers; a firm waits no longer than two minutes.
+const HANG_RANGE_S: std::ops::RangeInclusive<u64> = 5..=120;
 /// Opened meeting keys an hour if the configuration says nothing: a busy review desk stays below.
 const OPENS_PER_HOUR: u32 = 60;
 
@@ -39,8 +42,13 @@ pub struct Config {
     /// Generation of the signing keys in use; `rotate` makes the next one.
     #[serde(default = "first")]
     pub generation: u32,
-    /// SoftHSM (test token) only.
-    pub softhsm: Option<SoftHsm>,
+    /// A single call inside the module for so long, s, means that it hangs; the process then ends.
+    #[serde(default = "hang")]
+    pub hang_s: u64,
+    /// SoftHSM2 (test token) only.
+    pub softhsm: Option<ModuleFile>,
+    /// kryoptic (test token) only.
+    pub kryoptic: Option<ModuleFile>,
     /// Role people.
     pub people: Option<People>,
     /// Role record.
@@ -52,11 +60,11 @@ pub struct Config {
     folder: PathBuf,
 }
 
-/// SoftHSM.
+/// A test token's module.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SoftHsm {
-    /// Path of its `softhsm2.conf`; the ceremony writes one if it is missing.
+pub struct ModuleFile {
+    /// Path of the module's own configuration (`softhsm2.conf`, kryoptic's TOML); the ceremony writes one if it is missing.
     pub config: PathBuf,
 }
 
@@ -124,6 +132,9 @@ fn one() -> usize {
 fn first() -> u32 {
     1
 }
+fn hang() -> u64 {
+    HANG_S
+}
 fn two() -> usize {
     2
 }
@@ -171,6 +182,12 @@ impl Config {
                 ));
             }
         }
+        if !HANG_RANGE_S.contains(&self.hang_s) {
+            return Err(format!("`hang_s` must be {} to {} seconds", HANG_RANGE_S.start(), HANG_RANGE_S.end()));
+        }
+        if self.softhsm.is_some() && self.kryoptic.is_some() {
+            return Err("a token is one of `[softhsm]` and `[kryoptic]`, or neither".to_owned());
+        }
         if !(1..=MAX_GENERATION).contains(&self.generation) {
             return Err(format!("`generation` must be 1 to {MAX_GENERATION}"));
         }
@@ -182,8 +199,8 @@ impl Config {
         let put = |path: &mut PathBuf| *path = folder.join(&*path);
         put(&mut self.pin_file);
         put(&mut self.socket);
-        if let Some(softhsm) = &mut self.softhsm {
-            put(&mut softhsm.config);
+        for file in [&mut self.softhsm, &mut self.kryoptic].into_iter().flatten() {
+            put(&mut file.config);
         }
         if let Some(oidc) = self.people.as_mut().and_then(|p| p.oidc.as_mut()) {
             put(&mut oidc.jwks_file);
@@ -255,20 +272,11 @@ impl Config {
         found.map(Some).ok_or_else(|| bad("holds no P-256 public key (SPKI, DER or base64url)"))
     }
 
-    /// Starts this program again with SoftHSM's environment variable where it is not set: the module reads it when it is
-    /// loaded, and a running process must not change its own environment.
-    ///
-    /// # Errors
-    /// [`Failure::Other`] if the program cannot be started again.
-    pub fn point_softhsm(&self) -> Result<(), Failure> {
-        let Some(softhsm) = &self.softhsm else { return Ok(()) };
-        if std::env::var_os(SOFTHSM).is_some_and(|now| now == *softhsm.config.as_os_str()) {
-            return Ok(());
-        }
-        let program = std::env::current_exe().map_err(|e| Failure::Other(format!("cannot find this program ({e})")))?;
-        let error =
-            std::process::Command::new(program).args(std::env::args_os().skip(1)).env(SOFTHSM, &softhsm.config).exec();
-        Err(Failure::Other(format!("cannot start again with {SOFTHSM} ({error})")))
+    /// The test token that this is, if it is one whose module has a file of its own.
+    pub fn test_token(&self) -> Option<TestToken<'_>> {
+        let kinds = [(Kind::SoftHsm, &self.softhsm), (Kind::Kryoptic, &self.kryoptic)];
+        let found = kinds.into_iter().find_map(|(kind, file)| Some((kind, file.as_ref()?)));
+        found.map(|(kind, file)| TestToken { kind, config: &file.config })
     }
 }
 

@@ -15,6 +15,7 @@ mod record;
 mod refusal;
 mod serve;
 mod service;
+mod test_token;
 mod token;
 
 use ceremony::plan::Keys;
@@ -56,7 +57,7 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Make the token's keys where they are missing (and a SoftHSM test token itself); prints its public facts as JSON.
+    /// Make the token's keys where they are missing (and a test token itself); prints its public facts as JSON.
     Ceremony {
         /// Configuration file (TOML).
         #[arg(long)]
@@ -159,7 +160,9 @@ fn act(command: &Command) -> Result<(), Failure> {
     if matches!(command, Command::CheckConfig { .. }) {
         return config.check();
     }
-    config.point_softhsm()?;
+    if let Some(token) = config.test_token() {
+        token.point()?;
+    }
     match command {
         Command::CheckConfig { .. } => Ok(()),
         Command::Run { .. } => serve::run(&config),

@@ -4,7 +4,7 @@ use crate::ceremony::{self, now};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::service::Service;
-use crate::token::actor::{CALL_DEADLINE, HANG};
+use crate::token::actor::CALL_DEADLINE;
 use crate::token::{Device, Facts, Handle};
 use custody::frame;
 use domain::message::custody::{Answer, Ask};
@@ -59,13 +59,14 @@ fn with_token(config: &Config, facts: &Facts, token: Handle) -> Result<(), Failu
 async fn serve(config: &Config, service: Arc<Service>, token: Handle) -> Result<(), Failure> {
     let mut stop = std::pin::pin!(service::stop::asked());
     let listener = listen(&config.socket)?;
+    let hang = Duration::from_secs(config.hang_s);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     tracing::info!(socket = %config.socket.display(), firm = %config.firm, role = ?config.role, "ready");
     let ended = loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.as_mut() => break Ok(()),
-            () = hanging(&token) => {
+            () = hanging(&token, hang) => {
                 break Err(Failure::Unavailable("the token's module hangs; ending so that a supervisor starts again".to_owned()));
             }
         };
@@ -110,8 +111,8 @@ fn listen(path: &Path) -> Result<UnixListener, Failure> {
 }
 
 /// Resolves when the token's thread has been inside the module for too long.
-async fn hanging(token: &Handle) {
-    while token.inside_module() < HANG {
+async fn hanging(token: &Handle, hang: Duration) {
+    while token.inside_module() < hang {
         tokio::time::sleep(WATCH).await;
     }
 }

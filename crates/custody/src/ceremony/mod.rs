@@ -14,7 +14,7 @@ use domain::message::custody::TokenRole;
 use evidence::ceremony::{Action, Step};
 use plan::Keys;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
@@ -33,10 +33,10 @@ pub fn now() -> UnixMillis {
 /// # Errors
 /// [`Failure::Config`] about the PIN file, [`Failure::Unavailable`] if a test token's own files are gone.
 pub fn settings(config: &Config) -> Result<Settings, Failure> {
-    if let Some(softhsm) = config.softhsm.as_ref().filter(|softhsm| !softhsm.config.is_file()) {
-        let (label, file) = (&config.token_label, softhsm.config.display());
+    if let Some(token) = config.test_token().filter(|token| !token.config.is_file()) {
+        let (label, module, file) = (&config.token_label, token.kind.name(), token.config.display());
         return Err(Failure::Unavailable(format!(
-            "no token with label {label}: SoftHSM's configuration {file} is missing; run `strongroom-custody ceremony`"
+            "no token with label {label}: {module}'s configuration {file} is missing; run `strongroom-custody ceremony`"
         )));
     }
     let (module, label) = (config.module.clone(), config.token_label.clone());
@@ -61,8 +61,8 @@ pub fn run(config: &Config, manner: Manner<'_>) -> Result<(), Failure> {
         return show(&would_make(config)?);
     }
     protocol::free(manner.protocol)?;
-    if let Some(softhsm) = &config.softhsm {
-        prepare_softhsm(&softhsm.config)?;
+    if let Some(token) = config.test_token() {
+        token.prepare()?;
     }
     let mut done = ensure_token(config)?;
     let mut device = Device::open(settings(config)?)?;
@@ -148,11 +148,11 @@ fn in_use(config: &Config, device: &Device) -> Vec<String> {
 
 /// What a ceremony would do, on a token that may not be there yet.
 fn would_make(config: &Config) -> Result<Vec<Step>, Failure> {
-    let fresh = config.softhsm.as_ref().is_some_and(|softhsm| !softhsm.config.is_file());
+    let fresh = config.test_token().is_some_and(|token| !token.config.is_file());
     if !fresh {
         match settings(config).and_then(|settings| Ok(Device::open(settings)?)) {
             Ok(mut device) => return Ok(plan::missing(config, &mut device)?),
-            Err(Failure::Unavailable(_)) if config.softhsm.is_some() => {}
+            Err(Failure::Unavailable(_)) if config.test_token().is_some() => {}
             Err(error) => return Err(error),
         }
     }
@@ -244,19 +244,19 @@ fn make_root(config: &Config, device: &mut Device) -> Result<Vec<u8>, Failure> {
     Ok(der)
 }
 
-/// Makes the SoftHSM token if there is none of that label, and its PIN if there is no PIN file.
+/// Makes the test token if there is none of that label, and its PIN if there is no PIN file.
 fn ensure_token(config: &Config) -> Result<Vec<Step>, Failure> {
     let mut done = Vec::new();
     let context = Device::load(&config.module)?;
     let there = Device::find_slot(&context, &config.token_label).is_some();
-    if !there && config.softhsm.is_some() {
+    if let Some(test) = config.test_token().filter(|_| !there) {
         if !config.pin_file.exists() {
             write_secret(&config.pin_file, &random_pin()?)?;
             tracing::info!(file = %config.pin_file.display(), "PIN made");
         }
         let pin = config.pin()?;
         let so_pin = random_pin()?;
-        make::init_softhsm(&context, &config.token_label, &so_pin, &pin)?;
+        make::init_test_token(&context, test.kind, &config.token_label, &so_pin, &pin)?;
         let mut name = config.pin_file.clone().into_os_string();
         name.push("-so");
         write_secret(Path::new(&name), &so_pin)?;
@@ -265,22 +265,6 @@ fn ensure_token(config: &Config) -> Result<Vec<Step>, Failure> {
     }
     context.finalize().map_err(|e| Failure::Other(format!("the PKCS#11 module: {e}")))?;
     Ok(done)
-}
-
-/// SoftHSM's own configuration and token folder.
-fn prepare_softhsm(path: &Path) -> Result<(), Failure> {
-    if path.exists() {
-        return Ok(());
-    }
-    let io = |e: std::io::Error| Failure::Other(format!("{}: {e}", path.display()));
-    let folder = path.parent().expect("made absolute when read");
-    let tokens = folder.join("tokens");
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&tokens).map_err(io)?;
-    let text = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n",
-        tokens.display()
-    );
-    std::fs::write(path, text).map_err(io)
 }
 
 fn random_pin() -> Result<Zeroizing<String>, Failure> {

@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 /// An answer is waited for so long: network HSMs answer in milliseconds, a fail-over among them in a few seconds.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(5);
-/// A single call inside the module for so long means that it hangs (vendor clients were seen to hang for five minutes).
-pub const HANG: Duration = Duration::from_secs(15);
 /// At the end the thread gets so long to close the token.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 /// Calls waiting; more than a busy firm's meetings ask for at once.

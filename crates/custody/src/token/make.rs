@@ -1,7 +1,8 @@
-//! Making what is missing on a token: the SoftHSM token itself, keys, the root certificate. Used by the ceremony alone.
+//! Making what is missing on a token: a test token itself, keys, the root certificate. Used by the ceremony alone.
 
 use super::TokenError;
 use super::device::{Device, failed};
+use crate::test_token::Kind;
 use cryptoki::context::Pkcs11;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, CertificateType, ObjectClass};
@@ -12,15 +13,15 @@ use custody::sealing::RSA_BITS;
 /// OID of P-256, DER.
 const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
-/// Initialises an empty slot of a SoftHSM module. Any other module is refused: a production partition is made by its
+/// Initialises an empty slot of a test module. Any other module is refused: a production partition is made by its
 /// vendor's tool and its own ceremony.
 ///
 /// # Errors
-/// [`TokenError::Missing`] if the module is not SoftHSM or has no empty slot.
-pub fn init_softhsm(context: &Pkcs11, label: &str, so_pin: &str, pin: &str) -> Result<(), TokenError> {
+/// [`TokenError::Missing`] if the module is not of this kind or has no empty slot.
+pub fn init_test_token(context: &Pkcs11, kind: Kind, label: &str, so_pin: &str, pin: &str) -> Result<(), TokenError> {
     let missing = || TokenError::Missing { label: label.to_owned() };
     let library = context.get_library_info().map_err(failed("reading the module's name"))?;
-    if !library.manufacturer_id().to_lowercase().contains("softhsm") {
+    if !library.manufacturer_id().to_lowercase().contains(&kind.name().to_lowercase()) {
         return Err(missing());
     }
     let slots = context.get_slots_with_token().map_err(failed("listing slots"))?;

@@ -41,7 +41,7 @@ const PROFILES: [Profile; 5] = [
     },
     Profile {
         vendor: "kryoptic",
-        standing: Standing::FromDocuments,
+        standing: Standing::Proven,
         test_token: true,
         notes: "keys are in a database file",
         marks: &["kryoptic"],
@@ -109,6 +109,7 @@ mod tests {
     fn a_token_is_known_by_what_it_calls_itself_and_an_unknown_one_promises_nothing() {
         let of = |name| Profile::of(name).vendor;
         assert_eq!(of("SoftHSM project SoftHSM v2 1234"), "SoftHSM2");
+        assert_eq!(of("Kryoptic Project v1 1234"), "kryoptic");
         assert_eq!(of("SafeNet LunaSA 7.4.0 12"), "Thales Luna");
         assert_eq!(of("nCipher Corp. Ltd softcard 1"), "Entrust nShield");
         assert_eq!(of("Marvell Semiconductors, Inc. CloudHSM 9"), "AWS CloudHSM");

@@ -1,10 +1,11 @@
 //! Key ceremonies: dry runs that change nothing, rotation, destruction, and the signed protocol of each.
 
-use crate::house::{House, call};
+use crate::house::{House, call, on_each_token};
 use evidence::ceremony::{Action, Protocol};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use test_tokens::Kind;
 
 fn json(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -57,12 +58,15 @@ fn set(house: &House, role: &str, line: &str) {
     std::fs::write(&path, format!("{line}\n{text}")).unwrap();
 }
 
-#[test]
-fn a_dry_run_says_what_would_be_made_and_makes_nothing() {
+fn a_dry_run_says_what_would_be_made_and_makes_nothing(kind: Kind) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("people.toml");
-    let text = "firm = \"bank-a\"\nrole = \"people\"\nmodule = \"/usr/lib/softhsm/libsofthsm2.so\"\n\
-                token_label = \"t\"\npin_file = \"pin\"\nsocket = \"s\"\n[softhsm]\nconfig = \"softhsm2.conf\"\n[people]\n";
+    let text = format!(
+        "firm = \"bank-a\"\nrole = \"people\"\nmodule = \"{}\"\ntoken_label = \"t\"\npin_file = \"pin\"\n\
+         socket = \"s\"\n{}[people]\n",
+        kind.module().display(),
+        kind.section("token.conf")
+    );
     std::fs::write(&config, text).unwrap();
     let dry = |config: &str| json(&call(&["ceremony", "--dry-run", "--config", config]));
     let before = files(folder.path());
@@ -71,7 +75,7 @@ fn a_dry_run_says_what_would_be_made_and_makes_nothing() {
     assert_eq!(objects, ["t", "firm-ca", "policy", "firm-root"]);
     assert_eq!(changed(&before, &files(folder.path())), Vec::<PathBuf>::new());
 
-    let house = House::new();
+    let house = House::new(kind);
     assert_eq!(dry(&house.config("people")), Value::Array(Vec::new()), "nothing is missing");
     let before = files(&house.path(""));
     let rotation = json(&call(&["rotate", "--dry-run", "--keys", "signing", "--config", &house.config("people")]));
@@ -79,9 +83,8 @@ fn a_dry_run_says_what_would_be_made_and_makes_nothing() {
     assert_eq!(changed(&before, &files(&house.path(""))), Vec::<PathBuf>::new());
 }
 
-#[test]
-fn the_first_ceremony_leaves_a_protocol_that_its_own_key_signed_and_no_other_passes() {
-    let house = House::new();
+fn the_first_ceremony_leaves_a_protocol_that_its_own_key_signed_and_no_other_passes(kind: Kind) {
+    let house = House::new(kind);
     let written = files(&house.path(""));
     let mut protocols: Vec<Protocol> = Vec::new();
     for (path, bytes) in written.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "cose")) {
@@ -98,9 +101,8 @@ fn the_first_ceremony_leaves_a_protocol_that_its_own_key_signed_and_no_other_pas
     assert!(protocols.iter().flat_map(|p| &p.steps).filter(named).all(|step| step.fingerprint.is_some()));
 }
 
-#[test]
-fn rotated_signing_keys_stand_beside_the_present_ones_until_the_configuration_names_them() {
-    let house = House::new();
+fn rotated_signing_keys_stand_beside_the_present_ones_until_the_configuration_names_them(kind: Kind) {
+    let house = House::new(kind);
     let out = house.path("rotation.cose");
     let rotate = || {
         call(&["rotate", "--keys", "signing", "--protocol", out.to_str().unwrap(), "--config", &house.config("record")])
@@ -129,18 +131,16 @@ fn json_of<T: serde::Serialize>(value: &T) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-#[test]
-fn a_new_root_is_signed_by_the_new_authority() {
-    let house = House::new();
+fn a_new_root_is_signed_by_the_new_authority(kind: Kind) {
+    let house = House::new(kind);
     let next = json(&call(&["rotate", "--keys", "signing", "--config", &house.config("people")]));
     assert_ne!(next["root"], json_of(&house.people.root));
     let items = list(&house, "people");
     assert_eq!(ids(&items), ["firm-ca", "firm-ca@2", "firm-root", "firm-root@2", "policy", "policy@2"]);
 }
 
-#[test]
-fn an_archive_key_is_added_and_the_ledger_keeps_its_own() {
-    let house = House::new();
+fn an_archive_key_is_added_and_the_ledger_keeps_its_own(kind: Kind) {
+    let house = House::new(kind);
     let next = json(&call(&["rotate", "--keys", "archive", "--config", &house.config("archive")]));
     assert_eq!(next["keys"].as_array().unwrap().len(), 4, "ledger and three archive keys");
     let text = refused(&["rotate", "--keys", "signing", "--config", &house.config("archive")]);
@@ -149,9 +149,8 @@ fn an_archive_key_is_added_and_the_ledger_keeps_its_own() {
     assert!(text.contains("--keys signing"), "{text}");
 }
 
-#[test]
-fn only_a_key_that_nothing_names_is_destroyed_and_only_under_its_own_fingerprint() {
-    let house = House::new();
+fn only_a_key_that_nothing_names_is_destroyed_and_only_under_its_own_fingerprint(kind: Kind) {
+    let house = House::new(kind);
     let config = house.config("archive");
     json(&call(&["rotate", "--keys", "archive", "--config", &config]));
     let find = |id: &str| list(&house, "archive").into_iter().find(|item| item["id"] == id);
@@ -185,9 +184,8 @@ fn only_a_key_that_nothing_names_is_destroyed_and_only_under_its_own_fingerprint
     assert_eq!(json(&call(&["check", "--config", &config]))["ok"], true, "the others work on");
 }
 
-#[test]
-fn a_protocol_is_never_written_over_another_file() {
-    let house = House::new();
+fn a_protocol_is_never_written_over_another_file(kind: Kind) {
+    let house = House::new(kind);
     let taken = house.path("taken.cose");
     std::fs::write(&taken, "mine").unwrap();
     let output = call(&[
@@ -205,11 +203,21 @@ fn a_protocol_is_never_written_over_another_file() {
     assert_eq!(ids(&list(&house, "record")), ["record", "recorder-identity"]);
 }
 
-#[test]
-fn the_self_test_names_the_profile_and_what_is_missing() {
-    let house = House::new();
+fn the_self_test_names_the_profile_and_what_is_missing(kind: Kind) {
+    let house = House::new(kind);
     let report = json(&call(&["check", "--config", &house.config("archive")]));
-    assert_eq!((&report["profile"]["vendor"], &report["profile"]["standing"]), (&"SoftHSM2".into(), &"proven".into()));
-    let missing = report["missing"].as_array().unwrap();
-    assert!(missing[0].as_str().unwrap().contains("only SHA-1 opens"), "{missing:?}");
+    assert_eq!(report["profile"]["standing"], "proven");
+    let (vendor, missing) = (report["profile"]["vendor"].as_str().unwrap(), report["missing"].as_array().unwrap());
+    match kind {
+        Kind::SoftHsm2 => {
+            assert_eq!(vendor, "SoftHSM2");
+            assert!(missing[0].as_str().unwrap().contains("only SHA-1 opens"), "{missing:?}");
+        }
+        Kind::Kryoptic => assert_eq!((vendor, missing.len()), ("kryoptic", 0), "{missing:?}"),
+    }
+}
+
+on_each_token! {
+    a_dry_run_says_what_would_be_made_and_makes_nothing, the_first_ceremony_leaves_a_protocol_that_its_own_key_signed_and_no_other_passes, rotated_signing_keys_stand_beside_the_present_ones_until_the_configuration_names_them, a_new_root_is_signed_by_the_new_authority, an_archive_key_is_added_and_the_ledger_keeps_its_own, only_a_key_that_nothing_names_is_destroyed_and_only_under_its_own_fingerprint, a_protocol_is_never_written_over_another_file, the_self_test_names_the_profile_and_what_is_missing;
+    async
 }

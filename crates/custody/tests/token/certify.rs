@@ -1,6 +1,6 @@
 //! Certificates and statements: what is issued is judged well by everybody, and each way of asking wrongly is refused.
 
-use crate::house::{House, call};
+use crate::house::{House, call, on_each_token};
 use crate::idp::{Enrolment, Key, build_csr, csr, enrol, now};
 use domain::B64;
 use domain::message::custody::{Answer, Ask, CustodyProblem, LeafRole};
@@ -14,10 +14,10 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use serde_json::json;
+use test_tokens::Kind;
 
-#[tokio::test]
-async fn an_issued_certificate_is_judged_well_by_everybody() {
-    let house = House::new();
+async fn an_issued_certificate_is_judged_well_by_everybody(kind: Kind) {
+    let house = House::new(kind);
     let people = house.start("people");
     for (user, role) in [("anna", LeafRole::Member), ("carol", LeafRole::Compliance), ("adam", LeafRole::Administrator)]
     {
@@ -97,9 +97,8 @@ fn rebind(enrolment: &mut Enrolment) {
     enrolment.claims["nonce"] = json!(B64::from(evidence::sha256(&enrolment.csr)).encode());
 }
 
-#[tokio::test]
-async fn each_wrong_enrolment_is_refused_for_its_own_reason() {
-    let house = House::new();
+async fn each_wrong_enrolment_is_refused_for_its_own_reason(kind: Kind) {
+    let house = House::new(kind);
     let people = house.start("people");
     for (what, why, change) in WRONG {
         let mut enrolment = Enrolment::new(&house, "anna", LeafRole::Member);
@@ -110,9 +109,8 @@ async fn each_wrong_enrolment_is_refused_for_its_own_reason() {
     }
 }
 
-#[tokio::test]
-async fn a_proof_is_taken_once() {
-    let house = House::new();
+async fn a_proof_is_taken_once(kind: Kind) {
+    let house = House::new(kind);
     let people = house.start("people");
     let enrolment = Enrolment::new(&house, "anna", LeafRole::Member);
     assert!(enrolment.send(&people).await.is_ok());
@@ -120,9 +118,8 @@ async fn a_proof_is_taken_once() {
     assert_eq!((again.code.as_str(), again.detail.contains("used before")), ("bad-token", true));
 }
 
-#[tokio::test]
-async fn no_other_algorithm_than_es256_is_taken() {
-    let house = House::new();
+async fn no_other_algorithm_than_es256_is_taken(kind: Kind) {
+    let house = House::new(kind);
     let people = house.start("people");
     let enrolment = Enrolment::new(&house, "anna", LeafRole::Member);
     let Ask::CertifyMember { csr, id_token, dpop, role } = enrolment.ask() else { unreachable!() };
@@ -141,9 +138,8 @@ async fn no_other_algorithm_than_es256_is_taken() {
     }
 }
 
-#[tokio::test]
-async fn a_recorder_is_certified_against_the_record_tokens_signature_only() {
-    let house = House::new();
+async fn a_recorder_is_certified_against_the_record_tokens_signature_only(kind: Kind) {
+    let house = House::new(kind);
     let (people, record) = (house.start("people"), house.start("record"));
     let key = Key::new();
     let request = csr("sr://bank-a/recorder-1/r1", &key);
@@ -179,16 +175,16 @@ fn statement(serial: u64) -> Statement {
         files: Rule::Off,
         tier: Tier::Full,
         retention_years: 7,
+        archive: domain::policy::Archive::Worm,
         recorder_grace_ms: 2000,
         archive_key_ids: Vec::new(),
         issued_at: now(),
     }
 }
 
-#[tokio::test]
-async fn a_statement_wants_as_many_administrators_as_the_firm_says() {
+async fn a_statement_wants_as_many_administrators_as_the_firm_says(kind: Kind) {
     for needed in [1, 2] {
-        let house = House::with(needed);
+        let house = House::with(kind, needed);
         let people = house.start("people");
         let wanted = statement(3);
         let (adam, adam_leaf) = enrol(&house, &people, "adam", LeafRole::Administrator).await;
@@ -216,9 +212,8 @@ async fn a_statement_wants_as_many_administrators_as_the_firm_says() {
     }
 }
 
-#[tokio::test]
-async fn a_statement_out_of_range_old_or_of_another_firm_is_not_signed() {
-    let house = House::new();
+async fn a_statement_out_of_range_old_or_of_another_firm_is_not_signed(kind: Kind) {
+    let house = House::new(kind);
     let people = house.start("people");
     let (adam, leaf) = enrol(&house, &people, "adam", LeafRole::Administrator).await;
     for (words, wanted) in [
@@ -238,9 +233,8 @@ async fn a_statement_out_of_range_old_or_of_another_firm_is_not_signed() {
     }
 }
 
-#[test]
-fn the_ceremony_signs_the_first_statement_at_the_token() {
-    let house = House::new();
+fn the_ceremony_signs_the_first_statement_at_the_token(kind: Kind) {
+    let house = House::new(kind);
     let (input, out) = (house.path("statement.json"), house.path("statement.cose"));
     std::fs::write(&input, serde_json::to_vec(&statement(1)).unwrap()).unwrap();
     let config = house.config("people");
@@ -252,4 +246,9 @@ fn the_ceremony_signs_the_first_statement_at_the_token() {
     let foreign = Statement { firm: "bank-b".parse().unwrap(), ..statement(1) };
     std::fs::write(&input, serde_json::to_vec(&foreign).unwrap()).unwrap();
     assert_eq!(call(&arguments).status.code(), Some(2));
+}
+
+on_each_token! {
+    the_ceremony_signs_the_first_statement_at_the_token;
+    async an_issued_certificate_is_judged_well_by_everybody, each_wrong_enrolment_is_refused_for_its_own_reason, a_proof_is_taken_once, no_other_algorithm_than_es256_is_taken, a_recorder_is_certified_against_the_record_tokens_signature_only, a_statement_wants_as_many_administrators_as_the_firm_says, a_statement_out_of_range_old_or_of_another_firm_is_not_signed
 }

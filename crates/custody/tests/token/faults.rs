@@ -1,15 +1,15 @@
-//! What is wrong outside: PIN, token, ledger, trust map, socket. Each gets a clear end and loses nothing.
+//! What is wrong at the start or outside the token: PIN, ledger, trust map, socket. Each gets a clear end and loses nothing.
 
-use crate::house::{House, call, ceremony};
+use crate::house::{House, call, on_each_token};
 use crate::idp::now;
 use domain::message::custody::{Answer, Ask, LedgerEvent};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use test_tokens::Kind;
 
-#[test]
-fn a_wrong_pin_ends_the_process_with_a_clear_message_and_code_2() {
-    let house = House::new();
+fn a_wrong_pin_ends_the_process_with_a_clear_message_and_code_2(kind: Kind) {
+    let house = House::new(kind);
     std::fs::write(house.path("pin-people"), "0000000000000000\n").unwrap();
     let Err((code, log)) = house.try_start("people") else { panic!("a wrong PIN") };
     assert_eq!(code, Some(2));
@@ -17,22 +17,20 @@ fn a_wrong_pin_ends_the_process_with_a_clear_message_and_code_2() {
     assert!(!log.contains("0000000000000000"), "the PIN is never shown");
 }
 
-#[test]
-fn a_missing_token_ends_the_process_with_its_label_and_code_4() {
-    let house = House::new();
+fn a_missing_token_ends_the_process_with_its_label_and_code_4(kind: Kind) {
+    let house = House::new(kind);
     std::fs::rename(house.path("tokens"), house.path("away")).unwrap();
     std::fs::create_dir(house.path("tokens")).unwrap();
     let Err((code, log)) = house.try_start("record") else { panic!("no token") };
     assert_eq!(code, Some(4));
     assert!(log.contains("no token with label bank-a-record"), "{log}");
-    std::fs::remove_file(house.path("softhsm2.conf")).unwrap();
+    std::fs::remove_file(house.path("record.conf")).unwrap();
     let Err((code, log)) = house.try_start("record") else { panic!("no test token at all") };
     assert_eq!((code, log.contains("no token with label bank-a-record")), (Some(4), true), "{log}");
 }
 
-#[test]
-fn an_unknown_key_in_the_configuration_is_named() {
-    let house = House::new();
+fn an_unknown_key_in_the_configuration_is_named(kind: Kind) {
+    let house = House::new(kind);
     let config = house.config("record");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("speed = 3\n{text}")).unwrap();
@@ -41,52 +39,8 @@ fn an_unknown_key_in_the_configuration_is_named() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("`speed`"));
 }
 
-#[tokio::test]
-async fn a_token_taken_away_is_said_and_back_again_it_works_without_a_restart() {
-    let house = House::new();
-    let record = house.start("record");
-    let ask = |meeting: &str| record.ask(Ask::StateKey { meeting: meeting.parse().unwrap() });
-    let countersign = || {
-        let csr = crate::idp::csr("sr://bank-a/recorder-1/r1", &crate::idp::Key::new());
-        record.ask(Ask::CountersignCsr { csr: csr.into() })
-    };
-    let Ok(Answer::Key { key: before }) = ask("m1").await else { panic!("works") };
-    assert!(countersign().await.is_ok());
-    std::fs::rename(house.path("tokens"), house.path("away")).unwrap();
-    std::fs::create_dir(house.path("tokens")).unwrap();
-    let code = countersign().await.unwrap_err().code;
-    assert!(["token-missing", "unavailable"].contains(&code.as_str()), "{code}");
-    let Ok(Answer::Key { key }) = ask("m1").await else { panic!("state keys need no token") };
-    assert_eq!(key, before);
-    std::fs::remove_dir(house.path("tokens")).unwrap();
-    std::fs::rename(house.path("away"), house.path("tokens")).unwrap();
-    assert!(countersign().await.is_ok());
-}
-
-#[tokio::test]
-async fn a_pin_that_is_refused_while_serving_is_not_tried_again() {
-    let (house, other) = (House::new(), House::new());
-    std::fs::remove_dir_all(other.path("tokens")).unwrap();
-    std::fs::create_dir(other.path("tokens")).unwrap();
-    std::fs::write(other.path("pin-record"), "7777777777777777\n").unwrap();
-    ceremony(other.path("").as_path(), "record");
-    let record = house.start("record");
-    let countersign = || {
-        let csr = crate::idp::csr("sr://bank-a/recorder-1/r1", &crate::idp::Key::new());
-        record.ask(Ask::CountersignCsr { csr: csr.into() })
-    };
-    // a token of the same label and another PIN is put in place of ours
-    std::fs::rename(house.path("tokens"), house.path("away")).unwrap();
-    std::fs::rename(other.path("tokens"), house.path("tokens")).unwrap();
-    assert_eq!(countersign().await.unwrap_err().code, "pin-incorrect");
-    std::fs::rename(house.path("tokens"), other.path("tokens")).unwrap();
-    std::fs::rename(house.path("away"), house.path("tokens")).unwrap();
-    assert_eq!(countersign().await.unwrap_err().code, "pin-incorrect", "even the right token waits for a person now");
-}
-
-#[tokio::test]
-async fn sigterm_ends_the_process_in_order() {
-    let house = House::new();
+async fn sigterm_ends_the_process_in_order(kind: Kind) {
+    let house = House::new(kind);
     let mut record = house.start("record");
     assert!(record.ask(Ask::Info {}).await.is_ok());
     let pid = nix::unistd::Pid::from_raw(record.child.id().try_into().unwrap());
@@ -95,9 +49,8 @@ async fn sigterm_ends_the_process_in_order() {
     assert!(!record.socket.exists());
 }
 
-#[tokio::test]
-async fn a_changed_ledger_stops_the_start_and_names_the_entry() {
-    let house = House::new();
+async fn a_changed_ledger_stops_the_start_and_names_the_entry(kind: Kind) {
+    let house = House::new(kind);
     let event = || LedgerEvent {
         at: now(),
         actor: "sr://bank-a/carol/d1".into(),
@@ -126,9 +79,8 @@ async fn a_changed_ledger_stops_the_start_and_names_the_entry() {
     assert!(matches!(archive.ask(Ask::Append { entry: event() }).await, Ok(Answer::Appended { index: 3 })));
 }
 
-#[test]
-fn a_trust_map_of_other_keys_stops_the_start() {
-    let house = House::new();
+fn a_trust_map_of_other_keys_stops_the_start(kind: Kind) {
+    let house = House::new(kind);
     let mut trust = house.trust.clone();
     trust.firms[0].ledger_key = trust.firms[0].policy_key.clone();
     std::fs::write(house.path("trust.json"), serde_json::to_vec(&trust).unwrap()).unwrap();
@@ -141,9 +93,8 @@ fn a_trust_map_of_other_keys_stops_the_start() {
     assert_eq!((code, log.contains("archive keys")), (Some(2), true), "{log}");
 }
 
-#[tokio::test]
-async fn garbage_closes_its_connection_and_nobody_elses() {
-    let house = House::new();
+async fn garbage_closes_its_connection_and_nobody_elses(kind: Kind) {
+    let house = House::new(kind);
     let record = house.start("record");
     for garbage in [&[0xff; 64][..], &[0, 0, 0, 0], &[0, 0, 0, 3, 0xff, 0xff, 0xff], b"GET / HTTP/1.1\r\n\r\n"] {
         let mut stream = UnixStream::connect(&record.socket).unwrap();
@@ -154,9 +105,8 @@ async fn garbage_closes_its_connection_and_nobody_elses() {
     }
 }
 
-#[test]
-fn the_socket_is_for_its_owner_only_and_served_once() {
-    let house = House::new();
+fn the_socket_is_for_its_owner_only_and_served_once(kind: Kind) {
+    let house = House::new(kind);
     let record = house.start("record");
     assert_eq!(std::fs::metadata(&record.socket).unwrap().permissions().mode() & 0o777, 0o600);
     let Err((code, log)) = house.try_start("record") else { panic!("served already") };
@@ -165,9 +115,8 @@ fn the_socket_is_for_its_owner_only_and_served_once() {
     assert!(house.try_start("record").is_ok(), "a socket left by a killed process is taken over");
 }
 
-#[tokio::test]
-async fn a_client_finds_a_process_that_was_started_again() {
-    let house = House::new();
+async fn a_client_finds_a_process_that_was_started_again(kind: Kind) {
+    let house = House::new(kind);
     let record = house.start("record");
     let client = custody::Client::connect(&record.socket).await.unwrap();
     assert!(client.ask(Ask::Info {}).await.is_ok());
@@ -175,4 +124,9 @@ async fn a_client_finds_a_process_that_was_started_again() {
     assert_eq!(client.ask(Ask::Info {}).await.unwrap_err().code(), "unavailable");
     let _again = house.start("record");
     assert!(client.ask(Ask::Info {}).await.is_ok());
+}
+
+on_each_token! {
+    a_wrong_pin_ends_the_process_with_a_clear_message_and_code_2, a_missing_token_ends_the_process_with_its_label_and_code_4, an_unknown_key_in_the_configuration_is_named, a_trust_map_of_other_keys_stops_the_start, the_socket_is_for_its_owner_only_and_served_once;
+    async   sigterm_ends_the_process_in_order, a_changed_ledger_stops_the_start_and_names_the_entry, garbage_closes_its_connection_and_nobody_elses, a_client_finds_a_process_that_was_started_again
 }

@@ -1,12 +1,12 @@
 //! Ceremony, self-test, state keys.
 
-use crate::house::{House, call, ceremony};
+use crate::house::{House, call, ceremony, on_each_token};
 use domain::B64;
 use domain::message::custody::{Answer, Ask, RecordKind};
+use test_tokens::Kind;
 
-#[test]
-fn a_ceremony_held_twice_changes_nothing() {
-    let house = House::new();
+fn a_ceremony_held_twice_changes_nothing(kind: Kind) {
+    let house = House::new(kind);
     for (role, first) in [("people", &house.people), ("record", &house.record), ("archive", &house.archive)] {
         let again = ceremony(house.path("").as_path(), role);
         assert_eq!((&again.keys, &again.root, &again.token), (&first.keys, &first.root, &first.token), "{role}");
@@ -14,19 +14,21 @@ fn a_ceremony_held_twice_changes_nothing() {
     }
 }
 
-#[test]
-fn the_self_test_proves_every_key() {
-    let house = House::new();
+fn the_self_test_proves_every_key(kind: Kind) {
+    let house = House::new(kind);
     let output = call(&["check", "--config", &house.config("archive")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((report["ok"].as_bool(), report["oaep"].as_str()), (Some(true), Some("sha1")));
+    let oaep = match kind {
+        Kind::SoftHsm2 => "sha1",
+        Kind::Kryoptic => "sha256",
+    };
+    assert_eq!((report["ok"].as_bool(), report["oaep"].as_str()), (Some(true), Some(oaep)));
     assert_eq!(report["tests"].as_array().map(Vec::len), Some(4));
 }
 
-#[tokio::test]
-async fn a_state_key_stays_until_it_is_forgotten_and_is_no_file() {
-    let house = House::new();
+async fn a_state_key_stays_until_it_is_forgotten_and_is_no_file(kind: Kind) {
+    let house = House::new(kind);
     let record = house.start("record");
     let meeting = || "m1".parse().unwrap();
     let key = || async {
@@ -41,9 +43,8 @@ async fn a_state_key_stays_until_it_is_forgotten_and_is_no_file() {
     assert_ne!(first, key().await);
 }
 
-#[tokio::test]
-async fn the_record_key_signs_records_of_its_own_firm_only() {
-    let house = House::new();
+async fn the_record_key_signs_records_of_its_own_firm_only(kind: Kind) {
+    let house = House::new(kind);
     let record = house.start("record");
     let sign = |kind, payload: &[u8]| record.ask(Ask::SignRecord { kind, payload: B64::from(payload) });
     let root = B64::from([0u8; 32]);
@@ -59,4 +60,9 @@ async fn the_record_key_signs_records_of_its_own_firm_only() {
         assert_eq!(sign(kind, &root).await.unwrap_err().code, "bad-request");
     }
     assert_eq!(record.ask(Ask::Probe {}).await.unwrap_err().code, "bad-request", "another token's work");
+}
+
+on_each_token! {
+    a_ceremony_held_twice_changes_nothing, the_self_test_proves_every_key;
+    async a_state_key_stays_until_it_is_forgotten_and_is_no_file, the_record_key_signs_records_of_its_own_firm_only
 }

@@ -1,4 +1,4 @@
-//! The real binary on real SoftHSM tokens: ceremony, certificates and their refusals, statements, openings, and what happens
+//! The real binary on both test tokens, each test on each: ceremony, certificates and their refusals, statements, openings, and what happens
 //! when PIN, token or ledger are not as they should be.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -10,3 +10,4 @@ mod house;
 mod idp;
 mod keys;
 mod opening;
+mod spoiled;

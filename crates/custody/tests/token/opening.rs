@@ -1,6 +1,6 @@
 //! The archive token from end to end: seal to its public keys, open by two officers, read the ledger.
 
-use crate::house::{Custody, House};
+use crate::house::{Custody, House, on_each_token};
 use crate::idp::{Key, enrol, now};
 use custody::sealing::{Sealed, seal_meeting_key};
 use domain::message::custody::{Answer, Ask, CustodyProblem, LeafRole, LedgerEvent, RecordKind};
@@ -11,6 +11,8 @@ use evidence::cbor;
 use evidence::grant::{APPROVAL_LABEL, Approval, REQUEST_LABEL, Request};
 use evidence::key::{PublicKey, key_id};
 use evidence::ledger::{self, Head};
+use test_tokens::Kind;
+use test_tokens::faulty::{Fault, Faulty};
 
 fn manifest(house: &House, meeting: &MeetingId) -> MeetingManifest {
     let own = &house.trust.firms[0];
@@ -50,6 +52,7 @@ fn manifest(house: &House, meeting: &MeetingId) -> MeetingManifest {
 /// The three processes and two officers of a firm, and a meeting of it.
 struct Desk {
     house: House,
+    faulty: Faulty,
     record: Custody,
     archive: Custody,
     carol: (Key, Vec<u8>),
@@ -58,13 +61,14 @@ struct Desk {
 }
 
 impl Desk {
-    async fn new() -> Self {
-        let house = House::new();
+    async fn new(kind: Kind) -> Self {
+        let house = House::new(kind);
+        let faulty = house.spoil("archive");
         let (people, record, archive) = (house.start("people"), house.start("record"), house.start("archive"));
         let carol = enrol(&house, &people, "carol", LeafRole::Compliance).await;
         let chris = enrol(&house, &people, "chris", LeafRole::Compliance).await;
         let meeting = "0123456789abcdef0123456789abcdef".parse().unwrap();
-        Self { house, record, archive, carol, chris, meeting }
+        Self { house, faulty, record, archive, carol, chris, meeting }
     }
 
     async fn manifest(&self, change: impl FnOnce(&mut MeetingManifest)) -> B64 {
@@ -109,9 +113,8 @@ impl Desk {
     }
 }
 
-#[tokio::test]
-async fn a_meeting_key_goes_from_recorder_to_officer_through_the_token() {
-    let desk = Desk::new().await;
+async fn a_meeting_key_goes_from_recorder_to_officer_through_the_token(kind: Kind) {
+    let desk = Desk::new(kind).await;
     let manifest = desk.manifest(|_| {}).await;
     assert_eq!(desk.open(&manifest, &desk.carol).await.unwrap_err().code, "two-persons");
     let Ok(Answer::MeetingKeys { keys }) = desk.open(&manifest, &desk.chris).await else { panic!("two officers") };
@@ -128,9 +131,8 @@ async fn a_meeting_key_goes_from_recorder_to_officer_through_the_token() {
     assert!(matches!(desk.archive.ask(Ask::Probe {}).await, Ok(Answer::Done {})));
 }
 
-#[tokio::test]
-async fn the_record_key_signs_nothing_of_another_firm() {
-    let desk = Desk::new().await;
+async fn the_record_key_signs_nothing_of_another_firm(kind: Kind) {
+    let desk = Desk::new(kind).await;
     let mut meeting = manifest(&desk.house, &desk.meeting);
     meeting.firm = "bank-b".parse().unwrap();
     let segment = SegmentManifest {
@@ -159,9 +161,8 @@ async fn the_record_key_signs_nothing_of_another_firm() {
     assert_eq!(sign(RecordKind::Checkpoint, foreign).await.unwrap_err().code, "bad-request");
 }
 
-#[tokio::test]
-async fn a_changed_sealed_key_is_told_from_a_token_that_is_away() {
-    let desk = Desk::new().await;
+async fn a_changed_sealed_key_is_told_from_a_token_that_is_away(kind: Kind) {
+    let desk = Desk::new(kind).await;
     let changed = |manifest: &mut MeetingManifest| {
         for key in &mut manifest.sealed_keys[0].keys {
             let mut form: Sealed = ciborium::from_reader(key.sealed.as_slice()).unwrap();
@@ -172,14 +173,16 @@ async fn a_changed_sealed_key_is_told_from_a_token_that_is_away() {
     let (good, bad) = (desk.manifest(|_| {}).await, desk.manifest(changed).await);
     let problem = desk.open(&bad, &desk.chris).await.unwrap_err();
     assert_eq!((problem.code.as_str(), problem.detail.contains("although it works")), ("bad-request", true));
-    let (tokens, away) = (desk.house.path("tokens"), desk.house.path("away"));
-    std::fs::rename(&tokens, &away).unwrap();
-    std::fs::create_dir(&tokens).unwrap();
+    desk.faulty.set(&[Fault::Removed]);
     for manifest in [&good, &bad] {
         let code = desk.open(manifest, &desk.chris).await.unwrap_err().code;
         assert!(["token-missing", "unavailable"].contains(&code.as_str()), "{code}");
     }
-    std::fs::remove_dir(&tokens).unwrap();
-    std::fs::rename(&away, &tokens).unwrap();
+    desk.faulty.set(&[]);
     assert!(desk.open(&good, &desk.chris).await.is_ok());
+}
+
+on_each_token! {
+    ;
+    async a_meeting_key_goes_from_recorder_to_officer_through_the_token, the_record_key_signs_nothing_of_another_firm, a_changed_sealed_key_is_told_from_a_token_that_is_away
 }

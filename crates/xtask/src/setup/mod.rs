@@ -6,6 +6,7 @@ pub mod browser;
 pub mod node;
 pub mod page;
 pub mod system;
+pub mod tokens;
 pub mod wasm;
 
 use crate::place::Place;
@@ -23,6 +24,7 @@ pub fn all(place: &Place) -> anyhow::Result<Ready> {
     say::heading("set-up");
     let system = system::System::detect()?;
     system.packages()?;
+    tokens::kryoptic(place)?;
     let node = node::provide(place)?;
     page::modules(place, &node)?;
     let bound = wasm::module(place, &system, &node)?;

@@ -7,11 +7,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// Packages both systems have under the same name, and what each is for.
-const PACKAGES: [&str; 21] = [
+const PACKAGES: [&str; 23] = [
     "openssl",             // the demo's operator CA
     "libssl-dev",          // crate openssl
     "pkg-config",          // crates openssl and gstreamer
     "softhsm2",            // the demo's tokens
+    "libclang-dev",        // kryoptic, the second test token: bindings of OpenSSL are made at its build
+    "libsqlite3-dev",      // kryoptic keeps its keys in SQLite
     "libgstreamer1.0-dev", // strongroom-export
     "libgstreamer-plugins-base1.0-dev",
     "gstreamer1.0-plugins-base",
