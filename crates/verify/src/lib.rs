@@ -9,7 +9,7 @@ mod frames;
 mod ledger;
 mod segment;
 
-use evidence::archive::MeetingManifest;
+use evidence::archive::{GapCause, MeetingManifest};
 use evidence::identity::TrustMap;
 use serde::Serialize;
 use std::path::Path;
@@ -44,6 +44,8 @@ pub struct Report {
     pub epochs: u64,
     /// Gaps that the archive itself declares.
     pub gaps: u64,
+    /// Those of frames that never left their sender: nobody received what is missing there.
+    pub gaps_unsent: u64,
     /// Frames missing in them.
     pub missing_frames: u64,
     /// Each gap in words: whose frames, which, why.
@@ -111,6 +113,7 @@ fn describe(manifest: &MeetingManifest, report: &mut Report) {
     report.meeting = manifest.meeting.to_string();
     report.epochs = manifest.epochs.len() as u64;
     report.gaps = manifest.gaps.len() as u64;
+    report.gaps_unsent = manifest.gaps.iter().filter(|gap| gap.cause == GapCause::NeverSent).count() as u64;
     report.missing_frames = manifest.gaps.iter().map(|gap| gap.count).sum();
     report.gap_list = manifest.gaps.iter().map(words).collect();
     if manifest.closed == evidence::archive::manifest::Closed::Recovered {

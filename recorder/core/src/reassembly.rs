@@ -20,6 +20,18 @@ pub const MAX_HELD: usize = 2_048;
 /// A jump of more than this is a new numbering, not a loss.
 const MAX_JUMP: u64 = 10_000;
 
+/// What is missing between a frame and the one before it of its source, by RTP numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// The rest of a frame whose numbers have no hole: its sender did not send it. Browsers throw away what their pacer
+    /// still holds of a stream when a key frame follows.
+    Rest,
+    /// Numbers: packets were lost on the way.
+    Hole,
+}
+
 /// A frame as its sender's packetizer got it: shim, SFrame header, ciphertext, tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assembled {
@@ -35,8 +47,8 @@ pub struct Assembled {
     pub bytes: Vec<u8>,
     /// A key frame, as its payload descriptor says (VP9 alone).
     pub key: bool,
-    /// RTP numbers are missing between the frame before and this one.
-    pub hole_before: bool,
+    /// What is missing before it.
+    pub before: Before,
 }
 
 /// When a packet came, by both clocks.
@@ -62,8 +74,8 @@ struct Held {
 enum Look {
     /// Here up to this number.
     Whole(u64),
-    /// The next frame begins before it ended.
-    Malformed,
+    /// The next frame begins at this number, before it ended.
+    Cut(u64),
     /// Packets are missing, or not there yet.
     Missing { since: Came },
 }
@@ -76,7 +88,7 @@ pub struct Reassembly {
     /// Next number wanted; `None` before the first packet.
     next: Option<u64>,
     highest: u64,
-    hole: bool,
+    before: Before,
     clock: Came,
     give_up: bool,
 }
@@ -90,7 +102,7 @@ impl Reassembly {
             held: BTreeMap::new(),
             next: None,
             highest: 0,
-            hole: false,
+            before: Before::Nothing,
             clock: Came { sfu_us: 0, local_ms: 0 },
             give_up: false,
         }
@@ -115,7 +127,7 @@ impl Reassembly {
         if number.abs_diff(self.highest) > MAX_JUMP {
             self.flush(out);
             self.next = Some(number);
-            self.hole = true;
+            self.before = Before::Hole;
         }
         self.highest = self.highest.max(number);
         if self.next.is_some_and(|next| number < next) {
@@ -162,28 +174,33 @@ impl Reassembly {
                 if !self.is_overdue(head.came) {
                     return;
                 }
-                self.hole = true;
+                self.before = Before::Hole;
                 self.next = Some(first);
                 continue;
             }
             if !head.start {
                 // the rest of a frame that was given up, padding, or a source joined in its middle
-                self.hole |= !head.data.is_empty();
+                if !head.data.is_empty() {
+                    self.before = Before::Hole;
+                }
                 self.held.pop_first();
                 self.next = Some(next + 1);
                 continue;
             }
             match self.look(first) {
-                Look::Whole(last) => {
-                    self.take(first, last, out);
-                    continue;
+                Look::Whole(last) => self.take(first, last, out),
+                Look::Cut(behind) => {
+                    self.held = self.held.split_off(&behind);
+                    self.next = Some(behind);
+                    self.before = self.before.max(Before::Rest);
                 }
                 Look::Missing { since } if !self.is_overdue(since) => return,
-                Look::Missing { .. } | Look::Malformed => {}
+                Look::Missing { .. } => {
+                    self.before = Before::Hole;
+                    self.held.pop_first();
+                    self.next = Some(next + 1);
+                }
             }
-            self.hole = true;
-            self.held.pop_first();
-            self.next = Some(next + 1);
         }
     }
 
@@ -205,7 +222,7 @@ impl Reassembly {
                 return Look::Missing { since: since.unwrap_or(held.came) };
             }
             if held.timestamp != timestamp || (held.start && *number != first) {
-                return Look::Malformed;
+                return Look::Cut(*number);
             }
             if held.end {
                 return Look::Whole(*number);
@@ -225,7 +242,7 @@ impl Reassembly {
             link_seq: u64::MAX,
             bytes: Vec::new(),
             key: parts[&first].key,
-            hole_before: self.hole,
+            before: self.before,
         };
         for held in parts.into_values() {
             frame.link_seq = frame.link_seq.min(held.link_seq);
@@ -238,8 +255,9 @@ impl Reassembly {
             }
         }
         self.next = Some(last + 1);
-        self.hole = frame.bytes.is_empty();
-        if !self.hole {
+        let too_large = frame.bytes.is_empty();
+        self.before = if too_large { Before::Hole } else { Before::Nothing };
+        if !too_large {
             frame.bytes = depacketize::restore(self.codec, frame.bytes);
             out.push(frame);
         }
@@ -283,8 +301,22 @@ mod tests {
         }
         let frames: Vec<u8> = out.iter().map(|frame| frame.bytes[0]).collect();
         assert_eq!(frames, (0..30u8).filter(|n| *n != 5).collect::<Vec<_>>());
-        assert!(out.iter().all(|frame| frame.hole_before == (frame.bytes[0] == 6)));
+        assert!(out.iter().all(|frame| (frame.before == Before::Hole) == (frame.bytes[0] == 6)));
         assert_eq!(reassembly.oldest_link_seq(), None);
+    }
+
+    #[test]
+    fn a_frame_that_ends_in_its_middle_without_a_hole_in_the_numbers_was_not_sent_whole() {
+        let mut reassembly = Reassembly::new(Codec::Vp8, 1);
+        let mut out = Vec::new();
+        let mut all = packets(4, 3);
+        all.remove(5);
+        for (n, one) in all.iter_mut().enumerate() {
+            one.0 = 7_000 + n as u16;
+            push(&mut reassembly, n as u64 + 1, n as u64 * 10_000, one, &mut out);
+        }
+        let found: Vec<_> = out.iter().map(|frame| (frame.bytes[0], frame.before)).collect();
+        assert_eq!(found, [(0, Before::Nothing), (2, Before::Rest), (3, Before::Nothing)]);
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Meeting {
         }
         if shape.marks.key && track.kind() == MediaKind::Video {
             track.last_key = Some(track.last_key.map_or(index, |last| last.max(index)));
-            track.keys.satisfied();
+            track.keys.satisfied(now);
         }
         if track.gaps.take_overrun() {
             track.want_key();

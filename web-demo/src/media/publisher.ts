@@ -36,6 +36,8 @@ interface Sending {
   announced: boolean;
   /** Changes of its encodings under way. */
   changes: Promise<void>;
+  /** Layers that are to begin with a whole picture at the next change. */
+  keyFrames: Set<number>;
 }
 
 /** Upper bound of a camera in one encoding, bit/s: 720p30 VP8 looks clean at it. */
@@ -207,7 +209,7 @@ export class Publisher {
         // an old list: the SFU's answer decides then
       }
     }
-    const sending: Sending = { transceiver, slot, codec, layers, nested: [], wanted: null, rates: [], announced: false, changes: Promise.resolve() };
+    const sending: Sending = { transceiver, slot, codec, layers, nested: [], wanted: null, rates: [], announced: false, changes: Promise.resolve(), keyFrames: new Set() };
     this.sendings.push(sending);
     return sending;
   }
@@ -237,14 +239,15 @@ export class Publisher {
   }
 
   /** Changes of a source follow one another: a browser refuses parameters that were read before another change ended. */
-  private change(sending: Sending, edit: (encodings: RTCRtpEncodingParameters[]) => void, keyFrame?: number): Promise<void> {
+  private change(sending: Sending, edit: (encodings: RTCRtpEncodingParameters[]) => void): Promise<void> {
     sending.changes = sending.changes.then(async () => {
       if (this.closed) return;
       const sender: KeyFrameSender = sending.transceiver.sender;
       const parameters = sender.getParameters();
       edit(parameters.encodings);
-      if (keyFrame === undefined) return sender.setParameters(parameters);
-      const encodingOptions = parameters.encodings.map((_, at) => ({ keyFrame: at === keyFrame }));
+      if (sending.keyFrames.size === 0) return sender.setParameters(parameters);
+      const encodingOptions = parameters.encodings.map((_, at) => ({ keyFrame: sending.keyFrames.has(at) }));
+      sending.keyFrames.clear();
       return sender.setParameters(parameters, { encodingOptions });
     }).catch((error: unknown) => console.warn("publish: encodings:", error));
     return sending.changes;
@@ -272,10 +275,18 @@ export class Publisher {
     if (streams.length > 0) this.events.streams(slot, streams);
   }
 
-  /** Makes the encoder of a layer begin with a whole picture. */
+  /**
+   * Makes the encoder of a layer begin with a whole picture. The worker asks for layer after layer, a change takes 60 ms, and
+   * Chromium makes whole pictures of all layers where one is asked: asked for one by one they would come three times.
+   */
   async keyFrame(slot: number, layer: number): Promise<void> {
     const sending = this.sendings.find((entry) => entry.slot === slot);
-    if (sending !== undefined) await this.change(sending, () => undefined, layer);
+    if (sending === undefined) return;
+    const first = sending.keyFrames.size === 0;
+    sending.keyFrames.add(layer);
+    if (!first) return;
+    await new Promise((done) => setTimeout(done, 0));
+    if (sending.keyFrames.size > 0) await this.change(sending, () => undefined);
   }
 
   private candidate(candidate: string): void {

@@ -6,6 +6,7 @@ import type { LayerStream, TrackCounters } from "../wire/worker";
 import { clock, type CounterBook } from "./counters";
 import type { OpenOutcome, Sealed } from "./engine";
 import type { EncodedFrame, ScriptTransformer } from "./scope";
+import { Unplaced } from "./unplaced";
 
 /** Frames of the next epoch are held so long, ms ... (as `domain::limits::HOLD_MS`) */
 export const HOLD_MS = 1_000;
@@ -61,9 +62,12 @@ class StreamAsker {
   }
 }
 
-/** One layer on its own slot. After any dropped picture only a key frame may follow. */
+/**
+ * One layer on its own slot. It begins with a key frame, and after any dropped picture only a key frame may follow; one that
+ * is only new makes its first by itself, one that is broken has to be asked.
+ */
 class Layer {
-  awaitKey = false;
+  pictures: "new" | "whole" | "broken" = "new";
   readonly keys: KeyFrameAsker;
   constructor(readonly slot: number, readonly rid: string | undefined, readonly counters: TrackCounters, transformer: ScriptTransformer,
     byPage: () => void) {
@@ -80,6 +84,8 @@ export class SendPath {
   private readonly layers = new Map<number, Layer>();
   private several: boolean;
   private readonly unknown: StreamAsker;
+  private readonly unplaced = new Unplaced();
+  private controller: TransformStreamDefaultController<EncodedFrame> | null = null;
 
   constructor(private readonly transformer: ScriptTransformer, private readonly sealer: Sealer, private readonly book: CounterBook,
     readonly slot: number, private readonly codec: Codec, private readonly page: Page, layers = 1) {
@@ -93,31 +99,34 @@ export class SendPath {
     return this.first.counters;
   }
 
-  /** Which stream carries which layer. A layer whose frames were dropped until now begins with a whole picture. */
+  /** Which stream carries which layer: what waited for it goes on. Every layer begins with a whole picture. */
   streams(streams: readonly LayerStream[]): void {
     for (const { ssrc, rid, layer } of streams) {
       if (this.layers.has(ssrc)) continue;
-      const fresh = this.layer(this.slot + layer, rid);
-      fresh.awaitKey = true;
-      this.layers.set(ssrc, fresh);
+      this.layers.set(ssrc, this.layer(this.slot + layer, rid));
     }
+    for (const frame of this.unplaced.take((ssrc) => this.layers.has(ssrc))) this.frame(frame);
   }
 
   /** No layers after all: every frame is of the first. */
   one(): void {
     this.several = false;
+    for (const frame of this.unplaced.take(() => true)) this.frame(frame);
   }
 
   run(): void {
     const through = new TransformStream<EncodedFrame, EncodedFrame>({
-      transform: (frame, controller) => this.frame(frame, controller),
+      start: (controller) => {
+        this.controller = controller;
+      },
+      transform: (frame) => this.frame(frame),
     });
     this.transformer.readable.pipeThrough(through).pipeTo(this.transformer.writable).catch(() => undefined);
   }
 
   /** Sending is allowed again: start with a whole picture. */
   resumed(): void {
-    for (const layer of [this.first, ...this.layers.values()]) if (layer.awaitKey) layer.ask();
+    for (const layer of [this.first, ...this.layers.values()]) if (layer.pictures === "broken") layer.ask();
   }
 
   private layer(slot: number, rid: string | undefined): Layer {
@@ -132,23 +141,27 @@ export class SendPath {
     return ssrc === undefined ? undefined : this.layers.get(ssrc);
   }
 
-  private unplaced(): void {
-    this.first.counters.dropped += 1;
-    this.first.counters.lastError = "stream-unknown";
+  private wait(frame: EncodedFrame): void {
+    const { counters } = this.first;
+    counters.held += 1;
+    const dropped = this.unplaced.add(frame, performance.now());
+    if (dropped > 0) counters.lastError = "stream-unknown";
+    counters.dropped += dropped;
     this.unknown.ask();
   }
 
-  private frame(frame: EncodedFrame, controller: TransformStreamDefaultController<EncodedFrame>): void {
+  private frame(frame: EncodedFrame): void {
     const layer = this.of(frame);
-    if (layer === undefined || frame.data.byteLength === 0) {
-      if (layer === undefined) this.unplaced();
-      else layer.counters.empty += 1;
+    if (layer === undefined) return this.wait(frame);
+    if (frame.data.byteLength === 0) {
+      layer.counters.empty += 1;
       return;
     }
     const { counters } = layer;
     const picture = frame.type !== undefined;
     const keyFrame = frame.type === "key";
-    if (layer.awaitKey && picture && !keyFrame) {
+    if (layer.pictures !== "whole" && picture && !keyFrame) {
+      layer.pictures = "broken";
       counters.dropped += 1;
       layer.ask();
       return;
@@ -158,15 +171,15 @@ export class SendPath {
     if (sealed === null || !sealed.ok) {
       counters.dropped += 1;
       counters.lastError = sealed === null ? "no-group" : sealed.why;
-      layer.awaitKey = picture;
+      if (picture) layer.pictures = "broken";
       return;
     }
-    layer.awaitKey = false;
+    layer.pictures = "whole";
     counters.sealed += 1;
     counters.firstAt ??= now;
     counters.lastAt = now;
     frame.data = exact(sealed.frame);
-    controller.enqueue(frame);
+    this.controller?.enqueue(frame);
   }
 }
 

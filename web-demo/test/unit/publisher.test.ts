@@ -87,6 +87,13 @@ test("changes of a source that meet each other are all made, in their order", as
   assert.deepEqual(rates(camera).slice(0, 2), [150_000, 400_000]);
 });
 
+test("layers that are asked for a whole picture one after the other make them in one change", async () => {
+  const { publisher, camera } = publish();
+  await Promise.all([0, 2].map((layer) => publisher.keyFrame(SLOT.camera, layer)));
+  await publisher.keyFrame(SLOT.camera, 1);
+  assert.deepEqual(camera.taken.map((options) => options.map(({ keyFrame }) => keyFrame)), [[true, false, true], [false, true, false]]);
+});
+
 test("a layer is encoded at what its best placed viewer could take, and never above its own rate", async () => {
   const { publisher, camera } = publish();
   const full = rates(camera);

@@ -6,6 +6,7 @@ import { CounterBook } from "../../src/worker/counters";
 import type { OpenOutcome, Sealed } from "../../src/worker/engine";
 import type { EncodedFrame, ScriptTransformer } from "../../src/worker/scope";
 import { HOLD_FRAMES, HOLD_MS, ReceivePath, SendPath, type Sealer, type TrackMap } from "../../src/worker/transform";
+import { WAIT_FRAMES, WAIT_MS } from "../../src/worker/unplaced";
 
 function bench() {
   let feed: ReadableStreamDefaultController<EncodedFrame> | null = null;
@@ -65,8 +66,12 @@ test("where the transformer cannot ask for a key frame the page makes one, of th
   assert.deepEqual([made, out.length], [[1], 1]);
 });
 
+const layered = (ssrc: number, type: "key" | "delta"): EncodedFrame => (
+  { ...frame([1, 2], type), getMetadata: () => ({ synchronizationSource: ssrc }) }
+);
+
 test("each layer is sealed under its own slot, and none before its stream is known", async () => {
-  const { transformer, out, push, rids } = bench();
+  const { transformer, out, push, asked } = bench();
   const slots: number[] = [];
   const fake = new Fake();
   fake.seal = (slot?: number) => {
@@ -78,19 +83,50 @@ test("each layer is sealed under its own slot, and none before its stream is kno
   const clock = mock.method(performance, "now", () => now);
   const path = new SendPath(transformer, fake, new CounterBook(), 2, "vp8", { ...page, look: () => void (looks += 1) }, 3);
   path.run();
-  const of = (ssrc: number, type: "key" | "delta"): EncodedFrame => ({ ...frame([1, 2], type), getMetadata: () => ({ synchronizationSource: ssrc }) });
-  await push(of(70, "key"), of(71, "key"), frame([1], "key"));
+  await push(layered(70, "key"), layered(71, "key"), frame([1], "key"));
   assert.deepEqual([out.length, slots.length], [0, 0], "nobody can tell which layer these are");
   assert.equal(looks, 1, "the page is asked, once for several frames");
   now += 101;
-  await push(of(70, "delta"));
-  assert.equal(looks, 2, "and again while frames are dropped");
+  await push(layered(70, "delta"));
+  assert.equal(looks, 2, "and again while frames wait");
   clock.mock.restore();
   path.streams([{ ssrc: 71, rid: "h", layer: 1 }, { ssrc: 70, rid: "q", layer: 0 }]);
-  await push(of(70, "delta"), of(71, "delta"));
-  assert.deepEqual([slots, rids.sort()], [[], ["h", "q"]], "each begins with a whole picture, asked for by name");
-  await push(of(71, "key"), of(70, "key"), of(71, "delta"));
-  assert.deepEqual(slots, [3, 2, 3]);
+  await settle();
+  assert.deepEqual([slots, out.length, asked()], [[2, 3, 2], 3, 0], "what waited goes on in its order, and nothing begins anew");
+});
+
+test("streams that nobody places in time are dropped whole, and begin with a whole picture once they are placed", async () => {
+  let now = 10_000;
+  const clock = mock.method(performance, "now", () => now);
+  try {
+    const { transformer, out, push, rids } = bench();
+    const path = new SendPath(transformer, new Fake(), new CounterBook(), 2, "vp8", page, 3);
+    path.run();
+    await push(layered(70, "key"));
+    now += WAIT_MS;
+    await push(layered(71, "key"));
+    assert.equal(path.counters.dropped, 0);
+    now += 1;
+    await push(layered(71, "delta"));
+    assert.equal(path.counters.dropped, 1, "the stream that waited longest");
+    for (let one = 2; one <= WAIT_FRAMES; one += 1) await push(layered(71, "delta"));
+    assert.equal(path.counters.dropped, 2 + WAIT_FRAMES, "and the other at the bound of both");
+    path.streams([{ ssrc: 70, rid: "q", layer: 0 }, { ssrc: 71, rid: "h", layer: 1 }]);
+    await push(layered(70, "delta"), layered(71, "delta"), layered(71, "key"));
+    assert.deepEqual([out.length, rids.sort()], [1, ["h", "q"]]);
+  } finally {
+    clock.mock.restore();
+  }
+});
+
+test("layers of which nothing was dropped are asked for nothing when sending is allowed", async () => {
+  const { transformer, out, push, asked } = bench();
+  const path = new SendPath(transformer, new Fake(), new CounterBook(), 2, "vp8", page, 3);
+  path.run();
+  path.streams([{ ssrc: 70, rid: "q", layer: 0 }, { ssrc: 71, rid: "h", layer: 1 }]);
+  path.resumed();
+  await push(layered(70, "key"), layered(71, "key"));
+  assert.deepEqual([asked(), out.length], [0, 2]);
 });
 
 test("without layers every stream is the first one's", async () => {
@@ -98,7 +134,7 @@ test("without layers every stream is the first one's", async () => {
   const path = new SendPath(transformer, new Fake(), new CounterBook(), 2, "vp8", page, 3);
   path.run();
   path.one();
-  await push({ ...frame([1, 2], "key"), getMetadata: () => ({ synchronizationSource: 70 }) });
+  await push(layered(70, "key"));
   assert.equal(out.length, 1);
 });
 

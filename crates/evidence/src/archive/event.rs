@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum GapCause {
-    /// Sealed by the sender (its counter or its manifest says so) and never put on the network: its RTP numbers have no hole.
+    /// Sealed by the sender (its counter or its manifest says so) and never put on the network whole: its RTP numbers have no
+    /// hole. Nobody received it.
     NeverSent,
     /// Lost between sender and SFU: its RTP numbers have a hole, the record link has none.
     LostBeforeSfu,

@@ -69,7 +69,7 @@ pub struct SegmentHeader {
 
 /// Flag: key frame.
 pub const KEY_FRAME: u8 = 1;
-/// Flag: frames before it are missing.
+/// Flag: RTP numbers before it are missing.
 pub const DISCONTINUITY: u8 = 2;
 /// Flag: the recorder checked the frame's tag.
 pub const OPENED: u8 = 4;

@@ -19,8 +19,11 @@ pub struct Proven {
     pub recorders: usize,
     /// Frames in all copies.
     pub frames: u64,
-    /// Gaps in all copies.
+    /// Gaps in all copies: frames that somebody could have received and the copy has not.
     pub gaps: u64,
+    /// Gaps of frames that never left their sender's browser, whose pacer throws away what it still holds of a stream when a
+    /// key frame follows.
+    pub unsent: u64,
     /// Archives that verified.
     pub verified: usize,
 }
@@ -48,7 +51,9 @@ pub fn judge(plan: &Plan) -> anyhow::Result<Proven> {
             .context("start strongroom-verify")?;
         let report: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
         proven.frames += report["frames"].as_u64().unwrap_or(0);
-        proven.gaps += report["gaps"].as_u64().unwrap_or(0);
+        let unsent = report["gaps_unsent"].as_u64().unwrap_or(0);
+        proven.gaps += report["gaps"].as_u64().unwrap_or(0).saturating_sub(unsent);
+        proven.unsent += unsent;
         proven.verified += usize::from(out.status.success());
     }
     Ok(proven)

@@ -2,7 +2,7 @@
 
 use super::{Meeting, Now, Opener, Phase, Verdict};
 use crate::account::Layer;
-use crate::reassembly::{Assembled, Came, Reassembly};
+use crate::reassembly::{Assembled, Before, Came, Reassembly};
 use crate::rtp;
 use domain::limits::{HOLD_FRAMES, HOLD_MS};
 use domain::message::record_link::FromSfuRecord;
@@ -263,8 +263,8 @@ impl Meeting {
             return;
         }
         let key_frame = info.codec.kind() == MediaKind::Video && shim.key_frame.unwrap_or(frame.key);
-        let flags =
-            judged_flag | if key_frame { KEY_FRAME } else { 0 } | if frame.hole_before { DISCONTINUITY } else { 0 };
+        let hole = if frame.before == Before::Hole { DISCONTINUITY } else { 0 };
+        let flags = judged_flag | if key_frame { KEY_FRAME } else { 0 } | hole;
         let media = Media {
             sfu_us: frame.sfu_us,
             rtp_timestamp: frame.rtp_timestamp,
@@ -278,10 +278,10 @@ impl Meeting {
         if self.summary.media(now.wall, info.track, &media) == Layer::Switched {
             self.record_event(now, ArchiveEvent::Layer { track: info.track, slot });
         }
-        self.after_frame(now, info.track, key_frame, frame.hole_before);
+        self.after_frame(now, info.track, key_frame, frame.before);
     }
 
-    fn after_frame(&mut self, now: Now, number: u32, key_frame: bool, hole: bool) {
+    fn after_frame(&mut self, now: Now, number: u32, key_frame: bool, before: Before) {
         let Some((link, track)) = self.link.tracks.iter_mut().find(|(_, track)| track.info.track == number) else {
             return;
         };
@@ -289,7 +289,7 @@ impl Meeting {
             track.key_frame_ms = Some(now.mono_ms);
         }
         let may_ask = track.asked_ms.is_none_or(|asked| now.mono_ms >= asked + KEY_FRAME_RETRY_MS);
-        if hole && !key_frame && may_ask && track.info.codec.kind() == MediaKind::Video {
+        if before != Before::Nothing && !key_frame && may_ask && track.info.codec.kind() == MediaKind::Video {
             track.asked_ms = Some(now.mono_ms);
             self.out.push_back(super::Output::NeedKeyFrame { track: *link });
         }
