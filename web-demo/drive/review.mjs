@@ -108,7 +108,8 @@ export class Officer extends Person {
   /** How far lanes are from one another and which of them draw, ms. */
   lanes() {
     return this.page.$$eval(id("lane-video"), (videos) => videos.map((video) => ({
-      participant: video.closest("figure").dataset.participant, at_ms: Math.round(video.currentTime * 1000), ready: video.readyState,
+      participant: video.closest("figure").dataset.participant, begin: Number(video.dataset.begin),
+      at_ms: Number(video.dataset.begin) + Math.round(video.currentTime * 1000), ready: video.readyState,
       paused: video.paused, width: video.videoWidth, error: video.error?.message ?? null,
     })));
   }

@@ -8,6 +8,7 @@ use crate::http::pages::Pages;
 use crate::idp::DevelopmentIdp;
 use crate::replay::grants::Grants;
 use crate::replay::memory::Memory;
+use crate::replay::reel::Means;
 use crate::review::chain::Chain;
 use crate::review::meetings::Meetings;
 use crate::review::requests::Requests;
@@ -18,11 +19,12 @@ use evidence::identity::TrustMap;
 use evidence::key::PublicKey;
 use service::config::{ConfigError, bytes};
 use std::path::Path;
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// Password hashes computed at once: each keeps a core busy for a third of a second.
 const LOGINS_AT_ONCE: usize = 2;
-/// Meetings opened at once: each needs its ciphertext and its clear form in memory.
+/// Parts of meetings opened at once: each takes all cores, and its ciphertext and clear form in memory.
 const OPENINGS_AT_ONCE: usize = 1;
 
 /// A running front.
@@ -55,14 +57,12 @@ pub struct App {
     pub grants: Grants,
     /// Exports.
     pub exports: Exports,
-    /// Memory for clear meetings.
-    pub memory: Memory,
+    /// Memory and places for opening meetings.
+    pub means: Means,
     /// How far the ledger's chain was verified.
     pub ledger: Chain,
     /// Places for password hashing.
     pub logins: Semaphore,
-    /// Places for opening meetings.
-    pub openings: Semaphore,
 }
 
 impl App {
@@ -106,10 +106,12 @@ impl App {
             requests,
             grants: Grants::default(),
             exports: Exports::new(&config.exports),
-            memory: Memory::new(config.memory_mib),
+            means: Means {
+                memory: Memory::new(config.memory_mib),
+                openings: Arc::new(Semaphore::new(OPENINGS_AT_ONCE)),
+            },
             ledger: Chain::new(config.firm.clone(), ledger_key),
             logins: Semaphore::new(LOGINS_AT_ONCE),
-            openings: Semaphore::new(OPENINGS_AT_ONCE),
             config,
             trust,
         })

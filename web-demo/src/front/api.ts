@@ -51,6 +51,7 @@ async function file(path: string, session: string): Promise<Blob> {
 
 export const front = {
   config: () => call<PageConfig>("GET", "/api/config", null),
+  recording: () => call<{ blocked: "archive-probe" | null }>("GET", "/api/recording", null),
   login: (user: string, password: string) => call<LoginSession>("POST", "/idp/login", null, { user, password }),
   rooms: (session: string) => call<RoomSummary[]>("GET", "/api/rooms", session),
   meetings: (session: string) => call<ArchivedMeeting[]>("GET", "/api/meetings", session),
@@ -66,7 +67,9 @@ export const front = {
     call<void>("POST", "/api/ledger", session, { grant, action, at_ms: Math.round(atMs) }),
   /** Without `from` the newest entries. */
   ledger: (session: string, from?: number) => call<LedgerRow[]>("GET", `/api/ledger${from === undefined ? "" : `?from=${from}`}`, session),
-  startExport: (session: string, request: string) => call<ExportState>("POST", "/api/exports", session, { request }),
+  /** A clip's ends in ms from the meeting's begin; `null`: its own. */
+  startExport: (session: string, request: string, clip: { from: number | null; to: number | null }) =>
+    call<ExportState>("POST", "/api/exports", session, { request, from_ms: clip.from, to_ms: clip.to }),
   exportState: (session: string, job: string) => call<ExportState>("GET", `/api/exports/${id(job)}`, session),
   exportFile: (session: string, href: string) => file(href, session),
   cancelExport: (session: string, job: string) => call<void>("DELETE", `/api/exports/${id(job)}`, session),

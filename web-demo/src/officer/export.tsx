@@ -2,12 +2,16 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { front } from "../front/api";
-import { t } from "../i18n";
+import { span, t } from "../i18n";
 import type { ExportState, ReplayRequest } from "../wire/front";
 import type { Officer } from "./app";
 import { textOf } from "./load";
 
 const POLL_MS = 700;
+
+/** What is copied, ms from the begin; an end that is not marked is the meeting's. */
+export interface Clip { from: number | null; to: number | null }
+export const WHOLE: Clip = { from: null, to: null };
 
 function going(job: ExportState | null): boolean {
   return job?.state === "queued" || job?.state === "running";
@@ -22,7 +26,25 @@ function save(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-export function ExportBox({ officer, request }: { officer: Officer; request: ReplayRequest }) {
+/** Marks the begin and the end of a clip where the replay stands. */
+function ClipMarks({ clip, positionMs, onClip }: { clip: Clip; positionMs: number; onClip: (clip: Clip) => void }) {
+  const at = Math.round(positionMs);
+  const marked = clip.from !== null || clip.to !== null;
+  return (
+    <div class="row clip-row">
+      <button type="button" class="button small-button" onClick={() => onClip({ ...clip, from: at })} data-testid="clip-from">{t("offClipFrom")}</button>
+      <button type="button" class="button small-button" onClick={() => onClip({ ...clip, to: at })} data-testid="clip-to">{t("offClipTo")}</button>
+      <span class="small" role="status" data-testid="clip-text">
+        {marked ? t("offClip", { from: clip.from === null ? t("offBegin") : span(clip.from), to: clip.to === null ? t("offEnd") : span(clip.to) }) : t("offClipNone")}
+      </span>
+      {marked && <button type="button" class="button quiet small-button" onClick={() => onClip(WHOLE)}>{t("offClipClear")}</button>}
+    </div>
+  );
+}
+
+interface Props { officer: Officer; request: ReplayRequest; positionMs: number; clip: Clip; onClip: (clip: Clip) => void }
+
+export function ExportBox({ officer, request, positionMs, clip, onClip }: Props) {
   const [job, setJob] = useState<ExportState | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const fail = (error: unknown): void => setProblem(textOf(officer.config, error));
@@ -33,7 +55,7 @@ export function ExportBox({ officer, request }: { officer: Officer; request: Rep
   }, [job]);
   const start = (): void => {
     setProblem(null);
-    front.startExport(officer.session, request.id).then(setJob, fail);
+    front.startExport(officer.session, request.id, clip).then(setJob, fail);
   };
   const cancel = (): void => {
     if (job === null) return;
@@ -47,6 +69,7 @@ export function ExportBox({ officer, request }: { officer: Officer; request: Rep
     <section class="card export" aria-labelledby="export-title" data-testid="export" data-state={job?.state ?? "none"}>
       <h2 id="export-title">{t("offExport")}</h2>
       <p class="small">{t("offExportWhy")}</p>
+      <ClipMarks clip={clip} positionMs={positionMs} onClip={onClip} />
       {problem !== null && <p class="error" role="alert">{problem}</p>}
       {job !== null && going(job) ? (
         <div class="row">

@@ -1,6 +1,6 @@
 // Holds the lanes' media elements to the master clock. Every play and seek is told to the ledger before it happens.
 
-import { correct, MasterClock } from "./master";
+import { correct, MasterClock, NEAR_S } from "./master";
 
 /** Lanes are looked at so often, ms. */
 const LOOK_MS = 100;
@@ -8,9 +8,12 @@ const LOOK_MS = 100;
 export interface PlayerView { positionMs: number; playing: boolean; rate: number; waiting: boolean }
 export type Tell = (action: "play" | "seek", atMs: number) => Promise<void>;
 
+/** What of the meeting an element plays, ms. */
+export interface Piece { begin_ms: number; from_ms: number; to_ms: number }
+
 export class Player {
   readonly clock: MasterClock;
-  private readonly lanes = new Set<HTMLMediaElement>();
+  private readonly lanes = new Map<HTMLMediaElement, Piece>();
   private readonly timer: ReturnType<typeof setInterval>;
   private wanted = false;
   private busy: Promise<void> = Promise.resolve();
@@ -20,8 +23,8 @@ export class Player {
     this.timer = setInterval(() => this.look(), LOOK_MS);
   }
 
-  add(lane: HTMLMediaElement): void {
-    this.lanes.add(lane);
+  add(lane: HTMLMediaElement, piece: Piece): void {
+    this.lanes.set(lane, piece);
   }
   drop(lane: HTMLMediaElement): void {
     this.lanes.delete(lane);
@@ -40,7 +43,7 @@ export class Player {
   pause(): void {
     this.wanted = false;
     this.clock.pause(performance.now());
-    for (const lane of this.lanes) lane.pause();
+    for (const lane of this.lanes.keys()) lane.pause();
     this.look();
   }
   toggle(): Promise<void> {
@@ -53,7 +56,7 @@ export class Player {
       const to = Math.max(0, Math.min(this.clock.durationMs, toMs));
       await this.tell("seek", to);
       this.clock.seek(performance.now(), to);
-      for (const lane of this.lanes) this.set(lane, to / 1000);
+      for (const [lane, piece] of this.lanes) this.set(lane, Math.max(0, to - piece.begin_ms) / 1000);
       this.look();
     });
   }
@@ -63,7 +66,7 @@ export class Player {
   }
   close(): void {
     clearInterval(this.timer);
-    for (const lane of this.lanes) lane.pause();
+    for (const lane of this.lanes.keys()) lane.pause();
   }
 
   /** One after another: the ledger keeps the order of what was done. */
@@ -84,13 +87,25 @@ export class Player {
   private look(): void {
     const now = performance.now();
     if (this.clock.playing && this.clock.ended(now)) this.pause();
-    const seconds = this.clock.position(now) / 1000;
-    const live = [...this.lanes].filter((lane) => lane.error === null && !this.past(lane, seconds));
-    const waiting = this.wanted && live.some((lane) => lane.seeking || lane.readyState < HTMLMediaElement.HAVE_FUTURE_DATA);
+    const at = this.clock.position(now);
+    const live: [HTMLMediaElement, number][] = [];
+    for (const [lane, piece] of this.lanes) {
+      if (lane.error !== null) continue;
+      if (at < piece.from_ms || at >= piece.to_ms) this.waitAt(lane, piece);
+      else if (!this.past(lane, (at - piece.begin_ms) / 1000)) live.push([lane, (at - piece.begin_ms) / 1000]);
+    }
+    const waiting = this.wanted && live.some(([lane]) => lane.seeking || lane.readyState < HTMLMediaElement.HAVE_FUTURE_DATA);
     if (this.wanted && waiting && this.clock.playing) this.clock.pause(now);
     else if (this.wanted && !waiting && !this.clock.playing) this.clock.play(now);
-    for (const lane of live) this.follow(lane, seconds);
+    for (const [lane, seconds] of live) this.follow(lane, seconds);
     this.draw({ positionMs: this.clock.position(now), playing: this.wanted, rate: this.clock.rate, waiting });
+  }
+
+  /** The piece after the one that plays stands where it begins, so that it goes on without a pause. */
+  private waitAt(lane: HTMLMediaElement, piece: Piece): void {
+    if (!lane.paused) lane.pause();
+    const start = (piece.from_ms - piece.begin_ms) / 1000;
+    if (Math.abs(lane.currentTime - start) > NEAR_S) this.set(lane, start);
   }
 
   private follow(lane: HTMLMediaElement, seconds: number): void {

@@ -5,9 +5,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { front } from "../front/api";
 import { clockTime, dateTime, span, t } from "../i18n";
 import { Icon } from "../ui/icons";
-import type { Lane } from "../wire/front";
+import type { Lane, LaneEvent, LanePart } from "../wire/front";
 import type { Officer, Playing } from "./app";
-import { ExportBox } from "./export";
+import { ExportBox, WHOLE, type Clip } from "./export";
 import { textOf } from "./load";
 import { Player, type PlayerView } from "./player";
 import { markText, Timeline } from "./timeline";
@@ -15,20 +15,31 @@ import { markText, Timeline } from "./timeline";
 const SPEEDS = [0.5, 1, 1.5, 2];
 const STEP_MS = 5_000;
 
-function LaneVideo({ lane, player, positionMs }: { lane: Lane; player: Player; positionMs: number }) {
+/** One file of a lane. The one after it is there already, hidden, and waits at its begin. */
+function PartVideo({ part, player, shown, onFail }: { part: LanePart; player: Player; shown: boolean; onFail: () => void }) {
   const video = useRef<HTMLVideoElement>(null);
-  const [failed, setFailed] = useState(false);
   useEffect(() => {
     const element = video.current;
     if (element === null) return undefined;
-    player.add(element);
+    player.add(element, part);
     return () => player.drop(element);
   }, [player]);
+  return (
+    <video ref={video} src={part.src} class={shown ? "" : "gone"} preload="auto" playsInline onError={onFail}
+      data-testid={shown ? "lane-video" : "lane-next"} data-begin={part.begin_ms} />
+  );
+}
+
+function LaneVideo({ lane, player, positionMs }: { lane: Lane; player: Player; positionMs: number }) {
+  const [failed, setFailed] = useState(false);
   const away = positionMs < lane.from_ms || positionMs > lane.to_ms;
   const gap = lane.gaps.some(([from, to]) => positionMs >= from && positionMs < to);
+  const now = Math.max(0, lane.parts.findLastIndex((part) => positionMs >= part.from_ms));
   return (
     <figure class={`lane-video${gap ? " in-gap" : ""}${away ? " away" : ""}`} data-testid="lane" data-participant={lane.participant}>
-      <video ref={video} src={lane.src} preload="auto" playsInline onError={() => setFailed(true)} data-testid="lane-video" />
+      {lane.parts.slice(now, now + 2).map((part, at) => (
+        <PartVideo key={part.src} part={part} player={player} shown={at === 0} onFail={() => setFailed(true)} />
+      ))}
       {gap && <span class="gap-flag">{t("offKindGap")}</span>}
       {failed && <p class="error">{t("offLaneFailed", { name: lane.name })}</p>}
       <figcaption>{lane.name}</figcaption>
@@ -39,6 +50,25 @@ function LaneVideo({ lane, player, positionMs }: { lane: Lane; player: Player; p
 /** Seen on every frame of a screen recording: who replays, for which case, when. */
 function Watermark({ text }: { text: string }) {
   return <div class="watermark" aria-hidden="true" data-testid="watermark">{Array.from({ length: 24 }, (_, at) => <span key={at}>{text}</span>)}</div>;
+}
+
+/** Marks as a list; a press goes there. */
+function MarkList({ events, positionMs, empty, onSeek }: {
+  events: LaneEvent[]; positionMs: number; empty: string; onSeek: (toMs: number) => void;
+}) {
+  if (events.length === 0) return <p class="small">{empty}</p>;
+  const last = events.findLastIndex((event) => event.at_ms <= positionMs);
+  return (
+    <ol class="events">
+      {events.map((event, at) => (
+        <li key={at} class={`event-${event.kind}`} aria-current={at === last ? "true" : undefined}>
+          <button type="button" class="link-button" onClick={() => onSeek(event.at_ms)}>
+            {event.kind === "chat" ? <><span class="mono small">{span(event.at_ms)}</span> {event.text}</> : markText(event)}
+          </button>
+        </li>
+      ))}
+    </ol>
+  );
 }
 
 export function Replay({ officer, playing, onBack }: { officer: Officer; playing: Playing; onBack: () => void }) {
@@ -54,6 +84,9 @@ export function Replay({ officer, playing, onBack }: { officer: Officer; playing
     work.then(() => setProblem(null), (error: unknown) => setProblem(textOf(officer.config, error)));
   };
   const openedAt = useRef(Date.now());
+  const [clip, setClip] = useState<Clip>(WHOLE);
+  const chat = opened.events.filter((event) => event.kind === "chat");
+  const events = opened.events.filter((event) => event.kind !== "chat");
   useEffect(() => {
     const keys = (event: KeyboardEvent): void => {
       const target = event.target as HTMLElement | null;
@@ -62,6 +95,8 @@ export function Replay({ officer, playing, onBack }: { officer: Officer; playing
       if (event.key === " ") act(player.toggle());
       else if (event.key === "ArrowRight") act(player.seek(at + STEP_MS));
       else if (event.key === "ArrowLeft") act(player.seek(at - STEP_MS));
+      else if (event.key === "i") setClip((now) => ({ ...now, from: Math.round(at) }));
+      else if (event.key === "o") setClip((now) => ({ ...now, to: Math.round(at) }));
       else return;
       event.preventDefault();
     };
@@ -85,7 +120,7 @@ export function Replay({ officer, playing, onBack }: { officer: Officer; playing
       <p class="small">{t("offConfidential")}</p>
       {problem !== null && <p class="error" role="alert">{problem}</p>}
       <div class="screen" style={{ "--lanes": String(Math.min(3, Math.max(1, opened.lanes.length))) }}>
-        {opened.lanes.map((lane) => <LaneVideo key={lane.src} lane={lane} player={player} positionMs={view.positionMs} />)}
+        {opened.lanes.map((lane) => <LaneVideo key={lane.parts[0]?.src} lane={lane} player={player} positionMs={view.positionMs} />)}
         <Watermark text={mark} />
       </div>
       <div class="row transport">
@@ -102,20 +137,18 @@ export function Replay({ officer, playing, onBack }: { officer: Officer; playing
           </select>
         </label>
       </div>
-      <Timeline opened={opened} positionMs={view.positionMs} onSeek={(to) => act(player.seek(to))} />
+      <Timeline opened={opened} clip={clip} positionMs={view.positionMs} onSeek={(to) => act(player.seek(to))} />
       <p class="small">{t("offKeys")}</p>
       <div class="replay-foot">
+        <section class="card" aria-labelledby="chat-title" data-testid="chat">
+          <h2 id="chat-title">{t("offChat")}</h2>
+          <MarkList events={chat} positionMs={view.positionMs} empty={t("offNoChat")} onSeek={(to) => act(player.seek(to))} />
+        </section>
         <section class="card" aria-labelledby="events-title">
           <h2 id="events-title">{t("offEvents")}</h2>
-          <ol class="events">
-            {opened.events.map((event, at) => (
-              <li key={at} class={`event-${event.kind}`}>
-                <button type="button" class="link-button" onClick={() => act(player.seek(event.at_ms))}>{markText(event)}</button>
-              </li>
-            ))}
-          </ol>
+          <MarkList events={events} positionMs={view.positionMs} empty="–" onSeek={(to) => act(player.seek(to))} />
         </section>
-        <ExportBox officer={officer} request={request} />
+        <ExportBox officer={officer} request={request} positionMs={view.positionMs} clip={clip} onClip={setClip} />
       </div>
     </section>
   );

@@ -4,9 +4,10 @@
 import { useState } from "preact/hooks";
 import { span, t, type Key } from "../i18n";
 import type { LaneEvent, Opened } from "../wire/front";
+import type { Clip } from "./export";
 
 const KINDS: Record<string, Key> = { join: "offKindJoin", leave: "offKindLeave", epoch: "offKindEpoch", gap: "offKindGap",
-  recorder: "offKindRecorder", incident: "offKindIncident" };
+  recorder: "offKindRecorder", incident: "offKindIncident", chat: "offChat", statement: "offKindStatement" };
 
 /** Golden angle from a calm start: neighbours differ, and none is the red of a gap. */
 function laneHue(at: number): number {
@@ -17,9 +18,9 @@ export function markText(event: LaneEvent): string {
   return t("offMark", { kind: t(KINDS[event.kind] ?? "offKindIncident"), time: span(event.at_ms), text: event.text });
 }
 
-interface Props { opened: Opened; positionMs: number; onSeek: (toMs: number) => void }
+interface Props { opened: Opened; clip: Clip; positionMs: number; onSeek: (toMs: number) => void }
 
-export function Timeline({ opened, positionMs, onSeek }: Props) {
+export function Timeline({ opened, clip, positionMs, onSeek }: Props) {
   const [drag, setDrag] = useState<number | null>(null);
   const total = Math.max(1, opened.duration_ms);
   const part = (ms: number): string => `${(100 * Math.max(0, Math.min(total, ms))) / total}%`;
@@ -29,7 +30,7 @@ export function Timeline({ opened, positionMs, onSeek }: Props) {
     <div class="timeline" role="group" aria-label={t("offLanes")}>
       <div class="lanes">
         {opened.lanes.map((lane, at) => (
-          <div key={lane.src} class="lane-row">
+          <div key={lane.parts[0]?.src} class="lane-row">
             <span class="lane-name">{lane.name}</span>
             <span class="lane-track">
               <span class="lane-here" style={{ left: part(lane.from_ms), width: width(lane.from_ms, lane.to_ms), "--hue": String(laneHue(at)) }} />
@@ -48,6 +49,9 @@ export function Timeline({ opened, positionMs, onSeek }: Props) {
             ))}
           </span>
         </div>
+        {clip.from !== null && clip.to !== null && clip.to > clip.from && (
+          <div class="playhead-box" aria-hidden="true"><span class="clip" data-testid="clip" style={{ left: part(clip.from), width: width(clip.from, clip.to) }} /></div>
+        )}
         <div class="playhead-box" aria-hidden="true"><span class="playhead" style={{ left: part(shown) }} /></div>
       </div>
       <div class="lane-row">

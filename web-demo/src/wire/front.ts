@@ -44,11 +44,13 @@ export interface ReplayRequest {
 export interface Lane {
   participant: ParticipantId;
   name: string;
-  src: string;
+  parts: LanePart[];
   from_ms: number;
   to_ms: number;
   gaps: [number, number][];
 }
+/** One file of a lane; it begins before what it shows, so that its picture has a key frame. */
+export interface LanePart { src: string; begin_ms: number; from_ms: number; to_ms: number }
 export interface LaneEvent { at_ms: number; kind: string; text: string }
 export interface Opened { grant: string; until: number; duration_ms: number; lanes: Lane[]; events: LaneEvent[] }
 export interface ExportState {

@@ -63,6 +63,32 @@ test("lanes play in step, seek together, and a gap is red", async () => {
   await eventually("paused", async () => (await carol.lanes()).every((lane) => lane.paused));
 });
 
+test("the second file of each lane goes on where the first ends", async () => {
+  await carol.seek(4_300);
+  await eventually("there", async () => (await carol.position()) >= 4_300);
+  assert.equal((await carol.page.$$(id("lane-next"))).length, 2, "the next part is fetched before it is needed");
+  await carol.play();
+  await eventually("past the seam", async () => (await carol.position()) > 5_400);
+  const lanes = await carol.lanes();
+  assert.ok(lanes.every((lane) => lane.begin === 4_000 && lane.at_ms > 5_200), JSON.stringify(lanes));
+  assert.ok(Math.abs(lanes[0].at_ms - lanes[1].at_ms) < 150, JSON.stringify(lanes));
+  await carol.play();
+});
+
+test("chat stands beside the lanes, and a clip is marked by keys", async () => {
+  assert.match(await carol.page.$eval(id("chat"), (element) => element.textContent), /alder file/);
+  await carol.seek(1_000);
+  await carol.page.evaluate(() => document.activeElement.blur());
+  await eventually("there", async () => Math.abs((await carol.position()) - 1_000) < 50);
+  await carol.page.keyboard.press("i");
+  await carol.seek(3_000);
+  await carol.page.evaluate(() => document.activeElement.blur());
+  await eventually("there", async () => Math.abs((await carol.position()) - 3_000) < 50);
+  await carol.page.keyboard.press("o");
+  await carol.wait(id("clip"));
+  assert.match(await carol.page.$eval(id("clip-text"), (element) => element.textContent), /0:01 to 0:03/);
+});
+
 test("an export shows progress and ends, and the ledger has all of it", async () => {
   assert.equal(await carol.export(), "done");
   await carol.click("replay-back");

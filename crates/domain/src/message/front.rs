@@ -104,6 +104,46 @@ pub struct EnrolRecorder {
     pub countersignature: B64,
 }
 
+/// `POST /custody/probe`: probes of archive keys, from a recorder.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ProbeArchive {
+    /// Sealed forms (`custody::probe`), one for each archive key.
+    pub sealed: Vec<B64>,
+}
+
+/// Answer to [`ProbeArchive`].
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ProbedArchive {
+    /// In their order; none where no token opened it.
+    pub digests: Vec<Option<B64>>,
+}
+
+/// `GET /api/recording`: whether meetings that must be recorded can begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingState {
+    /// Why they cannot; none while they can, and until a recorder has asked.
+    pub blocked: Option<RecordingBlock>,
+    /// The firm's archive keys.
+    pub keys: Vec<ProbedKey>,
+}
+
+/// Why a must-record meeting cannot begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordingBlock {
+    /// An archive key did not open its probe, and has opened none within a day.
+    ArchiveProbe,
+}
+
+/// An archive key and its last probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbedKey {
+    /// SHA-256 of its SPKI, hexadecimal.
+    pub key_id: String,
+    /// When it last opened one.
+    pub opened_at: Option<UnixMillis>,
+}
+
 /// Answer to both.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Enrolled {
@@ -227,14 +267,28 @@ pub struct Lane {
     pub participant: ParticipantId,
     /// Name from the certificate.
     pub name: String,
-    /// `/replay/<grant>/<n>.webm`: sound and picture of this person from the meeting's begin, silent and black before.
-    pub src: String,
+    /// Its files, in order of time.
+    pub parts: Vec<LanePart>,
     /// First frame, ms from the begin.
     pub from_ms: u64,
     /// Last frame, ms from the begin.
     pub to_ms: u64,
     /// Gaps, ms from the begin.
     pub gaps: Vec<(u64, u64)>,
+}
+
+/// One file of a lane, ms from the meeting's begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LanePart {
+    /// `/replay/<grant>/<lane>-<part>.webm`: sound and picture of this person, silent and black where there is none. Opened
+    /// when it is asked for.
+    pub src: String,
+    /// Where the file begins: before `from_ms`, so that its picture has a key frame.
+    pub begin_ms: u64,
+    /// Shown from here on.
+    pub from_ms: u64,
+    /// Up to here.
+    pub to_ms: u64,
 }
 
 /// A mark on the time line.
@@ -300,6 +354,12 @@ pub struct LedgerRow {
 pub struct PostExport {
     /// [`ReplayRequest::id`] of a request whose grant is open.
     pub request: String,
+    /// A clip: ms from the meeting's begin; without it from the grant's begin.
+    #[serde(default)]
+    pub from_ms: Option<u64>,
+    /// ... and to its end.
+    #[serde(default)]
+    pub to_ms: Option<u64>,
 }
 
 /// A device's own id, kept in the tab over reloads.

@@ -4,6 +4,7 @@
 //! Firefox, a page is attacked (T10), tabs are reloaded and closed, there is no UDP, everything goes through a TURN server.
 
 mod archives;
+pub mod long_replay;
 mod network;
 pub mod probe;
 mod relay;

@@ -6,7 +6,7 @@ use crate::api::ledger::append;
 use crate::api::replay::memory_problem;
 use crate::app::App;
 use crate::export::sandbox::Program;
-use crate::export::{Job, needs};
+use crate::export::{Clip, Job, needs};
 use crate::problem::ApiProblem;
 use crate::session::Session;
 use axum::Json;
@@ -37,16 +37,17 @@ pub async fn begin(
     if !app.exports.has_place(now) {
         return Err(ApiProblem::slow_down("Too many exports are waiting. Cancel one or wait."));
     }
-    if !(1..=MAX_LANES).contains(&grant.lanes.len()) {
-        return Err(ApiProblem::conflict(
-            "lanes",
-            format!("A composed copy shows 1 to {MAX_LANES} lanes, and this replay has {}.", grant.lanes.len()),
-        ));
+    let lanes = grant.reel.plan.lanes.len();
+    if !(1..=MAX_LANES).contains(&lanes) {
+        let detail = format!("A composed copy shows 1 to {MAX_LANES} lanes, and this replay has {lanes}.");
+        return Err(ApiProblem::conflict("lanes", detail));
     }
-    let memory = app.memory.hold(needs(&grant)).map_err(memory_problem)?;
-    append(&app, &session.participant, "export", &grant.meeting, format!("case {}; composed copy begun", grant.case))
-        .await?;
-    Ok(Json(app.exports.start(grant, program, memory).state()))
+    let clip = Clip::of(&grant, post.from_ms, post.to_ms)
+        .ok_or_else(|| ApiProblem::bad("The clip lies outside of what the grant opens, or is empty."))?;
+    let memory = app.means.memory.hold(needs(clip)).map_err(memory_problem)?;
+    let note = format!("case {}; composed copy of {} to {} ms begun", grant.case, clip.from_ms, clip.to_ms);
+    append(&app, &session.participant, "export", &grant.meeting, note).await?;
+    Ok(Json(app.exports.start(grant, clip, program, memory).state()))
 }
 
 /// The officer's own export.

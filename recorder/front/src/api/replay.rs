@@ -7,11 +7,12 @@ use crate::api::{blocking, custody_problem};
 use crate::app::App;
 use crate::http::range::{Wanted, wanted};
 use crate::problem::ApiProblem;
-use crate::replay::grants::{Move, NewGrant, OpenGrant, cookie_name};
-use crate::replay::keys::{ArchiveKeys, MeetingKeys};
-use crate::replay::lanes::{LaneFile, build};
+use crate::replay::grants::{Move, NewGrant, OpenGrant, Place, cookie_name};
+use crate::replay::keys::MeetingKeys;
 use crate::replay::memory::NoMemory;
-use crate::replay::opening::{self, Interval, OpeningError};
+use crate::replay::opening::{Interval, OpeningError};
+use crate::replay::plan::{Plan, Span};
+use crate::replay::reel::{Part, PartError, Reel};
 use crate::review::meetings::Verified;
 use crate::review::requests::judge_grant;
 use axum::Json;
@@ -21,7 +22,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::UnixMillis;
 use domain::message::custody::{Answer, Ask};
-use domain::message::front::{LaneEvent, Opened};
+use domain::message::front::{LanePart, Opened};
 use std::sync::Arc;
 
 /// Bytes handed to the connection at once: between two pieces the grant is looked at again.
@@ -46,27 +47,30 @@ pub async fn open(
     let meeting = verified(&app, &stored.request.meeting).await?;
     let grant =
         judge_grant(&app.trust, &stored, &meeting, &approval, now).map_err(|e| ApiProblem::forbidden(e.to_string()))?;
-    let _place = app.openings.acquire().await.map_err(|_| ApiProblem::internal("The front is stopping."))?;
     if !app.grants.has_place(&id, now) {
         return Err(ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."));
     }
     let interval = Interval { from_ms: stored.request.from_ms, to_ms: stored.request.to_ms };
-    let needs = opening::needs(&meeting.manifest, interval).map_err(|e| opening_problem(&e))?;
-    let mut memory = match app.memory.hold(needs) {
+    let inner = meeting.clone();
+    let plan = blocking(move || Plan::new(inner, interval)).await?.map_err(|e| opening_problem(&e))?;
+    let needs = plan.needs(0);
+    let held = match app.means.memory.hold(needs) {
         Err(NoMemory::Taken) => {
             // opening again ends the grant before, whose memory this one needs
             end_where(&app, |open| open.request == id);
-            app.memory.hold(needs)
+            app.means.memory.hold(needs)
         }
         held => held,
     }
     .map_err(memory_problem)?;
     // custody writes its own entry before it opens anything
     let keys = meeting_keys(&app, &meeting, &stored.signed, &approval).await?;
-    let inner = meeting.clone();
-    let (lanes, events) = blocking(move || decrypt(&inner, interval, &keys)).await?.map_err(|e| opening_problem(&e))?;
-    memory.keep(lanes.iter().map(LaneFile::size).sum());
-    tracing::info!(request = %id, meeting = %meeting.manifest.meeting, lanes = lanes.len(), "replay opened");
+    let means = app.means.clone();
+    let reel = blocking(move || Reel::new(plan, keys, means)).await?.map_err(|e| opening_problem(&e))?;
+    let reel = Arc::new(reel);
+    // the rest is opened as it is played
+    reel.part_in(0, Some(held)).await.map_err(|e| part_problem(&e))?;
+    tracing::info!(request = %id, meeting = %meeting.manifest.meeting, parts = reel.plan.spans.len(), "replay opened");
     let new = NewGrant {
         request: id,
         case: stored.request.case.clone(),
@@ -75,9 +79,7 @@ pub async fn open(
         // the officer's right to be here ends with the certificate, and the replay with it
         until: grant.until.min(session.until),
         duration_ms: meeting.manifest.ended_at.since(meeting.manifest.started_at),
-        lanes,
-        events,
-        memory,
+        reel,
     };
     let open = app.grants.add(new, app.clock.now());
     let open = open.ok_or_else(|| ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."))?;
@@ -140,20 +142,17 @@ async fn meeting_keys(
     }
 }
 
-fn decrypt(
-    meeting: &Verified,
-    interval: Interval,
-    keys: &MeetingKeys,
-) -> Result<(Vec<LaneFile>, Vec<LaneEvent>), OpeningError> {
-    let mut keys = ArchiveKeys::open(meeting, keys)?;
-    let opened = opening::open(meeting, interval, &mut keys)?;
-    Ok(build(opened, &meeting.manifest))
+/// Why a meeting is not opened, as an officer reads it.
+fn opening_problem(error: &OpeningError) -> ApiProblem {
+    ApiProblem::conflict("not-verified", format!("This meeting cannot be replayed: {error}."))
 }
 
-fn opening_problem(error: &OpeningError) -> ApiProblem {
+/// Why a part of it is not.
+pub fn part_problem(error: &PartError) -> ApiProblem {
     match error {
-        OpeningError::TooLarge { .. } => ApiProblem::conflict("too-large", error.to_string()),
-        _ => ApiProblem::conflict("not-verified", format!("This meeting cannot be replayed: {error}.")),
+        PartError::Opening(error) => opening_problem(error),
+        PartError::Memory(why) => memory_problem(*why),
+        PartError::Gone => ApiProblem::unknown("There is no such part of this meeting, or the front is stopping."),
     }
 }
 
@@ -181,13 +180,20 @@ fn end_what_is_over(app: &App, now: UnixMillis) {
 }
 
 fn opened(app: &App, open: &OpenGrant) -> Response {
-    let lanes = open.lanes.iter().enumerate();
+    let plan = &open.reel.plan;
+    let part = |lane: usize, (part, span): (usize, &Span)| LanePart {
+        src: format!("/replay/{}/{lane}-{part}.webm", open.grant),
+        begin_ms: span.begin_ms,
+        from_ms: span.from_ms,
+        to_ms: span.to_ms,
+    };
+    let parts = |lane: usize| plan.spans.iter().enumerate().map(|one| part(lane, one)).collect();
     let answer = Opened {
         grant: open.grant.clone(),
         until: open.until,
         duration_ms: open.duration_ms,
-        lanes: lanes.map(|(n, lane)| lane.row(format!("/replay/{}/{n}.webm", open.grant))).collect(),
-        events: open.events.clone(),
+        lanes: plan.lanes.iter().enumerate().map(|(n, lane)| lane.row(parts(n))).collect(),
+        events: plan.events.clone(),
     };
     let secure = if app.config.tls.is_some() { "; Secure" } else { "" };
     let life = open.until.since(app.clock.now()) / 1000;
@@ -212,7 +218,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// `GET /replay/{grant}/{n}.webm`. A wrong grant, a wrong cookie and an ended grant look the same.
+/// `GET /replay/{grant}/{lane}-{part}.webm`. A wrong grant, a wrong cookie and an ended grant look the same.
 pub async fn lane(
     State(app): State<Arc<App>>,
     Path((grant, file)): Path<(String, String)>,
@@ -221,9 +227,9 @@ pub async fn lane(
     let nothing = || ApiProblem::unknown("There is nothing at this address, or the grant has ended.");
     let shown = cookie(&headers, &cookie_name(&grant));
     let open = app.grants.by_cookie(&grant, shown, app.clock.now()).ok_or_else(nothing)?;
-    let number = file.strip_suffix(".webm").and_then(|number| number.parse::<usize>().ok()).ok_or_else(nothing)?;
-    let lane = open.lanes.get(number).ok_or_else(nothing)?;
-    let total = lane.webm.bytes.len();
+    let place = Place::read(&file).filter(|place| open.reading(*place).is_some()).ok_or_else(nothing)?;
+    let part = open.reel.part(place.part).await.map_err(|e| part_problem(&e))?;
+    let total = part.lanes.get(place.lane).ok_or_else(nothing)?.bytes.len();
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     let (first, end, status) = match wanted(range, total) {
         Wanted::Whole => (0, total, StatusCode::OK),
@@ -233,8 +239,8 @@ pub async fn lane(
                 .into_response());
         }
     };
-    record(&app, &open, number, first).await?;
-    let mut response = Response::new(pieces(open.clone(), number, first, end));
+    record(&app, &open, &part, place, first).await?;
+    let mut response = Response::new(pieces(open.clone(), part, place, first, end));
     *response.status_mut() = status;
     let text = |value: String| value.parse().expect("digits and ASCII words are header values");
     let fields = response.headers_mut();
@@ -248,39 +254,40 @@ pub async fn lane(
 }
 
 /// Waits until the ledger has this access. The lane stays locked meanwhile: nothing overtakes its entry.
-async fn record(app: &App, open: &OpenGrant, number: usize, first: usize) -> Result<(), ApiProblem> {
-    let reading = open.reading(number).ok_or_else(|| ApiProblem::internal("A lane without its state."))?;
+async fn record(app: &App, open: &OpenGrant, part: &Part, place: Place, first: usize) -> Result<(), ApiProblem> {
+    let reading = open.reading(place).ok_or_else(|| ApiProblem::internal("A lane without its state."))?;
     let mut reading = reading.lock().await;
     let action = match reading.judge(first) {
         Move::GoesOn => return Ok(()),
         Move::Play => "play",
         Move::Seek => "seek",
     };
-    let frames = &open.lanes[number].webm.frames;
+    let frames = &part.lanes[place.lane].frames;
     let at = frames.partition_point(|frame| frame.at + frame.len <= first).min(frames.len().saturating_sub(1));
-    let at_ms = frames.get(at).map_or(0, |frame| frame.pts_us / 1000);
-    let note = format!("case {}; lane {number} from {at_ms} ms", open.case);
+    let in_part_ms = frames.get(at).map_or(0, |frame| frame.pts_us / 1000);
+    let at_ms = open.reel.plan.spans[place.part].begin_ms + in_part_ms;
+    let note = format!("case {}; lane {} from {at_ms} ms", open.case, place.lane);
     append(app, &open.officer, action, &open.meeting, note).await?;
     reading.serve(first);
     Ok(())
 }
 
 /// The bytes, piece by piece; stops in the middle when the grant ends.
-fn pieces(open: Arc<OpenGrant>, number: usize, first: usize, end: usize) -> Body {
-    let stream = futures_util::stream::unfold((open, first), move |(open, at)| async move {
+fn pieces(open: Arc<OpenGrant>, part: Arc<Part>, place: Place, first: usize, end: usize) -> Body {
+    let stream = futures_util::stream::unfold((open, part, first), move |(open, part, at)| async move {
         if at >= end {
             return None;
         }
         if open.has_ended() {
             let stopped = std::io::Error::other("the grant has ended");
-            return Some((Err(stopped), (open, end)));
+            return Some((Err(stopped), (open, part, end)));
         }
         let next = end.min(at + PIECE);
-        let piece = Bytes::copy_from_slice(&open.lanes[number].webm.bytes[at..next]);
-        if let Some(reading) = open.reading(number) {
+        let piece = Bytes::copy_from_slice(&part.lanes[place.lane].bytes[at..next]);
+        if let Some(reading) = open.reading(place) {
             reading.lock().await.serve(next);
         }
-        Some((Ok(piece), (open, next)))
+        Some((Ok(piece), (open, part, next)))
     });
     Body::from_stream(stream)
 }

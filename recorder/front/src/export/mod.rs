@@ -25,6 +25,30 @@ const MAX_JOBS: usize = 32;
 const DEADLINE_FACTOR: u64 = 10;
 const DEADLINE_FLOOR: Duration = Duration::from_secs(120);
 
+/// What of a meeting is copied, ms from its begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clip {
+    /// Begin.
+    pub from_ms: u64,
+    /// End.
+    pub to_ms: u64,
+}
+
+impl Clip {
+    /// What is asked for, as far as the grant goes; `None`: nothing is left.
+    pub fn of(grant: &OpenGrant, from_ms: Option<u64>, to_ms: Option<u64>) -> Option<Self> {
+        let spans = &grant.reel.plan.spans;
+        let (first, last) = (spans.first()?.from_ms, spans.last()?.to_ms);
+        let clip = Self { from_ms: from_ms.unwrap_or(0).max(first), to_ms: to_ms.unwrap_or(u64::MAX).min(last) };
+        (clip.from_ms < clip.to_ms).then_some(clip)
+    }
+
+    /// Its length.
+    pub fn length_ms(&self) -> u64 {
+        self.to_ms - self.from_ms
+    }
+}
+
 /// Where a job stands.
 enum Stage {
     Queued,
@@ -38,6 +62,7 @@ enum Stage {
 pub struct Job {
     id: String,
     grant: Arc<OpenGrant>,
+    clip: Clip,
     stage: Mutex<Stage>,
     stop: CancellationToken,
 }
@@ -115,15 +140,15 @@ impl Exports {
     }
 
     /// Starts an export of an open grant whose ledger entry is durable; it holds `memory`, which [`needs`] said.
-    pub fn start(&self, grant: Arc<OpenGrant>, program: sandbox::Program, mut memory: Held) -> Arc<Job> {
+    pub fn start(&self, grant: Arc<OpenGrant>, clip: Clip, program: sandbox::Program, mut memory: Held) -> Arc<Job> {
         let id = hex::encode(rand::random::<[u8; 16]>());
-        let job =
-            Arc::new(Job { id: id.clone(), grant, stage: Mutex::new(Stage::Queued), stop: CancellationToken::new() });
+        let (stage, stop) = (Mutex::new(Stage::Queued), CancellationToken::new());
+        let job = Arc::new(Job { id: id.clone(), grant, clip, stage, stop });
         self.jobs.insert(id, job.clone());
         let (task, running, folder) = (job.clone(), self.running.clone(), self.folder.clone());
         tokio::spawn(async move {
             let deadline =
-                DEADLINE_FLOOR + Duration::from_millis(task.grant.duration_ms.saturating_mul(DEADLINE_FACTOR));
+                DEADLINE_FLOOR + Duration::from_millis(task.clip.length_ms().saturating_mul(DEADLINE_FACTOR));
             let work = async {
                 let _place = running.acquire().await.map_err(|_| "the front is stopping".to_owned())?;
                 task.set(Stage::Running(0));
@@ -158,8 +183,8 @@ impl Exports {
 }
 
 /// Memory an export takes at most: its result on the memory disk and read back.
-pub fn needs(grant: &OpenGrant) -> u64 {
-    sandbox::largest(grant.duration_ms).saturating_mul(2)
+pub fn needs(clip: Clip) -> u64 {
+    sandbox::largest(clip.length_ms()).saturating_mul(2)
 }
 
 /// Runs the exporter; dropping this future kills the sandbox and removes its folder.
@@ -169,10 +194,10 @@ async fn run(
     folder: &std::path::Path,
 ) -> Result<Zeroizing<Vec<u8>>, String> {
     use tokio::io::AsyncBufReadExt;
-    let mut sandbox = sandbox::start(program, folder, sandbox::largest(job.grant.duration_ms))?;
+    let mut sandbox = sandbox::start(program, folder, sandbox::largest(job.clip.length_ms()))?;
     let input = sandbox.input().ok_or("the exporter takes no input")?;
     let output = sandbox.output().ok_or("the exporter gives no output")?;
-    let feeding = feed::feed(job.grant.clone(), input);
+    let feeding = feed::feed(job.grant.clone(), job.clip, input);
     let listening = async {
         let mut lines = tokio::io::BufReader::new(output).lines();
         let mut end = Err("the exporter or its sandbox did not start; the front's log has its own words".to_owned());
@@ -187,7 +212,8 @@ async fn run(
         end
     };
     // an exporter that fails closes its input: its own word says more than the broken pipe
-    let (_, end) = tokio::join!(feeding, listening);
+    let (fed, end) = tokio::join!(feeding, listening);
     end?;
+    fed.map_err(|e| format!("not all of the meeting could be given to the exporter: {e}"))?;
     sandbox.result().await
 }

@@ -1,11 +1,10 @@
-//! Open grants: the decrypted lanes of one request, for one officer's session, until the grant ends. When it ends they
-//! are taken out of the map and wiped as the last running answer lets go.
+//! Open grants: the opened meeting of one request, for one officer's session, until the grant ends. When it ends it
+//! is taken out of the map; keys and clear parts are wiped as the last running answer lets go.
 
 use crate::idp::secret;
-use crate::replay::lanes::LaneFile;
-use crate::replay::memory::Held;
+use crate::replay::marks::CHAT;
+use crate::replay::reel::Reel;
 use dashmap::DashMap;
-use domain::message::front::LaneEvent;
 use domain::{MeetingId, ParticipantId, UnixMillis};
 use openssl::memcmp;
 use std::collections::HashSet;
@@ -14,8 +13,6 @@ use std::sync::{Arc, Mutex};
 
 /// Grants open at once in one front: a few officers' desks. What they hold is bounded by [`crate::replay::memory`].
 pub const MAX_GRANTS: usize = 8;
-/// Kind of the marks that are chat lines.
-pub const CHAT: &str = "chat";
 /// A range that begins this close behind what was served is the player going on, not a jump.
 const GOING_ON: usize = 4 << 20;
 
@@ -24,6 +21,23 @@ const GOING_ON: usize = 4 << 20;
 pub struct Reading {
     started: bool,
     served: usize,
+}
+
+/// A part of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which lane.
+    pub lane: usize,
+    /// Which part.
+    pub part: usize,
+}
+
+impl Place {
+    /// From a file's name, `<lane>-<part>.webm`.
+    pub fn read(file: &str) -> Option<Self> {
+        let (lane, part) = file.strip_suffix(".webm")?.split_once('-')?;
+        Some(Self { lane: lane.parse().ok()?, part: part.parse().ok()? })
+    }
 }
 
 /// One open grant.
@@ -44,13 +58,10 @@ pub struct OpenGrant {
     pub until: UnixMillis,
     /// Length, ms.
     pub duration_ms: u64,
-    /// Lanes.
-    pub lanes: Vec<LaneFile>,
-    /// Marks on the time line.
-    pub events: Vec<LaneEvent>,
+    /// The meeting.
+    pub reel: Arc<Reel>,
     reading: Vec<tokio::sync::Mutex<Reading>>,
     ended: AtomicBool,
-    _memory: Held,
 }
 
 /// What a range means for the ledger.
@@ -83,9 +94,10 @@ impl Reading {
 }
 
 impl OpenGrant {
-    /// How `lane` was read; held while its ledger entry is appended, so that no byte overtakes it.
-    pub fn reading(&self, lane: usize) -> Option<&tokio::sync::Mutex<Reading>> {
-        self.reading.get(lane)
+    /// How a part of a lane was read; held while its ledger entry is appended, so that no byte overtakes it.
+    pub fn reading(&self, at: Place) -> Option<&tokio::sync::Mutex<Reading>> {
+        let parts = self.reel.plan.spans.len();
+        self.reading.get(at.lane.checked_mul(parts)?.checked_add(at.part).filter(|_| at.part < parts)?)
     }
     /// Not any more?
     pub fn has_ended(&self) -> bool {
@@ -116,12 +128,8 @@ pub struct NewGrant {
     pub until: UnixMillis,
     /// Length, ms.
     pub duration_ms: u64,
-    /// Lanes.
-    pub lanes: Vec<LaneFile>,
-    /// Marks.
-    pub events: Vec<LaneEvent>,
-    /// The memory that the lanes take.
-    pub memory: Held,
+    /// The meeting.
+    pub reel: Arc<Reel>,
 }
 
 /// All open grants.
@@ -140,6 +148,7 @@ impl Grants {
         if self.open.len() >= MAX_GRANTS {
             return None;
         }
+        let places = 0..new.reel.plan.lanes.len() * new.reel.plan.spans.len();
         let grant = Arc::new(OpenGrant {
             grant: secret(),
             cookie: secret(),
@@ -149,11 +158,9 @@ impl Grants {
             meeting: new.meeting,
             until: new.until,
             duration_ms: new.duration_ms,
-            reading: new.lanes.iter().map(|_| tokio::sync::Mutex::default()).collect(),
-            lanes: new.lanes,
-            events: new.events,
+            reading: places.map(|_| tokio::sync::Mutex::default()).collect(),
+            reel: new.reel,
             ended: AtomicBool::new(false),
-            _memory: new.memory,
         });
         self.open.insert(grant.grant.clone(), grant.clone());
         Some(grant)
@@ -189,7 +196,7 @@ impl Grants {
     pub fn with_chat(&self, officer: &ParticipantId, text: &str, now: UnixMillis) -> HashSet<MeetingId> {
         let text = text.trim().to_lowercase();
         let has = |grant: &OpenGrant| {
-            grant.events.iter().any(|event| event.kind == CHAT && event.text.to_lowercase().contains(&text))
+            grant.reel.plan.events.iter().any(|event| event.kind == CHAT && event.text.to_lowercase().contains(&text))
         };
         let open = self.open.iter().filter(|grant| grant.officer == *officer && grant.until > now && !text.is_empty());
         open.filter(|grant| has(grant)).map(|grant| grant.meeting.clone()).collect()
@@ -228,7 +235,7 @@ mod tests {
         assert_eq!(reading.judge(0), Move::Seek);
     }
 
-    fn new(request: &str, until: u64) -> NewGrant {
+    fn new(reel: &Arc<Reel>, request: &str, until: u64) -> NewGrant {
         NewGrant {
             request: request.to_owned(),
             case: "1".to_owned(),
@@ -236,16 +243,14 @@ mod tests {
             meeting: "m1".parse().expect("an id"),
             until: UnixMillis(until),
             duration_ms: 1,
-            lanes: Vec::new(),
-            events: Vec::new(),
-            memory: crate::replay::memory::Memory::new(1).hold(1).expect("free"),
+            reel: reel.clone(),
         }
     }
 
     #[test]
     fn a_grant_wants_its_cookie_and_ends_at_its_time() {
-        let grants = Grants::default();
-        let open = grants.add(new("r1", 100), UnixMillis(0)).expect("place");
+        let (grants, reel) = (Grants::default(), crate::tests::kit::reel());
+        let open = grants.add(new(&reel, "r1", 100), UnixMillis(0)).expect("place");
         assert!(grants.by_cookie(&open.grant, Some(&open.cookie), UnixMillis(99)).is_some());
         assert!(grants.by_cookie(&open.grant, None, UnixMillis(99)).is_none());
         assert!(grants.by_cookie(&open.grant, Some("other"), UnixMillis(99)).is_none());
@@ -257,14 +262,14 @@ mod tests {
 
     #[test]
     fn opening_again_ends_the_grant_before_and_the_number_is_bounded() {
-        let grants = Grants::default();
-        let first = grants.add(new("r1", 100), UnixMillis(0)).expect("place");
-        grants.add(new("r1", 100), UnixMillis(0)).expect("place");
+        let (grants, reel) = (Grants::default(), crate::tests::kit::reel());
+        let first = grants.add(new(&reel, "r1", 100), UnixMillis(0)).expect("place");
+        grants.add(new(&reel, "r1", 100), UnixMillis(0)).expect("place");
         assert!(first.has_ended());
         for number in 2..=MAX_GRANTS {
-            grants.add(new(&format!("r{number}"), 100), UnixMillis(0)).expect("place");
+            grants.add(new(&reel, &format!("r{number}"), 100), UnixMillis(0)).expect("place");
         }
-        assert!(grants.add(new("r99", 100), UnixMillis(0)).is_none());
+        assert!(grants.add(new(&reel, "r99", 100), UnixMillis(0)).is_none());
         assert!(grants.has_place("r1", UnixMillis(0)) && !grants.has_place("r99", UnixMillis(0)));
     }
 }

@@ -1,17 +1,28 @@
-//! From opened sources to lanes: one per person for camera and microphone, one more for a shared screen, each a gapless
-//! WebM from the meeting's begin to its end.
+//! Lanes: one per person for camera and microphone, one more for a shared screen, as the manifest names them; and the
+//! gapless WebM of a lane in one part of the meeting.
 
-use crate::replay::opening::{OpenMeeting, Source};
+use crate::replay::opening::{Clear, Source};
 use crate::webm::{self, Input, Webm};
-use domain::message::front::{Lane, LaneEvent};
+use domain::message::front::{Lane, LaneEvent, LanePart};
 use domain::{Codec, ParticipantId, Slot};
-use evidence::archive::MeetingManifest;
+use evidence::archive::{MeetingManifest, TrackEntry};
 use std::collections::BTreeMap;
 
-/// A lane and its file.
-pub struct LaneFile {
+/// What a lane shows of its person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum View {
+    /// Camera and microphone.
+    Person,
+    /// A shared screen.
+    Screen,
+}
+
+/// A lane, before anything of it is opened.
+pub struct LaneHead {
     /// Whose.
     pub participant: ParticipantId,
+    /// What it shows.
+    pub view: View,
     /// Name with what it shows.
     pub name: String,
     /// First frame, ms from the begin.
@@ -20,21 +31,20 @@ pub struct LaneFile {
     pub to_ms: u64,
     /// Missing intervals, ms from the begin.
     pub gaps: Vec<(u64, u64)>,
-    /// The file.
-    pub webm: Webm,
 }
 
-impl LaneFile {
-    /// Bytes it takes in memory.
-    pub fn size(&self) -> u64 {
-        (self.webm.bytes.len() + self.webm.frames.len() * size_of::<webm::Placed>()) as u64
+impl LaneHead {
+    /// Is a source of this slot shown here?
+    pub fn shows(&self, slot: Slot) -> bool {
+        view(slot) == self.view
     }
+
     /// As the page gets it.
-    pub fn row(&self, src: String) -> Lane {
+    pub fn row(&self, parts: Vec<LanePart>) -> Lane {
         Lane {
             participant: self.participant.clone(),
             name: self.name.clone(),
-            src,
+            parts,
             from_ms: self.from_ms,
             to_ms: self.to_ms,
             gaps: self.gaps.clone(),
@@ -42,63 +52,78 @@ impl LaneFile {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum View {
-    Person,
-    Screen,
-}
-
 fn view(slot: Slot) -> View {
     if slot == Slot::SCREEN_AUDIO || slot >= Slot::SCREEN { View::Screen } else { View::Person }
 }
 
-/// Builds all lanes. What cannot be written as WebM today (a picture in another codec than VP8) becomes an event, so
-/// that nothing is missing silently.
-pub fn build(opened: OpenMeeting, manifest: &MeetingManifest) -> (Vec<LaneFile>, Vec<LaneEvent>) {
-    let duration_ms = manifest.ended_at.since(manifest.started_at);
-    let mut events = opened.events;
-    if opened.unopened > 0 {
-        let text = format!("{} frames are kept as ciphertext: the recorder held no key for them", opened.unopened);
-        events.push(LaneEvent { at_ms: 0, kind: "gap".to_owned(), text });
-    }
-    let mut groups: BTreeMap<(ParticipantId, View), Vec<Source>> = BTreeMap::new();
-    for source in opened.sources {
-        groups.entry((source.participant.clone(), view(source.slot))).or_default().push(source);
-    }
-    let mut lanes = Vec::new();
-    for ((participant, view), sources) in groups {
-        let known = manifest.roster.iter().find(|row| row.participant == participant);
-        let person = known.map_or_else(|| participant.user.to_string(), |row| row.name.clone());
-        let name = if view == View::Screen { format!("{person} (screen)") } else { person };
-        let (mut heard, mut seen) = (Vec::new(), Vec::new());
-        for source in sources {
-            match source.codec {
-                Codec::Opus => heard.extend(source.frames.into_iter().map(input)),
-                Codec::Vp8 => seen.extend(source.frames.into_iter().map(input)),
-                other => {
-                    let at_ms = source.frames.first().map_or(0, |frame| frame.pts_us / 1000);
-                    let text = format!("{name}: a picture in {} is kept and not shown", other.sdp_name());
-                    events.push(LaneEvent { at_ms, kind: "gap".to_owned(), text });
-                }
-            }
-        }
-        if heard.is_empty() && seen.is_empty() {
-            continue;
-        }
-        let ends = heard.iter().chain(&seen).map(|frame: &Input| frame.pts_us / 1000);
-        let (from_ms, to_ms) = ends.fold((u64::MAX, 0), |(from, to), at| (from.min(at), to.max(at)));
-        // the last frame of a recorder whose clock is ahead of signaling's is still shown
-        let length_ms = duration_ms.max(to_ms + 1);
-        let (mut frames, size) = webm::picture(seen, length_ms * 1000);
-        frames.extend(webm::sound(heard, length_ms * 1000));
-        let gaps = gaps(manifest, &participant, view);
-        lanes.push(LaneFile { participant, name, from_ms, to_ms, gaps, webm: webm::write(frames, size, length_ms) });
-    }
-    (lanes, events)
+/// Can this codec be written as WebM today?
+fn is_shown(codec: Codec) -> bool {
+    matches!(codec, Codec::Opus | Codec::Vp8)
 }
 
-fn input(frame: crate::replay::opening::Clear) -> Input {
-    Input { pts_us: frame.pts_us, key_frame: frame.key_frame, lost_before: frame.lost_before, data: frame.data }
+/// The lanes with frames between two times (ms from the begin). What is kept and cannot be shown becomes an event, so that
+/// nothing is missing silently.
+pub fn heads(manifest: &MeetingManifest, from_ms: u64, to_ms: u64) -> (Vec<LaneHead>, Vec<LaneEvent>) {
+    let mut events = Vec::new();
+    let mut lanes: BTreeMap<(ParticipantId, View), LaneHead> = BTreeMap::new();
+    for track in manifest.tracks.iter().filter(|track| track.frames > 0) {
+        let (first, last) = times(manifest, track);
+        if last < from_ms || first > to_ms {
+            continue;
+        }
+        let (first, last, view) = (first.max(from_ms), last.min(to_ms), view(track.slot));
+        let name = name(manifest, &track.participant, view);
+        if !is_shown(track.codec) {
+            let text = format!("{name}: a picture in {} is kept and not shown", track.codec.sdp_name());
+            events.push(LaneEvent { at_ms: first, kind: "gap".to_owned(), text });
+            continue;
+        }
+        let place = (track.participant.clone(), view);
+        let lane = lanes.entry(place).or_insert_with(|| LaneHead {
+            participant: track.participant.clone(),
+            view,
+            name,
+            from_ms: first,
+            to_ms: last,
+            gaps: gaps(manifest, &track.participant, view),
+        });
+        (lane.from_ms, lane.to_ms) = (lane.from_ms.min(first), lane.to_ms.max(last));
+    }
+    (lanes.into_values().collect(), events)
+}
+
+/// First and last kept frame of a track by the SFU's clock, ms from the begin.
+pub fn times(manifest: &MeetingManifest, track: &TrackEntry) -> (u64, u64) {
+    let ms = |us: u64| (us / 1000).saturating_sub(manifest.started_at.0);
+    (ms(track.first_us), ms(track.last_us))
+}
+
+fn name(manifest: &MeetingManifest, participant: &ParticipantId, view: View) -> String {
+    let known = manifest.roster.iter().find(|row| row.participant == *participant);
+    let person = known.map_or_else(|| participant.user.to_string(), |row| row.name.clone());
+    if view == View::Screen { format!("{person} (screen)") } else { person }
+}
+
+/// The file of a lane from `begin_ms` on, `length_ms` long. A lane without a frame there is silent.
+pub fn file(lane: &LaneHead, sources: Vec<Source>, begin_ms: u64, length_ms: u64) -> Webm {
+    let input = |frame: Clear| Input {
+        pts_us: frame.pts_us.saturating_sub(begin_ms * 1000),
+        key_frame: frame.key_frame,
+        lost_before: frame.lost_before,
+        data: frame.data,
+    };
+    let (mut heard, mut seen) = (Vec::new(), Vec::new());
+    for source in sources.into_iter().filter(|source| lane.shows(source.slot)) {
+        match source.codec {
+            Codec::Opus => heard.extend(source.frames.into_iter().map(input)),
+            Codec::Vp8 => seen.extend(source.frames.into_iter().map(input)),
+            // said in the events
+            _ => {}
+        }
+    }
+    let (mut frames, size) = webm::picture(seen, length_ms * 1000);
+    frames.extend(webm::sound(heard, length_ms * 1000));
+    webm::write(frames, size, length_ms)
 }
 
 fn gaps(manifest: &MeetingManifest, participant: &ParticipantId, of: View) -> Vec<(u64, u64)> {

@@ -3,11 +3,14 @@
 use domain::ParticipantId;
 use domain::message::custody::LeafRole;
 use domain::message::front::LaneEvent;
+use domain::policy::{Rule, Statement};
 use evidence::archive::{ArchiveEvent, Gap, MeetingManifest};
 use std::collections::HashSet;
 
+/// Kind of the marks that are chat lines.
+pub const CHAT: &str = "chat";
 /// Marks of one kind shown at most: a time line with more is unreadable.
-const MAX_MARKS: usize = 5_000;
+pub const MAX_MARKS: usize = 5_000;
 
 /// Collects marks in the order of the archive.
 pub struct Marks<'a> {
@@ -28,6 +31,10 @@ impl<'a> Marks<'a> {
             return;
         }
         let at_ms = (at_us / 1000).saturating_sub(self.manifest.started_at.0);
+        if let ArchiveEvent::Terms { statements, .. } = event {
+            let marks = statements.iter().filter_map(|signed| statement(signed));
+            self.events.extend(marks.map(|text| LaneEvent { at_ms, kind: "statement".to_owned(), text }));
+        }
         if let Some((kind, text)) = self.shown(event) {
             self.events.push(LaneEvent { at_ms, kind: kind.to_owned(), text });
         }
@@ -62,6 +69,20 @@ impl<'a> Marks<'a> {
             _ => return None,
         })
     }
+}
+
+/// A chat line, read or not.
+pub fn chat(manifest: &MeetingManifest, at_ms: u64, from: &ParticipantId, words: Option<String>) -> LaneEvent {
+    let words = words.unwrap_or_else(|| "(no key of this archive opens it)".to_owned());
+    LaneEvent { at_ms, kind: CHAT.to_owned(), text: format!("{}: {words}", name_of(manifest, from)) }
+}
+
+/// What a statement says, in one line; the manifest's signature covers it, and the verifier judges its own.
+fn statement(signed: &[u8]) -> Option<String> {
+    let stated: Statement = evidence::cbor::decode(&evidence::cose::payload_unverified(signed)?).ok()?;
+    let word = |rule: Rule| serde_json::to_value(rule).ok().and_then(|value| value.as_str().map(str::to_owned));
+    let (seen, chat) = (word(stated.audio_video)?, word(stated.chat)?);
+    Some(format!("{}: sound and picture {seen}, chat {chat}, kept {} years", stated.firm, stated.retention_years))
 }
 
 fn name_of(manifest: &MeetingManifest, participant: &ParticipantId) -> String {

@@ -6,7 +6,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MIB: u64 = 1 << 20;
 
-/// All of it.
+/// All of it; clones are the same.
+#[derive(Clone)]
 pub struct Memory {
     free: Arc<Semaphore>,
     all_mib: u32,

@@ -1,4 +1,4 @@
-//! Replay: from the archive's ciphertext to one gapless WebM per person, in memory, for the time of a grant.
+//! Replay: from the archive's ciphertext to gapless WebM per person and part, in memory, for the time of a grant.
 
 pub mod grants;
 pub mod keys;
@@ -6,4 +6,6 @@ pub mod lanes;
 pub mod marks;
 pub mod memory;
 pub mod opening;
+pub mod plan;
+pub mod reel;
 pub mod timeline;

@@ -1,5 +1,5 @@
-//! Reads a verified meeting's segments, checks each against the signed manifest and opens its frames in memory. Blocking
-//! and bounded; writes nothing anywhere.
+//! Reads a verified meeting's segments, checks each against the signed manifest and opens its frames in memory: the events
+//! once, the media of one person in one interval at a time. Blocking and bounded; writes nothing anywhere.
 
 use crate::replay::marks::Marks;
 use crate::replay::timeline::{Times, place};
@@ -8,18 +8,13 @@ use domain::message::front::LaneEvent;
 use domain::{Codec, Epoch, LeafIndex, ParticipantId, Slot, UnixMillis};
 use evidence::archive::merkle::{Frontier, leaf_hash};
 use evidence::archive::record::DISCONTINUITY;
-use evidence::archive::{ArchiveEvent, Digest, Media, MeetingManifest, Record, SegmentEntry, SegmentReader};
+use evidence::archive::{ArchiveEvent, Digest, Media, Record, SegmentEntry, SegmentReader};
+use evidence::said::{Said, read_unverified};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use zeroize::Zeroizing;
 
-/// Ciphertext opened for one grant at most: it is held in memory twice for a moment. About one hour of 720p of three
-/// people; a longer meeting is replayed by intervals.
-pub const MAX_OPEN_BYTES: u64 = 2 << 30;
-/// What a second of one lane takes that nobody fills with frames of the own: 50 packets of silence with their heads and
-/// places, and half a black picture.
-const FILL_PER_S: u64 = 8 * 1024;
 /// A frame that arrived this much outside the interval cannot belong to it.
-const MARGIN_MS: u64 = 10_000;
+pub const MARGIN_MS: u64 = 10_000;
 
 /// Why a meeting is not opened.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +35,6 @@ pub enum OpeningError {
         path: String,
         /// By the system.
         cause: String,
-    },
-    /// Too much for memory.
-    #[error("the interval holds {gib} GiB and a replay at most 2; ask for a shorter interval")]
-    TooLarge {
-        /// Of ciphertext.
-        gib: u64,
     },
     /// The keys that custody gave open nothing of this meeting.
     #[error("the opened meeting key does not open the keys of this meeting")]
@@ -83,14 +72,21 @@ pub struct Source {
     pub frames: Vec<Clear>,
 }
 
-/// A whole meeting, opened.
-pub struct OpenMeeting {
+/// One person's media in an interval, opened.
+#[derive(Default)]
+pub struct OpenMedia {
     /// Sources with frames in the interval.
     pub sources: Vec<Source>,
-    /// Joins, leaves, epochs, incidents.
-    pub events: Vec<LaneEvent>,
     /// Frames that the keys did not open.
     pub unopened: u64,
+}
+
+/// What the event segments tell.
+pub struct Story {
+    /// Whose leaf is whose.
+    pub leaves: Leaves,
+    /// Joins, leaves, epochs, incidents, gaps.
+    pub events: Vec<LaneEvent>,
 }
 
 /// What of a meeting is opened, ms from its begin.
@@ -109,73 +105,63 @@ struct Raw {
     data: Zeroizing<Vec<u8>>,
 }
 
-/// Memory that opening `interval` takes at most: ciphertext and clear form together, and what fills the lanes' holes.
+/// Reads the events of the whole meeting.
 ///
 /// # Errors
-/// [`OpeningError::TooLarge`].
-pub fn needs(manifest: &MeetingManifest, interval: Interval) -> Result<u64, OpeningError> {
-    let total = segments_of(manifest, interval).iter().fold(0u64, |sum, segment| sum.saturating_add(segment.size));
-    if total > MAX_OPEN_BYTES {
-        return Err(OpeningError::TooLarge { gib: total.div_ceil(1 << 30) });
-    }
-    let people: HashSet<_> =
-        manifest.tracks.iter().map(|track| (&track.participant, track.slot >= Slot::SCREEN)).collect();
-    let length_s = manifest.ended_at.since(manifest.started_at) / 1000 + 1;
-    let fill = (people.len() as u64).saturating_mul(length_s).saturating_mul(FILL_PER_S);
-    Ok(total.saturating_mul(2).saturating_add(fill))
-}
-
-/// Opens the frames of `interval`; the caller holds what [`needs`] said.
-///
-/// # Errors
-/// [`OpeningError`]: nothing of a damaged meeting is shown, its first wrong file is named.
-pub fn open(meeting: &Verified, interval: Interval, keys: &mut dyn FrameKeys) -> Result<OpenMeeting, OpeningError> {
-    let manifest = &meeting.manifest;
-    // an interval is what an officer asked for; what is shown ends with the meeting, or a far end would be filled with black
-    let length_ms = manifest.ended_at.since(manifest.started_at);
-    let interval = Interval { to_ms: interval.to_ms.min(length_ms.saturating_add(MARGIN_MS)), ..interval };
-    let needed = segments_of(manifest, interval);
-    let mut opened = OpenMeeting { sources: Vec::new(), events: Vec::new(), unopened: 0 };
-    let mut raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>> = BTreeMap::new();
-    let mut seen = HashSet::new();
-    let (mut leaves, mut marks) = (Leaves::default(), Marks::new(manifest));
-    for segment in needed {
-        let bytes = read(meeting, segment)?;
-        let track = manifest.tracks.iter().find(|track| track.track == segment.track);
-        walk(segment, &bytes, |at_us, record| match (record, track) {
-            (Record::Media(media), Some(track)) => {
-                if !within(&media, manifest.started_at, interval) || !is_new(&mut seen, &media) {
-                    return;
-                }
-                let opens = leaves.allow(&media, &track.participant).then(|| keys.open(track.codec, &media)).flatten();
-                match opens {
-                    Some((capture_us, data)) => {
-                        raw.entry((track.participant.clone(), track.slot, track.codec)).or_default().push(Raw {
-                            times: Times { capture_us, sfu_us: media.sfu_us },
-                            key_frame: track.codec == Codec::Opus
-                                || media.flags & evidence::archive::record::KEY_FRAME != 0,
-                            lost_before: media.flags & DISCONTINUITY != 0,
-                            data,
-                        });
-                    }
-                    None => opened.unopened += 1,
-                }
-            }
-            (Record::Event(event), _) => {
+/// [`OpeningError`]: nothing of a damaged file is shown, it is named.
+pub fn story(meeting: &Verified) -> Result<Story, OpeningError> {
+    let (mut leaves, mut marks) = (Leaves::default(), Marks::new(&meeting.manifest));
+    for segment in meeting.manifest.segments.iter().filter(|segment| segment.track == 0) {
+        walk(segment, &read(meeting, segment)?, |at_us, record| {
+            if let Record::Event(event) = record {
                 leaves.learn(&event);
                 marks.add(at_us, &event);
             }
-            _ => {}
         })?;
     }
-    opened.events = marks.finish();
-    opened.sources = align(raw, manifest.started_at, interval);
-    Ok(opened)
+    Ok(Story { leaves, events: marks.finish() })
+}
+
+/// Opens one person's frames of `interval` out of these segments.
+///
+/// # Errors
+/// [`OpeningError`]: nothing of a damaged segment is shown, it is named.
+pub fn media(
+    meeting: &Verified,
+    segments: &[&SegmentEntry],
+    leaves: &Leaves,
+    interval: Interval,
+    keys: &mut dyn FrameKeys,
+) -> Result<OpenMedia, OpeningError> {
+    let manifest = &meeting.manifest;
+    let mut raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>> = BTreeMap::new();
+    let (mut seen, mut unopened) = (HashSet::new(), 0);
+    for segment in segments {
+        let Some(track) = manifest.tracks.iter().find(|track| track.track == segment.track) else { continue };
+        let frames = raw.entry((track.participant.clone(), track.slot, track.codec)).or_default();
+        walk(segment, &read(meeting, segment)?, |_, record| {
+            let Record::Media(media) = record else { return };
+            if !within(&media, manifest.started_at, interval) || !is_new(&mut seen, &media) {
+                return;
+            }
+            let opens = leaves.allow(&media, &track.participant).then(|| keys.open(track.codec, &media)).flatten();
+            match opens {
+                Some((capture_us, data)) => frames.push(Raw {
+                    times: Times { capture_us, sfu_us: media.sfu_us },
+                    key_frame: track.codec == Codec::Opus || media.flags & evidence::archive::record::KEY_FRAME != 0,
+                    lost_before: media.flags & DISCONTINUITY != 0,
+                    data,
+                }),
+                None => unopened += 1,
+            }
+        })?;
+    }
+    Ok(OpenMedia { sources: align(raw, manifest.started_at, interval), unopened })
 }
 
 /// Whose leaf is whose, from the rosters in the event segment (which stands first in every manifest).
 #[derive(Default)]
-struct Leaves(HashMap<(Epoch, LeafIndex), ParticipantId>);
+pub struct Leaves(HashMap<(Epoch, LeafIndex), ParticipantId>);
 
 impl Leaves {
     fn learn(&mut self, event: &ArchiveEvent) {
@@ -190,25 +176,26 @@ impl Leaves {
     }
 }
 
-/// Event segments always; media segments of tracks that have frames in the interval.
-fn segments_of(manifest: &MeetingManifest, interval: Interval) -> Vec<&SegmentEntry> {
-    let from_us = manifest.started_at.plus(interval.from_ms.saturating_sub(MARGIN_MS)).0.saturating_mul(1000);
-    let to_us = manifest.started_at.plus(interval.to_ms.saturating_add(MARGIN_MS)).0.saturating_mul(1000);
-    let wanted = |segment: &SegmentEntry| {
-        let track = manifest.tracks.iter().find(|track| track.track == segment.track);
-        segment.track == 0 || track.is_some_and(|track| track.last_us >= from_us && track.first_us <= to_us)
-    };
-    manifest.segments.iter().filter(|segment| wanted(segment)).collect()
+/// When a segment began, by its own head: a hint where to look, proven only when the whole segment is walked.
+pub fn began(meeting: &Verified, segment: &SegmentEntry) -> Option<UnixMillis> {
+    use std::io::Read;
+    let mut head = Vec::new();
+    let most = evidence::archive::record::MAX_HEADER as u64 + 64;
+    let file = std::fs::File::open(meeting.folder.join(plain(segment)?)).ok()?;
+    file.take(most).read_to_end(&mut head).ok()?;
+    SegmentReader::new(&head).ok().map(|(header, _)| header.started_at)
+}
+
+/// The segment's path, if it stays inside the meeting's folder.
+fn plain(segment: &SegmentEntry) -> Option<&std::path::Path> {
+    let path = std::path::Path::new(&segment.path);
+    path.components().all(|part| matches!(part, std::path::Component::Normal(_))).then_some(path)
 }
 
 fn read(meeting: &Verified, segment: &SegmentEntry) -> Result<Vec<u8>, OpeningError> {
-    let plain =
-        std::path::Path::new(&segment.path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
     let damaged = |problem: &str| OpeningError::Damaged { path: segment.path.clone(), problem: problem.to_owned() };
-    if !plain {
-        return Err(damaged("its path leads out of the meeting's folder"));
-    }
-    let bytes = std::fs::read(meeting.folder.join(&segment.path))
+    let path = plain(segment).ok_or_else(|| damaged("its path leads out of the meeting's folder"))?;
+    let bytes = std::fs::read(meeting.folder.join(path))
         .map_err(|e| OpeningError::Unreadable { path: segment.path.clone(), cause: e.to_string() })?;
     if bytes.len() as u64 == segment.size { Ok(bytes) } else { Err(damaged("its size differs")) }
 }

@@ -43,7 +43,7 @@ pub const HOST: &str = "bank-a.localhost:8441";
 pub const ORIGIN: &str = "http://bank-a.localhost:8441";
 pub const MEETING: &str = "00112233445566778899aabbccddeeff";
 /// The meeting began so long ago and took so long.
-const BEGAN: UnixMillis = UnixMillis(NOW.0 - 3_600_000);
+pub const BEGAN: UnixMillis = UnixMillis(NOW.0 - 3_600_000);
 pub const DURATION_MS: u64 = 6_000;
 
 fn key(seed: u8) -> SigningKey {
@@ -158,14 +158,19 @@ impl Person {
     }
 
     pub fn request(&self, manifest_hash: [u8; 32]) -> Vec<u8> {
+        self.request_of(manifest_hash, 0, DURATION_MS)
+    }
+
+    /// For an interval of it.
+    pub fn request_of(&self, manifest_hash: [u8; 32], from_ms: u64, to_ms: u64) -> Vec<u8> {
         let request = Request {
             firm: firm(),
             meeting: MEETING.parse().expect("an id"),
             manifest_hash: manifest_hash.into(),
             case: "42".to_owned(),
             reason: "complaint".to_owned(),
-            from_ms: 0,
-            to_ms: DURATION_MS,
+            from_ms,
+            to_ms,
             issued_at: NOW,
         };
         signed(&self.key, REQUEST_LABEL, &cbor::encode(&request), Some(&self.leaf))
@@ -310,6 +315,14 @@ impl Town {
     }
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::over(change, archive).await
+    }
+
+    /// Over another archive than the short one: `write` makes it.
+    pub async fn over(
+        change: impl FnOnce(&mut Config),
+        write: impl FnOnce(&Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir(at("pages")).expect("made");
@@ -320,7 +333,7 @@ impl Town {
         std::fs::write(at("idp.pem"), idp::new_key().0).expect("written");
         let rooms = r#"[{"room":"deal-room","title":"Project Alder","members":[{"firm":"bank-a","user":"anna","host":true},{"firm":"bank-b","user":"ben"}]}]"#;
         std::fs::write(at("rooms.json"), rooms).expect("written");
-        let (meeting, manifest_hash, keys) = archive(&at("archive"));
+        let (meeting, manifest_hash, keys) = write(&at("archive"));
         let log = Arc::new(CustodyLog::default());
         listen_as_custody(&at("people.sock"), log.clone(), Vec::new());
         listen_as_custody(&at("archive.sock"), log.clone(), keys);
@@ -416,22 +429,25 @@ impl Town {
     }
 }
 
+/// The kit's meeting, opened as far as its plan.
+pub fn reel() -> Arc<crate::replay::reel::Reel> {
+    use crate::replay::{keys::MeetingKeys, memory::Memory, opening::Interval, plan::Plan, reel::Means, reel::Reel};
+    let folder = tempfile::tempdir().expect("folder");
+    let (_, _, keys) = archive(folder.path());
+    let record_key = PublicKey::from_spki(&spki(&key(2))).expect("a key");
+    let meetings = crate::review::meetings::Meetings::new(folder.path(), firm(), record_key);
+    let meeting = meetings.find(&MEETING.parse().expect("an id")).expect("verified");
+    let plan = Plan::new(meeting, Interval { from_ms: 0, to_ms: DURATION_MS }).expect("a whole archive");
+    let means = Means { memory: Memory::new(64), openings: Arc::new(tokio::sync::Semaphore::new(1)) };
+    Arc::new(Reel::new(plan, MeetingKeys::take(keys), means).expect("its own keys"))
+}
+
 /// Writes a meeting of anna (from its begin) and ben (from 2 s): each 3 s of the fixture's picture and tone.
 fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
     let meeting: MeetingId = MEETING.parse().expect("an id");
     let folder = root.join("bank-a/2027/01").join(MEETING);
     std::fs::create_dir_all(folder.join("keys")).expect("made");
-    let (meeting_key, base) =
-        (MeetingKey::from_bytes(&[9; 32]).expect("32 bytes"), || BaseKey::from_bytes(&[8; 32]).expect("32 bytes"));
-    let place = Place { firm: firm(), meeting: meeting.clone(), incarnation: 1, epoch: Epoch(1) };
-    let sealed = SealedBaseKey::seal(&meeting_key, &place, &base());
-    let epoch_key = EpochKey {
-        incarnation: 1,
-        epoch: Epoch(1),
-        sealed: sealed.bytes.clone().into(),
-        transcript_hash: Digest([0; 32]),
-    };
-    std::fs::write(folder.join(names::EPOCH_KEYS), epoch_key.to_cbor()).expect("written");
+    let (epoch_key, sealed) = epoch(&folder, &meeting);
     let (mut segments, mut tracks) = (vec![events(&folder, &meeting)], Vec::new());
     let ben: ParticipantId = "bank-b/ben/d9".parse().expect("an id");
     for (leaf, (who, late_us)) in [(person("anna"), 0u64), (ben.clone(), 2_000_000)].into_iter().enumerate() {
@@ -446,6 +462,32 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
             tracks.push(tracked);
         }
     }
+    let roster =
+        vec![present(person("anna"), "Anna Berg", LeafRole::Member), present(ben, "Ben Cole", LeafRole::Member)];
+    let hash =
+        close(&folder, Contents { meeting, roster, epoch_key, sealed, tracks, segments, length_ms: DURATION_MS });
+    (folder, hash, keys())
+}
+
+/// What custody opens of the kit's meetings.
+pub fn keys() -> Vec<IncarnationKey> {
+    vec![IncarnationKey { incarnation: 1, key: vec![9; 32].into() }]
+}
+
+/// What a manifest of the kit tells.
+pub struct Contents {
+    pub meeting: MeetingId,
+    pub roster: Vec<Attendance>,
+    pub epoch_key: EpochKey,
+    pub sealed: SealedBaseKey,
+    pub tracks: Vec<TrackEntry>,
+    pub segments: Vec<SegmentEntry>,
+    pub length_ms: u64,
+}
+
+/// Signs and writes the manifest; answers its hash.
+pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
+    let Contents { meeting, roster, epoch_key, sealed, tracks, segments, length_ms } = contents;
     let manifest = MeetingManifest {
         record: "meeting".to_owned(),
         version: 1,
@@ -454,13 +496,10 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
         room: "deal-room".parse().expect("an id"),
         title: "Project Alder".to_owned(),
         started_at: BEGAN,
-        ended_at: BEGAN.plus(DURATION_MS),
+        ended_at: BEGAN.plus(length_ms),
         closed: Closed::Ended,
         software: "test".to_owned(),
-        roster: vec![
-            present(person("anna"), "Anna Berg", LeafRole::Member),
-            present(ben, "Ben Cole", LeafRole::Member),
-        ],
+        roster,
         statements: Vec::new(),
         trust: Digest([0; 32]),
         retention_years: 7,
@@ -484,12 +523,31 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
     };
     let signed = signed(&key(2), MEETING_LABEL, &manifest.to_cbor(), None);
     std::fs::write(folder.join(names::MEETING), &signed).expect("written");
-    let keys = vec![IncarnationKey { incarnation: 1, key: vec![9; 32].into() }];
-    (folder, evidence::sha256(&signed), keys)
+    evidence::sha256(&signed)
+}
+
+/// The key of the kit's one epoch, sealed and written.
+pub fn epoch(folder: &Path, meeting: &MeetingId) -> (EpochKey, SealedBaseKey) {
+    let meeting_key = MeetingKey::from_bytes(&[9; 32]).expect("32 bytes");
+    let place = Place { firm: firm(), meeting: meeting.clone(), incarnation: 1, epoch: Epoch(1) };
+    let sealed = SealedBaseKey::seal(&meeting_key, &place, &base());
+    let epoch_key = EpochKey {
+        incarnation: 1,
+        epoch: Epoch(1),
+        sealed: sealed.bytes.clone().into(),
+        transcript_hash: Digest([0; 32]),
+    };
+    std::fs::write(folder.join(names::EPOCH_KEYS), epoch_key.to_cbor()).expect("written");
+    (epoch_key, sealed)
+}
+
+/// The base key of that epoch.
+pub fn base() -> BaseKey {
+    BaseKey::from_bytes(&[8; 32]).expect("32 bytes")
 }
 
 /// Somebody who was there from begin to end.
-fn present(participant: ParticipantId, name: &str, role: LeafRole) -> Attendance {
+pub fn present(participant: ParticipantId, name: &str, role: LeafRole) -> Attendance {
     Attendance {
         participant,
         name: name.to_owned(),
@@ -501,7 +559,7 @@ fn present(participant: ParticipantId, name: &str, role: LeafRole) -> Attendance
     }
 }
 
-fn header(meeting: &MeetingId, track: Option<TrackInfo>) -> SegmentHeader {
+pub fn header(meeting: &MeetingId, track: Option<TrackInfo>) -> SegmentHeader {
     SegmentHeader {
         version: 1,
         firm: firm(),
@@ -516,7 +574,7 @@ fn header(meeting: &MeetingId, track: Option<TrackInfo>) -> SegmentHeader {
     }
 }
 
-fn entry(folder: &Path, path: &str, track: u32, writer: SegmentWriter, mut bytes: Vec<u8>) -> SegmentEntry {
+pub fn entry(folder: &Path, path: &str, track: u32, writer: SegmentWriter, mut bytes: Vec<u8>) -> SegmentEntry {
     let manifest = writer.close(path.to_owned(), BEGAN.plus(DURATION_MS), &mut bytes);
     std::fs::create_dir_all(folder.join(path).parent().expect("a folder")).expect("made");
     std::fs::write(folder.join(path), &bytes).expect("written");
@@ -533,7 +591,7 @@ fn entry(folder: &Path, path: &str, track: u32, writer: SegmentWriter, mut bytes
     }
 }
 
-fn events(folder: &Path, meeting: &MeetingId) -> SegmentEntry {
+pub fn events(folder: &Path, meeting: &MeetingId) -> SegmentEntry {
     let mut bytes = Vec::new();
     let mut writer = SegmentWriter::new(header(meeting, None), &mut bytes);
     let joined = evidence::archive::ArchiveEvent::Joined { participant: person("anna") };

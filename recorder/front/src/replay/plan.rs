@@ -1,0 +1,159 @@
+//! What an opened meeting consists of before anything of it is opened: lanes, marks, parts, and which segments may hold
+//! frames of which part. No key, no clear frame.
+
+use crate::replay::lanes::{self, LaneHead};
+use crate::replay::opening::{self, Interval, Leaves, MARGIN_MS, OpeningError};
+use crate::review::meetings::Verified;
+use domain::ParticipantId;
+use domain::message::front::LaneEvent;
+use evidence::archive::SegmentEntry;
+use std::sync::Arc;
+
+/// Length of a part: opened in well under the two seconds in which a replay begins, long enough that its whole segments
+/// (five minutes at most) are not read too often.
+pub const PART_MS: u64 = 120_000;
+/// A part's file begins so much before what it shows, so that its picture has a key frame: the recorder asks for one at
+/// the latest 10 s after the last.
+pub const LEAD_MS: u64 = 12_000;
+/// What a second of one lane takes that nobody fills with frames of the own: 50 packets of silence with their heads and
+/// places, and half a black picture.
+const FILL_PER_S: u64 = 8 * 1024;
+
+/// One part on the meeting's time line, ms from its begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Where its file begins.
+    pub begin_ms: u64,
+    /// From here on it is shown.
+    pub from_ms: u64,
+    /// Up to here.
+    pub to_ms: u64,
+}
+
+/// A segment and when it may have frames, ms from the begin.
+struct Timed {
+    at: usize,
+    from_ms: u64,
+    to_ms: u64,
+}
+
+/// A meeting that can be opened.
+pub struct Plan {
+    /// Which.
+    pub meeting: Arc<Verified>,
+    /// Whose leaf is whose.
+    pub leaves: Leaves,
+    /// Its lanes.
+    pub lanes: Vec<LaneHead>,
+    /// Marks on the time line.
+    pub events: Vec<LaneEvent>,
+    /// Its parts; there is always one.
+    pub spans: Vec<Span>,
+    segments: Vec<Timed>,
+}
+
+/// The parts of an interval; nothing before it is in any.
+fn spans(interval: Interval) -> Vec<Span> {
+    let length = interval.to_ms.saturating_sub(interval.from_ms).max(1);
+    let of = |n: u64| {
+        let from_ms = interval.from_ms + n * PART_MS;
+        Span {
+            begin_ms: from_ms.saturating_sub(LEAD_MS).max(interval.from_ms),
+            from_ms,
+            to_ms: interval.to_ms.min(from_ms + PART_MS).max(from_ms + 1),
+        }
+    };
+    (0..length.div_ceil(PART_MS)).map(of).collect()
+}
+
+impl Plan {
+    /// Reads the events and where the segments lie. Blocking.
+    ///
+    /// # Errors
+    /// [`OpeningError`].
+    pub fn new(meeting: Arc<Verified>, interval: Interval) -> Result<Self, OpeningError> {
+        let manifest = &meeting.manifest;
+        let story = opening::story(&meeting)?;
+        let last = manifest.tracks.iter().map(|track| lanes::times(manifest, track).1).max().unwrap_or(0);
+        let length_ms = manifest.ended_at.since(manifest.started_at);
+        // what is asked for may reach further than there is anything; but the last frame of a recorder whose clock is ahead
+        // of signaling's is still shown
+        let end_ms = length_ms.max((last + 1).min(length_ms.saturating_add(MARGIN_MS)));
+        let to_ms = if interval.to_ms >= length_ms { end_ms } else { interval.to_ms };
+        let interval = Interval { from_ms: interval.from_ms.min(to_ms), to_ms };
+        let (heads, unshown) = lanes::heads(manifest, interval.from_ms, interval.to_ms);
+        let mut events = story.events;
+        events.extend(unshown);
+        events.sort_by_key(|event| event.at_ms);
+        let segments = timed(&meeting);
+        Ok(Self {
+            leaves: story.leaves,
+            
+            lanes: heads,
+            events,
+            spans: spans(interval),
+            segments,
+            meeting,
+        })
+    }
+
+    /// Memory that opening a part takes at most: ciphertext and clear form together, and what fills the lanes' holes.
+    pub fn needs(&self, part: usize) -> u64 {
+        let Some(span) = self.spans.get(part) else { return 0 };
+        let interval = Interval { from_ms: span.begin_ms, to_ms: span.to_ms };
+        let sizes = self.segments(interval).map(|segment| segment.size).fold(0, u64::saturating_add);
+        let fill = (self.lanes.len() as u64).saturating_mul((span.to_ms - span.begin_ms) / 1000 + 1);
+        sizes.saturating_mul(2).saturating_add(fill.saturating_mul(FILL_PER_S))
+    }
+
+    /// Segments that may have frames of an interval.
+    pub fn segments(&self, interval: Interval) -> impl Iterator<Item = &SegmentEntry> {
+        let near = move |one: &&Timed| {
+            one.to_ms.saturating_add(MARGIN_MS) >= interval.from_ms
+                && one.from_ms <= interval.to_ms.saturating_add(MARGIN_MS)
+        };
+        self.segments.iter().filter(near).map(|one| &self.meeting.manifest.segments[one.at])
+    }
+
+    /// Is it a segment of this person?
+    pub fn is_of(&self, segment: &SegmentEntry, whose: &ParticipantId) -> bool {
+        let tracks = &self.meeting.manifest.tracks;
+        tracks.iter().any(|track| track.track == segment.track && track.participant == *whose)
+    }
+}
+
+/// When each media segment may have frames: from its own begin to the next one's of its track.
+fn timed(meeting: &Verified) -> Vec<Timed> {
+    let manifest = &meeting.manifest;
+    let mut all: Vec<Timed> = Vec::new();
+    for (at, segment) in manifest.segments.iter().enumerate() {
+        let Some(track) = manifest.tracks.iter().find(|track| track.track == segment.track) else { continue };
+        let (first, last) = lanes::times(manifest, track);
+        // a head that cannot be read is looked into at every place, so that what is wrong with it is said
+        let began = opening::began(meeting, segment).map_or(0, |began| began.since(manifest.started_at));
+        let from_ms = if segment.index <= 1 { began.min(first) } else { began };
+        if let Some(before) = all.last_mut().filter(|one| manifest.segments[one.at].track == segment.track) {
+            before.to_ms = from_ms.max(before.from_ms);
+        }
+        all.push(Timed { at, from_ms, to_ms: last });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_the_interval_without_a_hole_and_nothing_before_it() {
+        let of = |from_ms, to_ms| spans(Interval { from_ms, to_ms });
+        assert_eq!(of(0, 6_000), [Span { begin_ms: 0, from_ms: 0, to_ms: 6_000 }]);
+        let long = of(0, 3_600_000);
+        assert_eq!(long.len(), 30);
+        assert!(long.windows(2).all(|two| two[0].to_ms == two[1].from_ms));
+        assert!(long[1..].iter().all(|span| span.from_ms - span.begin_ms == LEAD_MS));
+        let late = of(600_000, 900_000);
+        assert_eq!((late[0].begin_ms, late[2].to_ms), (600_000, 900_000));
+        assert_eq!(late[1].begin_ms, 720_000 - LEAD_MS);
+    }
+}
