@@ -8,7 +8,9 @@ import { Dead, guarded, isDead, type OpenOutcome, type Output, type Sealed, type
 import { readEvent } from "./events";
 import { SignalingLink } from "./link";
 import type { ScriptTransformer } from "./scope";
-import { ReceivePath, SendPath, type Sealer, type TrackMap } from "./transform";
+import type { Sealer, TrackMap } from "./frames";
+import { ReceivePath } from "./receivepath";
+import { SendPath } from "./sendpath";
 
 /** The session is looked at again at least so often while it names no earlier time, ms. */
 const IDLE_MS = 1_000;

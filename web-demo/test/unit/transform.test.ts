@@ -5,7 +5,9 @@ import { mock, test } from "node:test";
 import { CounterBook } from "../../src/worker/counters";
 import type { OpenOutcome, Sealed } from "../../src/worker/engine";
 import type { EncodedFrame, ScriptTransformer } from "../../src/worker/scope";
-import { HOLD_FRAMES, HOLD_MS, ReceivePath, SendPath, type Sealer, type TrackMap } from "../../src/worker/transform";
+import type { Sealer, TrackMap } from "../../src/worker/frames";
+import { HOLD_FRAMES, HOLD_MS, ReceivePath } from "../../src/worker/receivepath";
+import { SendPath } from "../../src/worker/sendpath";
 import { WAIT_FRAMES, WAIT_MS } from "../../src/worker/unplaced";
 
 function bench() {
