@@ -1,6 +1,7 @@
 //! Group commits on a store, on a thread of its own, and what may be believed after one failed.
 
 use crate::store::Store;
+use evidence::archive::record::RecordProblem;
 use recorder_core::{Batch, FileId, Found, Recovered};
 use std::collections::BTreeMap;
 use std::io;
@@ -106,14 +107,20 @@ impl Journal {
     /// Reads what is on disk, cuts torn ends off. `None`: there is nothing to go on with.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's; or the event segment is damaged (not torn), or gone from beside signed segments: then nothing is
+    /// touched, because what lies there may have been acknowledged.
     pub fn recover(&mut self) -> io::Result<Option<Recovered>> {
-        let Some(events) = self.store.read(&FileId::Events.path())? else { return Ok(None) };
+        let events = self.store.read(&FileId::Events.path())?;
         let keys = self.store.read(&FileId::EpochKeys.path())?.unwrap_or_default();
-        let Ok(mut recovered) = Recovered::new(&events, &keys) else {
-            // the head of the first file was torn: nothing was acknowledged
-            self.store.cut(&FileId::Events.path(), 0)?;
-            return Ok(None);
+        let Some(events) = events.filter(|bytes| bytes.iter().any(|byte| *byte != 0)) else { return self.begin_anew() };
+        let mut recovered = match Recovered::new(&events, &keys) {
+            Ok(recovered) => recovered,
+            Err(error) if error.problem == RecordProblem::Cut => return self.begin_anew(),
+            Err(error) => {
+                let why =
+                    format!("{} is damaged: {error}; lay the folder aside and look into it", FileId::Events.path());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
         };
         self.durable.clear();
         for (file, good) in recovered.sizes() {
@@ -130,8 +137,23 @@ impl Journal {
         Ok(Some(recovered))
     }
 
+    /// The head of the first file was never durable: nothing was acknowledged. What a dead process wrote around it goes, or
+    /// the next one would write behind it.
+    fn begin_anew(&mut self) -> io::Result<Option<Recovered>> {
+        if !self.store.list("segments")?.is_empty() {
+            let why = format!("{} is missing beside signed segments; lay the folder aside", FileId::Events.path());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        for file in self.files()? {
+            self.store.cut(&file.path(), 0)?;
+        }
+        self.durable.clear();
+        Ok(None)
+    }
+
     fn settle(&mut self, file: FileId, len: u64, good: u64) -> io::Result<()> {
-        if good < len {
+        // an empty file too: its name alone was durable, and no manifest will ever speak of it
+        if good < len || good == 0 {
             self.store.cut(&file.path(), good)?;
         } else if len > 0 {
             // what a killed process wrote is in the page cache, perhaps not on the disk
@@ -185,6 +207,8 @@ impl Writer {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use domain::{Codec, Slot, UnixMillis};
+    use evidence::archive::{SegmentHeader, SegmentWriter, TrackInfo};
     use std::sync::{Arc, Mutex};
 
     /// A disk in memory that can be full, read-only, or lose what it promised to write.
@@ -271,6 +295,36 @@ pub mod tests {
         }
     }
 
+    /// First bytes of a segment: what recovery takes for good.
+    fn head(track: Option<u32>) -> Vec<u8> {
+        let info = |track| TrackInfo {
+            track,
+            participant: "bank-a/anna/d1".parse().expect("an id"),
+            slot: Slot(0),
+            codec: Codec::Opus,
+        };
+        let header = SegmentHeader {
+            version: 1,
+            firm: "bank-a".parse().expect("an id"),
+            meeting: "00112233445566778899aabbccddeeff".parse().expect("an id"),
+            track: track.map(info),
+            index: 1,
+            first_seq: 0,
+            suite: 5,
+            clock_rate: 48_000,
+            started_at: UnixMillis(1),
+            monotonic_ms: 1,
+        };
+        let mut out = Vec::new();
+        SegmentWriter::new(header, &mut out);
+        out
+    }
+
+    /// The first group commit of a meeting.
+    fn first() -> Batch {
+        batch(1, &head(Some(1)), &head(None))
+    }
+
     fn batch(ticket: u64, sound: &[u8], events: &[u8]) -> Batch {
         Batch { ticket, writes: vec![(FileId::Track { track: 1, index: 1 }, sound.to_vec())], events: events.to_vec() }
     }
@@ -279,14 +333,14 @@ pub mod tests {
     fn a_full_disk_fails_the_commit_and_every_later_one_until_it_is_reopened() {
         let disk = FaultyDisk::default();
         let mut journal = Journal::new(Box::new(disk.clone()));
-        journal.commit(&batch(1, b"good", b"events")).expect("room enough");
+        journal.commit(&first()).expect("room enough");
         disk.0.lock().expect("no holder panics").room = Some(2);
         assert_eq!(journal.commit(&batch(2, b"lost", b"x")).expect_err("full").kind(), io::ErrorKind::StorageFull);
         disk.0.lock().expect("no holder panics").room = None;
         assert!(journal.commit(&batch(3, b"more", b"x")).is_err(), "room alone does not make it good again");
         assert!(journal.reopen().is_ok());
         let seen = disk.0.lock().expect("no holder panics").seen.clone();
-        assert_eq!(seen["tracks/0001/00001.seg"], b"good", "cut back to what was acknowledged");
+        assert_eq!(seen["tracks/0001/00001.seg"], head(Some(1)), "cut back to what was acknowledged");
         journal.commit(&batch(4, b"more", b"x")).expect("works again");
     }
 
@@ -294,14 +348,14 @@ pub mod tests {
     fn after_a_failed_fsync_what_it_covered_is_never_believed() {
         let disk = FaultyDisk::default();
         let mut journal = Journal::new(Box::new(disk.clone()));
-        journal.commit(&batch(1, b"good", b"")).expect("works");
+        journal.commit(&first()).expect("works");
         disk.0.lock().expect("no holder panics").fail_sync = true;
         assert!(journal.commit(&batch(2, b"lost", b"")).is_err());
         assert!(journal.commit(&batch(3, b"next", b"")).is_err(), "the next fsync would lie");
         assert!(journal.reopen().is_ok());
         journal.commit(&batch(4, b"again", b"")).expect("works again");
         let kept = disk.0.lock().expect("no holder panics").kept.clone();
-        assert_eq!(kept["tracks/0001/00001.seg"], b"goodagain");
+        assert_eq!(kept["tracks/0001/00001.seg"], [head(Some(1)), b"again".to_vec()].concat());
     }
 
     #[test]
