@@ -15,7 +15,7 @@ use e2ee::escrow::MeetingKey;
 use e2ee::session::Session;
 use evidence::archive::manifest::{Closed, read_sealed_keys, write_sealed_keys};
 use evidence::archive::{ArchiveEvent, Digest, SealedKey, SealedKeys, names};
-use recorder_core::{Config, Input, Meeting, Opener, Output, Parts, Recovered, Verdict};
+use recorder_core::{Config, Input, Meeting, Opener, Output, Parts, Recovered, Verdict, Wants};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -61,6 +61,7 @@ pub struct Recording {
     pub incarnation: u64,
     /// Seals base keys.
     pub key: MeetingKey,
+    wants: Wants,
     /// Seals checkpoints; none while custody was away.
     state_key: Option<StateKey>,
     folder: Folder,
@@ -71,14 +72,20 @@ pub struct Recording {
     reopen_at_ms: Option<u64>,
 }
 
-fn core_config(shared: &Shared, meeting: &MeetingId, incarnation: u64) -> Config {
+fn core_config(shared: &Shared, meeting: &MeetingId, incarnation: u64, wants: Wants) -> Config {
     Config {
         firm: shared.config.firm.clone(),
         meeting: meeting.clone(),
         recorder: shared.participant.clone(),
         incarnation,
         software: SOFTWARE.to_owned(),
+        wants,
     }
+}
+
+/// Where sound and picture are not kept there is no record link.
+fn wants(statement: &Statement) -> Wants {
+    if matches!(statement.audio_video, Rule::Must | Rule::Should) { Wants::Media } else { Wants::Events }
 }
 
 /// Every archive key that the firm's signed statement names.
@@ -164,7 +171,7 @@ impl Recording {
         let recovered = recovered.map_err(|e| format!("the archive cannot be used: {e}"))?;
         let before = seal::signed_before(&files).await?;
         let (key, incarnation) = new_key(shared, &files, &terms.meeting, statement).await?;
-        let config = core_config(shared, &terms.meeting, incarnation);
+        let config = core_config(shared, &terms.meeting, incarnation, wants(statement));
         let now = clock::now();
         let mut core = match recovered {
             Some(recovered) => recovered.go_on(config, now),
@@ -185,6 +192,7 @@ impl Recording {
             core,
             incarnation,
             key,
+            wants: wants(statement),
             state_key,
             folder,
             files,
@@ -273,7 +281,7 @@ impl Recording {
                 return false;
             }
         };
-        let config = core_config(shared, &self.meeting_id, self.incarnation);
+        let config = core_config(shared, &self.meeting_id, self.incarnation, self.wants);
         self.core = match found {
             Some(found) => found.go_on(config, now),
             None => Meeting::new(config, now),
@@ -378,13 +386,14 @@ async fn close(shared: Arc<Shared>, folder: Folder) -> Result<(), String> {
     };
     let before = seal::signed_before(&files).await?;
     let incarnation = recovered.summary().incarnation;
-    let core = recovered.close(core_config(&shared, &folder.meeting, incarnation), clock::now());
+    let core = recovered.close(core_config(&shared, &folder.meeting, incarnation, Wants::Events), clock::now());
     let sealer = Some(Sealer::start(shared.custody.clone(), files.clone(), before));
     let mut recording = Recording {
         meeting_id: folder.meeting.clone(),
         core,
         incarnation,
         key: MeetingKey::generate(),
+        wants: Wants::Events,
         state_key: None,
         folder,
         files,

@@ -29,6 +29,7 @@ async fn t12_the_operator_holds_no_key_and_no_word_of_a_meeting() -> anyhow::Res
     let mut ben = enter(&system, "bank-b", "ben", "deal-room", "b1").await?;
     let words = secret_words();
     send_until_heard(&anna, &mut ben, &words).await?;
+    anna.say(std::str::from_utf8(&words)?).await?;
     let mut needles = vec![Needle { name: "the words".into(), bytes: words.clone() }];
     for (name, bytes) in anna.reveal().await? {
         needles.push(Needle { name: format!("anna's {name}"), bytes });

@@ -3,6 +3,7 @@
 
 mod away;
 mod canary;
+mod chat;
 mod hostile;
 mod meeting;
 mod record;

@@ -11,7 +11,7 @@
 import { readArguments } from "./arguments.mjs";
 import { launch } from "./browser.mjs";
 import { MOST_OFFSET_MS } from "./lanes.mjs";
-import { Person } from "./person.mjs";
+import { PATIENCE_MS, Person } from "./person.mjs";
 
 const USAGE = {
   a: "http://bank-a.localhost:8441", b: "http://bank-b.localhost:8442", "user-a": "anna", "user-b": "ben", room: "deal-room",
@@ -69,6 +69,22 @@ function worstOf(offsets) {
   return offsets.filter((offset) => offset !== null).reduce((worst, one) => (worst === null || Math.abs(one) > Math.abs(worst) ? one : worst), null);
 }
 
+/** One writes, the other reads; then the panel shows the people again. */
+async function talked([one, other]) {
+  const words = `word-${crypto.randomUUID()}`;
+  await one.person.say(words);
+  await other.person.click("chat");
+  const end = Date.now() + PATIENCE_MS;
+  const there = async () => ({ read: (await other.person.lines()).includes(words), kept: (await one.person.kept()).at(-1) ?? [] });
+  let seen = await there();
+  while (Date.now() < end && !(seen.read && seen.kept.length >= 2)) {
+    await new Promise((done) => setTimeout(done, 100));
+    seen = await there();
+  }
+  for (const { person } of [one, other]) await person.click("people");
+  return { words, ...seen, ok: seen.read && seen.kept.length >= 2 };
+}
+
 function good(participant) {
   const heard = participant.tone_hz;
   const near = heard !== null && (participant.tone_wanted_hz === null || Math.abs(heard - participant.tone_wanted_hz) <= TONE_TOLERANCE_HZ);
@@ -93,6 +109,7 @@ async function main() {
     // others may be in the meeting: each judges the other of the two
     const ids = await Promise.all(sides.map(async ({ person }) => (await person.stats()).participant));
     console.log('{"met":true}');
+    const chat = await talked(sides);
     // at the end: receivers bring sound and picture together over the first seconds
     const measure = Math.min(MEASURE_S, options.seconds);
     await new Promise((done) => setTimeout(done, (options.seconds - measure) * 1000));
@@ -108,9 +125,9 @@ async function main() {
       for (const { person } of sides) await person.screenshot(`${options.shots}/meeting-${person.who.user}.png`);
     }
     const switches = [...new Map(sides.flatMap((side) => side.switches).map((one) => [one.name, one])).values()];
-    const ok = participants.every(good) && codes[0] !== null && codes[0] === codes[1];
-    const canaries = [...codes.filter((code) => code !== null), ...sides.map(({ person }) => person.who.password)];
-    const result = { ok, same_code: codes[0] === codes[1], av_offset_ms: worstOf(offsets), av_offset_windows: windows, canaries, switches, participants };
+    const ok = chat.ok && participants.every(good) && codes[0] !== null && codes[0] === codes[1];
+    const canaries = [chat.words, ...codes.filter((code) => code !== null), ...sides.map(({ person }) => person.who.password)];
+    const result = { ok, chat, same_code: codes[0] === codes[1], av_offset_ms: worstOf(offsets), av_offset_windows: windows, canaries, switches, participants };
     console.log(JSON.stringify(result));
     process.exitCode = ok ? 0 : 1;
     if (options.hold) await new Promise(() => undefined);

@@ -89,6 +89,25 @@ export class Person {
     return Date.now() - from;
   }
 
+  /** Writes to everybody and waits until it is out. */
+  async say(text) {
+    if ((await this.page.$(id("chat-text"))) === null) await this.click("chat");
+    await this.wait(id("chat-text"));
+    await this.page.type(id("chat-text"), text);
+    await this.page.keyboard.press("Enter");
+    const sent = (words, line) => [...document.querySelectorAll(line)]
+      .some((one) => one.dataset.state === "sent" && one.querySelector(".line-words")?.textContent === words);
+    await this.page.waitForFunction(sent, { timeout: PATIENCE_MS }, text, `${id("chat-line")}.mine`);
+  }
+  /** What stands in the chat; it must be open. */
+  lines() {
+    return this.page.$$eval(`${id("chat-line")} .line-words`, (lines) => lines.map((line) => line.textContent));
+  }
+  /** By which firms each of the own lines is kept. */
+  kept() {
+    return this.page.$$eval(`${id("chat-line")}.mine`, (lines) => lines.map((line) => line.dataset.kept.split(" ").filter((firm) => firm !== "")));
+  }
+
   stats() {
     return this.page?.evaluate(() => window.strongroomStats?.() ?? null) ?? Promise.resolve(null);
   }

@@ -15,6 +15,7 @@ pub mod order;
 pub mod policy;
 pub mod receipt;
 pub mod recorder_csr;
+pub mod said;
 pub mod sender_manifest;
 pub mod statement;
 

@@ -7,7 +7,7 @@ use crate::{ParticipantError, environment};
 use domain::message::client::{SubscribedTrack, ToClient, ToServer};
 use domain::message::custody::LeafRole;
 use domain::{Codec, DeviceId, Epoch, MediaKind, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
-use e2ee::session::{Event, Output, SendState, Session, SessionConfig};
+use e2ee::session::{Event, Output, SayError, SendState, Session, SessionConfig};
 use e2ee::sframe::OpenError;
 use futures_util::{SinkExt, StreamExt};
 use std::collections::{BTreeMap, VecDeque};
@@ -106,6 +106,7 @@ enum Command {
         timestamp: u32,
     },
     Remove(ParticipantId),
+    Say(String, oneshot::Sender<Result<u64, SayError>>),
     #[cfg(feature = "test-secrets")]
     Reveal(oneshot::Sender<Vec<(String, Vec<u8>)>>),
     Leave(oneshot::Sender<()>),
@@ -185,6 +186,14 @@ impl Participant {
     /// Sends a signaling message past the session: what a liar would do.
     pub async fn send_raw(&self, message: ToServer) -> Result<(), ParticipantError> {
         self.command(Command::Raw(Box::new(message))).await
+    }
+
+    /// Says a chat line; its number.
+    pub async fn say(&self, text: &str) -> Result<u64, ParticipantError> {
+        let (answer, said) = oneshot::channel();
+        self.command(Command::Say(text.to_owned(), answer)).await?;
+        let said = said.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))?;
+        said.map_err(environment("say something"))
     }
 
     /// As host: removes someone.
@@ -451,6 +460,9 @@ impl Meeting {
                 let _ = self.send(&message).await;
             }
             Command::Remove(participant) => self.session.remove(participant),
+            Command::Say(text, answer) => {
+                let _ = answer.send(self.session.say(now(), &text));
+            }
             #[cfg(feature = "test-secrets")]
             Command::Reveal(answer) => {
                 let _ = answer.send(named(self.session.reveal()));

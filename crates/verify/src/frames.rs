@@ -17,6 +17,8 @@ pub(crate) struct Account {
     between: Vec<(Stream, u64, u64, String, u64)>,
     before: BTreeMap<(String, Slot), (Epoch, u64)>,
     last_slot: BTreeMap<String, Slot>,
+    /// What members wrote.
+    pub(crate) speech: crate::said::Speech,
     /// Gap records of the event segment.
     pub(crate) declared: Vec<Gap>,
 }

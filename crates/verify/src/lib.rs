@@ -8,6 +8,7 @@ mod damage;
 mod frames;
 mod ledger;
 mod segment;
+mod said;
 
 use evidence::archive::{GapCause, MeetingManifest};
 use evidence::identity::TrustMap;
@@ -42,6 +43,8 @@ pub struct Report {
     pub frames_named: u64,
     /// Epochs with a sealed key.
     pub epochs: u64,
+    /// Words that members wrote and signed.
+    pub said: u64,
     /// Gaps that the archive itself declares.
     pub gaps: u64,
     /// Those of frames that never left their sender: nobody received what is missing there.
@@ -106,6 +109,7 @@ pub fn verify(folder: &Path, trust: &TrustMap) -> Result<Report, VerifyError> {
     }
     account.judge(&manifest, &mut report);
     Ok(report)
+    account.speech.judge(&mut report);
 }
 
 fn describe(manifest: &MeetingManifest, report: &mut Report) {

@@ -1,7 +1,7 @@
 //! One segment: its signed manifest, its bytes, its records.
 
 use crate::frames::Account;
-use crate::{Report, bundle, damage};
+use crate::{Report, bundle, damage, said};
 use evidence::archive::{
     MeetingManifest, Record, SEGMENT_LABEL, SegmentEntry, SegmentManifest, SegmentReader, merkle, sha256,
 };
@@ -34,7 +34,7 @@ pub(crate) fn check(
     if let Some(damage) = damage::find(&bytes, &signed) {
         return report.finding(&entry.path, Some(damage.offset), damage.problem);
     }
-    records(&bytes, entry, &signed, account, report);
+    records(&bytes, (meeting, entry, &signed), trust, account, report);
 }
 
 fn signed_manifest(
@@ -97,7 +97,13 @@ fn other_segment(bytes: &[u8], signed: &SegmentManifest) -> Option<(u64, String)
 }
 
 /// Reads every record, recomputes the root, hands frames and events to the account.
-fn records(bytes: &[u8], entry: &SegmentEntry, signed: &SegmentManifest, account: &mut Account, report: &mut Report) {
+fn records(
+    bytes: &[u8],
+    (meeting, entry, signed): (&MeetingManifest, &SegmentEntry, &SegmentManifest),
+    trust: &TrustMap,
+    account: &mut Account,
+    report: &mut Report,
+) {
     let (header, mut reader) = match SegmentReader::new(bytes) {
         Ok(read) => read,
         Err(e) => return report.finding(&entry.path, Some(e.offset), e.problem.to_string()),
@@ -117,7 +123,11 @@ fn records(bytes: &[u8], entry: &SegmentEntry, signed: &SegmentManifest, account
                         frames += 1;
                         account.frame(&entry.path, placed.offset, info, media, report);
                     }
-                    (Record::Event(event), _) => account.event(event),
+                    (Record::Event(event), _) => {
+                        account.event(event);
+                        let place = said::Place { path: &entry.path, offset: placed.offset, at_us: placed.at_us };
+                        account.speech.event(&place, event, &meeting.meeting, trust, report);
+                    }
                     (Record::Gap(gap), _) => account.declared.push(gap.clone()),
                     (Record::Media(_), None) => {
                         report.finding(&entry.path, Some(placed.offset), "a frame among the events");

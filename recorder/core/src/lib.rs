@@ -9,9 +9,10 @@ pub mod meeting;
 pub mod ranges;
 pub mod reassembly;
 pub mod rtp;
+pub mod speech;
 pub mod store;
 pub mod summary;
 
-pub use meeting::{Config, Found, Input, Meeting, Now, Opener, Output, Phase, Recovered, Verdict};
+pub use meeting::{Config, Found, Input, Meeting, Now, Opener, Output, Phase, Recovered, Verdict, Wants};
 pub use store::{Batch, FileId};
 pub use summary::{Parts, Summary};

@@ -2,6 +2,7 @@
 //! unfinished meeting is read back after a crash.
 
 use crate::account::{Accounts, Came, Layer};
+use crate::speech::Speech;
 use domain::sframe;
 use domain::{B64, Codec, Epoch, FirmId, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
 use evidence::archive::manifest::{Closed, read_sealed_keys};
@@ -63,6 +64,8 @@ pub struct Summary {
     pub ended: bool,
     /// Account of frames.
     pub accounts: Accounts,
+    /// Account of what was said in writing.
+    pub speech: Speech,
     epoch_times: BTreeMap<Epoch, UnixMillis>,
     /// A restart whose frames the SFU may or may not have kept: since when nobody recorded.
     away_since: Option<UnixMillis>,
@@ -151,6 +154,8 @@ impl Summary {
                 }
             }
             ArchiveEvent::SenderManifest { participant, manifest } => self.listed(at, participant, manifest),
+            ArchiveEvent::Said { participant, said } => self.speech.said(participant, said),
+            ArchiveEvent::Unsaid { .. } => self.speech.declared(event),
             ArchiveEvent::Durable { seq } => self.durable = *seq,
             ArchiveEvent::LinkUp { lost } if *lost > 0 => match self.away_since.take() {
                 Some(since) => self.accounts.absent(since, at),
@@ -277,7 +282,7 @@ impl Summary {
             statements: terms.statements.clone(),
             trust: terms.trust,
             retention_years: terms.retention_years,
-            retain_until: retain_until(ended_at, terms.retention_years),
+            retain_until: ended_at.plus_years(terms.retention_years),
             sealed_keys: read_sealed_keys(parts.sealed_keys).unwrap_or_default(),
             sealed_keys_hash: sha256(parts.sealed_keys),
             epochs: self.epochs.clone(),
@@ -304,9 +309,4 @@ fn entry((manifest, path, hash): &(SegmentManifest, String, Digest)) -> SegmentE
         records: manifest.records,
         frames: manifest.frames,
     }
-}
-
-/// Years of 366 days: never shorter than the calendar's, leap days included.
-fn retain_until(ended_at: UnixMillis, years: u16) -> UnixMillis {
-    ended_at.plus(u64::from(years) * 366 * 24 * 3600 * 1000)
 }

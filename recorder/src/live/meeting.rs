@@ -26,6 +26,7 @@ impl Live {
             Event::Epoch { epoch, members, .. } => self.on_epoch(epoch, members),
             Event::Manifest { from, manifest } => self.core(Input::SenderManifest { from, signed: manifest }),
             Event::Incident { kind, participant } => {
+            Event::Said { from, signed, .. } => self.core(Input::Said { from, signed }),
                 tracing::warn!(room = %self.room, ?kind, "incident");
                 let firm = participant.map(|participant| participant.firm);
                 self.note(ArchiveEvent::Incident { firm, text: format!("{kind:?}") });
@@ -258,6 +259,11 @@ impl Live {
                 }
             }
             Output::Finished => {
+            Output::Kept(said) => {
+                if let Some(session) = &mut self.session {
+                    session.tell_kept(said.into_iter().map(|hash| hash.0).collect());
+                }
+            }
                 if let Some(recording) = self.recording.take() {
                     tokio::spawn(recording.conclude(self.shared.clone(), Closed::Ended));
                 }

@@ -38,6 +38,9 @@ export function bannersOf(config: PageConfig, state: CallState): Banner[] {
   const ownFirmStopped = state.sending.state === "stopped" && state.sending.why === "beacon" ? config.firm : null;
   for (const recorder of state.recorders) {
     if (recorder.rule !== "must" || recorder.firm === ownFirmStopped || recorder.state === "recording") continue;
+    if (recorder.rule !== "must" && recorder.chat === "must" && recorder.state === "missing") {
+      banners.push({ id: `chat-${recorder.firm}`, tone: "warn", text: t("recorderChatMissing", { firm: firmName(config, recorder.firm) }) });
+    }
     if (recorder.state === "missing" && state.epoch !== null && recorder.participant === null && stopped !== null) continue;
     const key = recorder.state === "late" ? "recorderLate" : "recorderMissing";
     banners.push({ id: `recorder-${recorder.firm}`, tone: "warn", text: t(key, { firm: firmName(config, recorder.firm) }) });

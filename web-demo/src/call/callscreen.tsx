@@ -10,7 +10,8 @@ import { Icon } from "../ui/icons";
 import type { PageConfig } from "../wire/front";
 import { Banners } from "./banners";
 import { Elapsed } from "./clockview";
-import { Controls, shortcut, type Open } from "./controls";
+import { ChatPanel } from "./chat";
+import { Controls, shortcut, type Open, type Panel } from "./controls";
 import type { CallController } from "./controller";
 import { Details } from "./details";
 import { CodeDialog, DeviceDialog, Help } from "./dialogs";
@@ -42,7 +43,7 @@ function Lock({ state }: { state: CallState }) {
 }
 
 function RecordingChip({ config, state }: { config: PageConfig; state: CallState }) {
-  const recording = state.recorders.filter((recorder) => recorder.state === "recording");
+  const recording = state.recorders.filter(({ state: now, rule }) => now === "recording" && (rule === "must" || rule === "should"));
   if (recording.length === 0) return null;
   const names = recording.map((recorder) => firmName(config, recorder.firm)).join(", ");
   return <span class="rec" data-testid="rec-chip"><Icon name="record" size={16} /> {names}</span>;
@@ -79,10 +80,10 @@ export function CallScreen({ config, call }: Props) {
   const state = useStore(call.state);
   const first = useRef(new FirstFrames());
   const wide = globalThis.innerWidth >= 900;
-  const [panel, setPanel] = useState(wide);
+  const [panel, setPanel] = useState<Panel>(wide ? "people" : null);
   const [open, setOpen] = useState<Open | null>(null);
   const onOpen = (what: Open): void => {
-    if (what === "people") setPanel((shown) => !shown);
+    if (what === "people" || what === "chat") setPanel((shown) => (shown === what ? null : what));
     else setOpen(what);
   };
   useEffect(() => {
@@ -99,7 +100,7 @@ export function CallScreen({ config, call }: Props) {
   const title = state.terms?.title ?? state.room;
   const joining = state.phase === "joining";
   return (
-    <div class={panel ? "call with-panel" : "call"} data-testid="call" data-phase={state.phase}>
+    <div class={panel === null ? "call" : "call with-panel"} data-testid="call" data-phase={state.phase}>
       <Warnings config={config} />
       <header class="call-head">
         <h1>{title}</h1>
@@ -117,7 +118,8 @@ export function CallScreen({ config, call }: Props) {
         {joining ? <p class="joining" role="status"><span class="spinner" aria-hidden="true" /> {t("joining")}</p>
           : <Grid config={config} state={state} call={call} onFrame={(who) => first.current.drew(who)} />}
       </main>
-      {panel && <PeoplePanel config={config} state={state} call={call} onCode={() => setOpen("code")} />}
+      {panel === "chat" && <ChatPanel config={config} state={state} call={call} />}
+      {panel === "people" && <PeoplePanel config={config} state={state} call={call} onCode={() => setOpen("code")} />}
       {state.audioBlocked && (
         <div class="hear">
           <button type="button" class="button primary" data-testid="tap-to-hear" onClick={() => hearAll(call)}>

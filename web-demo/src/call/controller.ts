@@ -10,6 +10,7 @@ import type { LoginSession, PageConfig } from "../wire/front";
 import type { FromWorker, SessionEvent } from "../wire/worker";
 import { arrivals, withRoster, type Notice, type Roster } from "./notice";
 import { withFeeds } from "./reception";
+import { withKept, withNewMeeting, withSaid, withWaiting } from "./said";
 import { Sources } from "./sources";
 import { initialState, type CallState } from "./state";
 import { Transports } from "./transports";
@@ -75,6 +76,15 @@ export class CallController {
   leave(): void {
     this.sources.close();
     setTimeout(() => this.over({ why: "left" }), FAREWELL_MS);
+  }
+
+  /** Writes to everyone; throws why not. */
+  async say(text: string): Promise<void> {
+    const sequence = await this.keys.say(text);
+    this.state.patch({ lines: withWaiting(this.state.get(), sequence, text.trim(), Date.now()) });
+  }
+  chatSeen(): void {
+    if (this.state.get().unread > 0) this.state.patch({ unread: 0 });
   }
 
   remove(participant: ParticipantId): void {
@@ -193,6 +203,12 @@ export class CallController {
         this.over({ why: verdict, problem: event.problem });
         return;
       }
+      case "said": {
+        const state = this.state.get();
+        return this.state.patch({ lines: withSaid(state, event), unread: state.unread + (event.from === state.me ? 0 : 1) });
+      }
+      case "kept":
+        return this.state.patch({ lines: withKept(this.state.get(), event.sequence, event.firm) });
       case "incident":
         this.notice({ kind: "incident", text: event.kind });
         return;
@@ -217,7 +233,10 @@ export class CallController {
     const { participant: me, terms, statements } = event;
     // signaling was restarted: the SFU knows the transports of before in another meeting only
     const before = this.state.get().terms;
-    if (before !== null && before.meeting !== terms.meeting) this.transports.reset();
+    if (before !== null && before.meeting !== terms.meeting) {
+      this.transports.reset();
+      this.state.patch({ lines: withNewMeeting(this.state.get().lines, before.meeting) });
+    }
     this.state.patch({ phase: "in", me, terms, statements, clockSkewMs });
     this.roster(roster);
     const others = event.roster.filter((entry) => !entry.recorder && entry.participant !== me);

@@ -6,10 +6,10 @@ import type { CallController } from "./controller";
 import type { CallState } from "./state";
 
 interface ButtonProps {
-  icon: IconName; text: Key; testid: string; pressed?: boolean; keys?: string; tone?: "danger" | "off"; onClick: () => void;
+  icon: IconName; text: Key; testid: string; pressed?: boolean; keys?: string; tone?: "danger" | "off"; count?: number; onClick: () => void;
 }
 
-function Control({ icon, text, testid, pressed, keys, tone, onClick }: ButtonProps) {
+function Control({ icon, text, testid, pressed, keys, tone, count = 0, onClick }: ButtonProps) {
   const shortcut = keys === undefined ? {} : { "aria-keyshortcuts": keys };
   const state = pressed === undefined ? {} : { "aria-pressed": pressed };
   const title = keys === undefined ? t(text) : `${t(text)} (${keys.toUpperCase()})`;
@@ -17,6 +17,7 @@ function Control({ icon, text, testid, pressed, keys, tone, onClick }: ButtonPro
     <button type="button" class={`control ${tone ?? ""}`} data-testid={testid} title={title} onClick={onClick} {...state} {...shortcut}>
       <Icon name={icon} size={22} />
       <span class="control-text">{t(text)}</span>
+      {count > 0 && <span class="control-count" aria-label={t("chatUnread", { count })} role="status" data-testid="unread">{count}</span>}
     </button>
   );
 }
@@ -24,9 +25,11 @@ function Control({ icon, text, testid, pressed, keys, tone, onClick }: ButtonPro
 /** Telephones and some browsers have no way to pick a screen. */
 const CAN_SHARE = typeof navigator !== "undefined" && navigator.mediaDevices?.getDisplayMedia !== undefined;
 
-export type Open = "people" | "code" | "details" | "help" | "devices" | "leave";
+export type Open = "people" | "chat" | "code" | "details" | "help" | "devices" | "leave";
 
-interface Props { state: CallState; call: CallController; panel: boolean; onOpen: (what: Open) => void }
+export type Panel = "people" | "chat" | null;
+
+interface Props { state: CallState; call: CallController; panel: Panel; onOpen: (what: Open) => void }
 
 export function Controls({ state, call, panel, onOpen }: Props) {
   const { micMuted, camOff, sharing } = state;
@@ -43,7 +46,9 @@ export function Controls({ state, call, panel, onOpen }: Props) {
         )}
       </div>
       <div class="control-group">
-        <Control icon="people" text="people" testid="people" keys="p" pressed={panel} onClick={() => onOpen("people")} />
+        <Control icon="people" text="people" testid="people" keys="p" pressed={panel === "people"} onClick={() => onOpen("people")} />
+        <Control icon="chat" text="chat" testid="chat" keys="c" pressed={panel === "chat"} count={panel === "chat" ? 0 : state.unread}
+          onClick={() => onOpen("chat")} />
         <Control icon="gear" text="devices" testid="devices" onClick={() => onOpen("devices")} />
         <Control icon="info" text="details" testid="open-details" onClick={() => onOpen("details")} />
         <Control icon="keys" text="help" testid="help" keys="?" onClick={() => onOpen("help")} />
@@ -55,7 +60,7 @@ export function Controls({ state, call, panel, onOpen }: Props) {
   );
 }
 
-/** M, V, S, P and ? work wherever one is not typing and no dialog is open. */
+/** M, V, S, P, C and ? work wherever one is not typing and no dialog is open. */
 export function shortcut(event: KeyboardEvent, call: CallController, onOpen: (what: Open) => void): void {
   const target = event.target as HTMLElement | null;
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -74,6 +79,10 @@ export function shortcut(event: KeyboardEvent, call: CallController, onOpen: (wh
     case "p":
     case "P":
       return onOpen("people");
+    case "c":
+    case "C":
+      event.preventDefault();
+      return onOpen("chat");
     case "?":
       return onOpen("help");
     default:

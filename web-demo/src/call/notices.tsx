@@ -24,6 +24,16 @@ export function noticeOf(config: PageConfig, statement: Statement): string {
   }
 }
 
+/** All that a firm's statement means for people, one sentence each. */
+export function noticesOf(config: PageConfig, statement: Statement): string[] {
+  const firm = firmName(config, statement.firm);
+  const chat = statement.chat === "must" || statement.chat === "should" ? [t("noticeChatMust", { firm, years: statement.retention_years })]
+    : statement.chat === "forbidden" ? [t("noticeChatForbidden", { firm })] : [];
+  // one that keeps the chat alone does not keep nothing
+  const quiet = chat.length > 0 && statement.audio_video === "off";
+  return quiet ? chat : [noticeOf(config, statement), ...chat];
+}
+
 export function Notices({ config, statements, rule }: { config: PageConfig; statements: Statement[] | null; rule: string }) {
   const own = { must: "ruleMust", should: "ruleShould", forbidden: "ruleForbidden", off: "ruleOff" } as const;
   return (
@@ -38,7 +48,7 @@ export function Notices({ config, statements, rule }: { config: PageConfig; stat
         <ul>
           {statements.map((statement) => (
             <li key={statement.firm}>
-              {noticeOf(config, statement)}
+              {noticesOf(config, statement).join(" ")}
               {statement.audio_video === "must" && (
                 <span class="small"> {t("noticeGrace", {
                   firm: firmName(config, statement.firm), seconds: statement.recorder_grace_ms / 1000,

@@ -3,8 +3,9 @@
 import { clockTime, dateTime, t } from "../i18n";
 import { Frame } from "../ui/frame";
 import { Icon } from "../ui/icons";
+import type { Rule } from "../wire/client";
 import type { LoginSession, PageConfig } from "../wire/front";
-import { noticeOf } from "./notices";
+import { noticesOf } from "./notices";
 import { firmName, problemText } from "./problems";
 import type { CallState, Over } from "./state";
 import { FirmBadge } from "./tile";
@@ -21,7 +22,8 @@ function Receipt({ config, state }: { config: PageConfig; state: CallState }) {
   const { terms } = state;
   if (terms === null) return null;
   const people = Object.values(state.seen).filter((seen) => !seen.recorder);
-  const kept = state.statements.filter((statement) => statement.audio_video === "must" || statement.audio_video === "should");
+  const keeps = (rule: Rule): boolean => rule === "must" || rule === "should";
+  const kept = state.statements.filter(({ audio_video, chat }) => keeps(audio_video) || keeps(chat));
   return (
     <section class="card receipt" aria-labelledby="receipt" data-testid="receipt">
       <h2 id="receipt">{t("receiptTitle")}</h2>
@@ -39,7 +41,7 @@ function Receipt({ config, state }: { config: PageConfig; state: CallState }) {
       </ul>
       <h3>{t("receiptKept")}</h3>
       {kept.length === 0 ? <p>{t("receiptNone")}</p> : (
-        <ul>{kept.map((statement) => <li key={statement.firm}>{noticeOf(config, statement)}</li>)}</ul>
+        <ul>{kept.map((statement) => <li key={statement.firm}>{noticesOf(config, statement).join(" ")}</li>)}</ul>
       )}
     </section>
   );

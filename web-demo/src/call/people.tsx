@@ -15,6 +15,12 @@ import { FirmBadge } from "./tile";
 
 const RECORDER_STATES: Record<RecorderState["state"], Key> = { recording: "recRecording", late: "recLate", missing: "recMissing" };
 
+/** A recorder of the chat alone is not recording. */
+function stateText({ state, rule }: RecorderState): Key {
+  const chatAlone = state === "recording" && rule !== "must" && rule !== "should";
+  return chatAlone ? "recChat" : RECORDER_STATES[state];
+}
+
 export function codeGroups(code: string): string[] {
   return code.match(/\d{5}/g) ?? [];
 }
@@ -55,7 +61,7 @@ function Recorders({ config, state }: { config: PageConfig; state: CallState }) 
           <li key={recorder.firm} class={`person recorder ${recorder.state}`} data-testid="recorder" data-firm={recorder.firm} data-state={recorder.state}>
             <Icon name="record" />
             <span class="person-name">{t("recorderOf", { firm })}</span>
-            <span class="person-state">{t(RECORDER_STATES[recorder.state])}</span>
+            <span class="person-state">{t(stateText(recorder))}</span>
           </li>
         );
       })}

@@ -3,12 +3,15 @@
 import { store } from "../state/store";
 import { de } from "./de";
 import { deOfficer } from "./de.officer";
+import { deSaid } from "./de.said";
 import { en } from "./en";
 import { enOfficer } from "./en.officer";
+import { enSaid } from "./en.said";
 import { fr } from "./fr";
 import { frOfficer } from "./fr.officer";
+import { frSaid } from "./fr.said";
 
-export type Key = keyof typeof en | keyof typeof enOfficer;
+export type Key = keyof typeof en | keyof typeof enOfficer | keyof typeof enSaid;
 export type Texts = Record<Key, string>;
 export type Language = "en" | "fr" | "de";
 export const LANGUAGES: readonly { id: Language; name: string }[] = [
@@ -16,7 +19,7 @@ export const LANGUAGES: readonly { id: Language; name: string }[] = [
 ];
 
 const TEXTS: Record<Language, Texts> = {
-  en: { ...en, ...enOfficer }, fr: { ...fr, ...frOfficer }, de: { ...de, ...deOfficer },
+  en: { ...en, ...enOfficer, ...enSaid }, fr: { ...fr, ...frOfficer, ...frSaid }, de: { ...de, ...deOfficer, ...deSaid },
 };
 const KEPT = "strongroom.language";
 

@@ -64,6 +64,9 @@ export class Keys {
   statements(signed: string[]): Promise<unknown[]> {
     return this.ask((id) => ({ type: "statements", id, signed }));
   }
+  say(text: string): Promise<number> {
+    return this.ask((id) => ({ type: "say", id, text }));
+  }
   signRequest(request: ReplayAsk): Promise<string> {
     return this.ask((id) => ({ type: "sign-request", id, request }));
   }

@@ -9,13 +9,15 @@ export interface Enrolment { session: string; user: string; name: string; device
 export interface Member { leaf: number; participant: ParticipantId; name: string; role: LeafRole; firm: string }
 export type StopReason = "no-group" | "no-receipt" | "no-beacon" | "removal-pending" | "not-admitted" | "dead" | string;
 export type Sending = { state: "allowed" } | { state: "stopped"; why: StopReason; firm: string | null };
-export interface RecorderState { firm: string; participant: ParticipantId | null; state: "recording" | "late" | "missing"; rule: Rule }
+export interface RecorderState { firm: string; participant: ParticipantId | null; state: "recording" | "late" | "missing"; rule: Rule; chat: Rule }
 
 export type SessionEvent =
   | { type: "admitted"; participant: ParticipantId; terms: MeetingTerms; statements: Statement[]; roster: RosterEntry[]; entry: string; now: number }
   | { type: "epoch"; epoch: number; members: Member[]; code: string; added: ParticipantId[]; removed: ParticipantId[] }
   | { type: "sending"; sending: Sending }
   | { type: "recorders"; recorders: RecorderState[] }
+  | { type: "said"; from: ParticipantId; epoch: number; sequence: number; at: number; words: string | null }
+  | { type: "kept"; sequence: number; firm: string }
   | { type: "removed"; problem: Problem }
   | { type: "incident"; kind: string; participant: ParticipantId | null };
 
@@ -49,6 +51,8 @@ export type ToWorker =
   | { type: "statements"; id: number; signed: string[] }
   | { type: "sign-request"; id: number; request: ReplayAsk }
   | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }
+  /** A chat line; answered by its number, or by a problem whose detail says why not. */
+  | { type: "say"; id: number; text: string }
   | { type: "join"; room: string }
   | { type: "leave" }
   /** Is signaling still there? Answered by `alive`, or by a new connection. */
@@ -62,7 +66,7 @@ export type ToWorker =
 /** Which RTP stream carries which layer of a source; only the connection's statistics tell. */
 export interface LayerStream { ssrc: number; rid: string; layer: number }
 
-export interface ReplayAsk { meeting: string; manifestHash: string; case: string; reason: string; fromMs: number; toMs: number }
+export interface ReplayAsk { meeting: string; manifestHash: string; case: string; reason: string; fromMs: number; toMs: number; keys: boolean }
 export interface ApprovalAsk { seconds: number }
 
 export type FromWorker =

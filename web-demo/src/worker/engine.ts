@@ -28,6 +28,8 @@ export interface Session {
   disconnected(now: number): void;
   /** The connection is back: say hello again with what is still held. */
   reconnected(now: number): void;
+  /** A chat line; its number. Throws a code why not. */
+  say(now: number, text: string): number;
   leave(): void;
   remove(participant: string): void;
 }

@@ -43,6 +43,17 @@ export function readEvent(json: Json): SessionEvent | null {
       return { type: "sending", sending: sendingOf(json["sending"] ?? json) };
     case "recorders":
       return { type: "recorders", recorders: (json["recorders"] ?? []) as RecorderState[] };
+    case "said":
+      return {
+        type: "said",
+        from: String(json["from"]),
+        epoch: Number(json["epoch"]),
+        sequence: Number(json["sequence"]),
+        at: Number(json["at"]),
+        words: who(json["words"]),
+      };
+    case "kept":
+      return { type: "kept", sequence: Number(json["sequence"]), firm: String(json["firm"]) };
     case "removed":
       return { type: "removed", problem: json["problem"] as Problem };
     case "incident":

@@ -87,6 +87,15 @@ async function handle(message: ToWorker): Promise<void> {
       return answer(message.id, async () => signRequest(await officer(), message.request));
     case "sign-approval":
       return answer(message.id, async () => signApproval(await officer(), message.signedRequest, message.approve));
+    case "say":
+      return answer(message.id, async () => {
+        try {
+          if (meeting === null) throw new Error("not-in");
+          return meeting.say(message.text);
+        } catch (error) {
+          throw new Refused({ code: "not-said", detail: error instanceof Error ? error.message : String(error), firm: null });
+        }
+      });
     case "join":
       return join(message.room);
     case "leave":

@@ -90,6 +90,15 @@ export class Meeting implements Sealer {
     this.run((session) => session.remove(participant));
   }
 
+  /** Says a chat line; its number. */
+  say(text: string): number {
+    const session = this.session;
+    if (session === null || this.over) throw new Error("not-in");
+    const sequence = guarded(() => session.say(Date.now(), text));
+    this.pump();
+    return sequence;
+  }
+
   probe(): void {
     this.link.probe();
   }

@@ -23,6 +23,7 @@ interface RawSession {
   add_source(slot: number, codec: string): void;
   seal(now: number, slot: number, keyFrame: boolean, frame: Uint8Array, captureUs: number): Uint8Array<ArrayBuffer>;
   open(now: number, from: string, slot: number, codec: string, wire: Uint8Array): RawOpened;
+  say(now: number, text: string): number;
   leave(): void;
   remove(participant: string): void;
 }
@@ -67,6 +68,9 @@ class WasmSession implements Session {
   }
   addSource(slot: number, codec: Codec): void {
     this.raw.add_source(slot, codec);
+  }
+  say(now: number, text: string): number {
+    return this.raw.say(now, text);
   }
   leave(): void {
     this.raw.leave();

@@ -44,6 +44,9 @@ test("sign-in, rooms and pre-join have no accessibility fault", async () => {
 test("the call, its banners and its dialogs have none", async () => {
   await anna.join();
   await clean(anna, "call");
+  await anna.say("Something written");
+  await clean(anna, "chat");
+  await anna.click("people");
   // a firm can be stopped only once it goes
   await anna.until((stats) => stats.sending === "allowed");
   all.services.meeting.stopFirm("bank-a");

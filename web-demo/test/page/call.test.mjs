@@ -71,6 +71,27 @@ test("V turns the camera off and on, and the other sees it", async () => {
   await eventually("ben decodes again", async () => (await ben.stats()).frames_decoded > before + 10);
 });
 
+test("C opens the chat, Enter sends, the other is told and reads it, and who keeps it is said", async () => {
+  await anna.page.keyboard.press("c");
+  await anna.wait(id("chat-text"));
+  await anna.page.type(id("chat-text"), "The price is 99.5 <b>");
+  await anna.page.keyboard.press("Enter");
+  await eventually("ben is told", () => ben.page.$eval(id("unread"), (badge) => badge.textContent === "1").catch(() => false));
+  await ben.say("Agreed");
+  assert.deepEqual(await ben.lines(), ["The price is 99.5 <b>", "Agreed"]);
+  assert.equal(await ben.page.$(id("unread")), null);
+  await eventually("anna reads it", async () => (await anna.lines()).includes("Agreed"));
+  await eventually("it is kept", () => anna.page.$eval(`${id("chat-line")}.mine`, (line) => /kept by Bank Aurelia/.test(line.textContent)));
+  assert.match(await anna.page.$eval(id("chat-keepers"), (line) => line.textContent), /Bank Aurelia and Banque Boréale keep/);
+  // a key typed into a message is no shortcut
+  await anna.page.type(id("chat-text"), "m");
+  assert.equal(await anna.muted(), false);
+  await anna.page.$eval(id("chat-text"), (field) => { field.value = "x".repeat(4_100); field.dispatchEvent(new Event("input", { bubbles: true })); });
+  await anna.click("chat-send");
+  assert.match(await anna.page.$eval(id("chat-wrong"), (line) => line.textContent), /100 characters more/);
+  for (const person of [anna, ben]) await person.click("people");
+});
+
 test("arrows move over tiles, Enter enlarges, ? lists the keys", async () => {
   await anna.page.focus('[data-tile="0"]');
   await anna.page.keyboard.press("ArrowDown");

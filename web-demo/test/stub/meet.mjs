@@ -68,6 +68,10 @@ export class StubMeeting {
         whom?.socket.close();
         return;
       }
+      case "application": {
+        this.all({ type: "stub-event", event: "said", data: message.message }, member);
+        return this.send(member, { type: "stub-event", event: "kept", data: { sequence: message.message.sequence, firm: "bank-a" } });
+      }
       case "leave":
         return member.socket.close();
       default:
@@ -109,7 +113,7 @@ export class StubMeeting {
     this.tellRecorders();
   }
   tellRecorders() {
-    const data = FIRMS.map(({ firm }) => ({ firm, participant: `${firm}/recorder-1/aa`, state: this.recorders[firm], rule: "must" }));
+    const data = FIRMS.map(({ firm }) => ({ firm, participant: `${firm}/recorder-1/aa`, state: this.recorders[firm], rule: "must", chat: "must" }));
     this.all({ type: "stub-event", event: "recorders", data });
   }
   stopFirm(firm) {

@@ -6,14 +6,18 @@ import { bannersOf } from "../../src/call/banners";
 import { verdictOf } from "../../src/call/verdict";
 import { columnsFor } from "../../src/call/grid";
 import { arrivals, withRoster } from "../../src/call/notice";
-import { noticeOf } from "../../src/call/notices";
+import { noticeOf, noticesOf } from "../../src/call/notices";
+import { tooMuch, withKept, withNewMeeting, withSaid, withWaiting } from "../../src/call/said";
 import { initialState, lockOf, meetingLock, type CallState } from "../../src/call/state";
 import { de } from "../../src/i18n/de";
 import { deOfficer } from "../../src/i18n/de.officer";
+import { deSaid } from "../../src/i18n/de.said";
 import { en } from "../../src/i18n/en";
 import { enOfficer } from "../../src/i18n/en.officer";
+import { enSaid } from "../../src/i18n/en.said";
 import { fr } from "../../src/i18n/fr";
 import { frOfficer } from "../../src/i18n/fr.officer";
+import { frSaid } from "../../src/i18n/fr.said";
 import { identityOf } from "../../src/media/subscriber";
 import { correct, MasterClock } from "../../src/officer/master";
 import type { PageConfig } from "../../src/wire/front";
@@ -43,13 +47,13 @@ test("only frames that verified lately close the lock", () => {
 test("a stopped sender and a missing recorder are said plainly, once", () => {
   const own = inCall({
     sending: { state: "stopped", why: "beacon", firm: "bank-a" }, epoch: 3, suspended: ["bank-a"],
-    recorders: [{ firm: "bank-a", participant: "bank-a/recorder-1/1", state: "missing", rule: "must" }],
+    recorders: [{ firm: "bank-a", participant: "bank-a/recorder-1/1", state: "missing", rule: "must", chat: "off" }],
   });
   const texts = bannersOf(config, own).map((banner) => banner.text);
   assert.deepEqual(texts, ["Your firm's recorder is not reachable. Nothing you say is sent until it is back."]);
   const others = inCall({
     sending: { state: "allowed" }, epoch: 3, suspended: ["bank-b"],
-    recorders: [{ firm: "bank-b", participant: ben, state: "missing", rule: "must" }],
+    recorders: [{ firm: "bank-b", participant: ben, state: "missing", rule: "must", chat: "off" }],
   });
   assert.deepEqual(bannersOf(config, others).map((banner) => banner.text), ["Bank B's recorder is missing. Bank B's people are not sending."]);
   assert.deepEqual(bannersOf(config, inCall({ sending: { state: "allowed" } })), []);
@@ -131,10 +135,35 @@ test("a lane is nudged when near and set when far", () => {
   assert.deepEqual(correct(5, 4, 1), { kind: "jump", toS: 5 });
 });
 
+test("a line waits, is sent once, and is kept; what waited when another meeting begins is lost", () => {
+  const me = "bank-a/anna/1";
+  const waiting = inCall({ lines: withWaiting(inCall({}), 1, "hello", 10) });
+  assert.deepEqual(waiting.lines.map(({ state, words }) => [state, words]), [["waiting", "hello"]]);
+  const event = { type: "said" as const, from: me, epoch: 2, sequence: 1, at: 20, words: "hello" };
+  const sent = inCall({ lines: withSaid(waiting, event) });
+  assert.deepEqual(sent.lines.map(({ state, at }) => [state, at]), [["sent", 20]]);
+  assert.equal(withWaiting(sent, 1, "hello", 30), sent.lines, "the event may come before the answer");
+  assert.deepEqual(withKept(sent, 1, "bank-a")[0]?.kept, ["bank-a"]);
+  const anew = withNewMeeting(waiting.lines, "m1");
+  assert.equal(anew[0]?.state, "lost");
+  assert.equal(withWaiting(inCall({ lines: anew }), 1, "again", 40).length, 2);
+  assert.equal(tooMuch("é".repeat(2_000)), 0);
+  assert.equal(tooMuch("é".repeat(2_001)), 2);
+});
+
+test("who keeps the chat alone is not said to keep nothing", () => {
+  const statement: Statement = {
+    firm: "bank-b", room: "r", audio_video: "off", chat: "must", files: "off", tier: "full", retention_years: 5, recorder_grace_ms: 2000,
+  };
+  assert.deepEqual(noticesOf(config, statement), ["Bank B keeps what is written in the chat for 5 years."]);
+  assert.equal(noticesOf(config, { ...statement, audio_video: "must" }).length, 2);
+  assert.deepEqual(noticesOf(config, { ...statement, chat: "off" }), ["Bank B keeps no recording."]);
+});
+
 test("every language says the same things with the same places for names", () => {
   const places = (text: string): string => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort().join();
-  const base: Record<string, string> = { ...en, ...enOfficer };
-  for (const other of [{ ...fr, ...frOfficer }, { ...de, ...deOfficer }] as Record<string, string>[]) {
+  const base: Record<string, string> = { ...en, ...enOfficer, ...enSaid };
+  for (const other of [{ ...fr, ...frOfficer, ...frSaid }, { ...de, ...deOfficer, ...deSaid }] as Record<string, string>[]) {
     assert.deepEqual(Object.keys(other).sort(), Object.keys(base).sort());
     for (const [key, text] of Object.entries(base)) assert.equal(places(other[key] ?? ""), places(text), key);
   }

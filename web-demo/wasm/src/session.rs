@@ -116,6 +116,10 @@ impl Session {
             Err(why) => Err(JsError::new(why.code())),
         }
     }
+    /// Says a chat line; its number. Throws why not: `not-in`, `empty`, `too-long`, `too-fast`, `forbidden:` and the firm.
+    pub fn say(&mut self, now: f64, text: &str) -> Result<f64, JsError> {
+        self.0.say(time(now), text).map(|number| number as f64).map_err(error)
+    }
     /// I go.
     pub fn leave(&mut self) {
         self.0.leave();

@@ -26,4 +26,16 @@ pub enum MemberMessage {
         /// How many from there on.
         count: u64,
     },
+    /// Its sender says something to the meeting.
+    Said {
+        /// `evidence::said`, COSE_Sign1 by the sender's leaf key.
+        signed: B64,
+    },
+    /// A recorder has these on disk, durably.
+    Kept {
+        /// SHA-256 of each signed object.
+        said: Vec<B64>,
+    },
+    /// The sender was away: who said something a moment ago says it again.
+    SaidWanted {},
 }

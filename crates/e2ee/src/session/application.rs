@@ -1,5 +1,5 @@
-//! Application messages of the group (signed and encrypted by MLS): sender manifests, and recorders asking for those
-//! they missed.
+//! Application messages of the group (signed and encrypted by MLS): sender manifests, recorders asking for those they
+//! missed, and what people say in writing.
 
 use super::sender::Wanted;
 use super::{Event, IncidentKind, MAX_AHEAD, Phase, Session};
@@ -68,7 +68,7 @@ impl Session {
         let Some(sender) = state.and_then(|state| state.members.get(&leaf)).cloned() else {
             return self.incident(IncidentKind::BadApplication, None);
         };
-        let (from, role) = (sender.participant, sender.role);
+        let (from, role) = (sender.participant.clone(), sender.role);
         match evidence::cbor::decode(&data) {
             Ok(Message::Manifest { signed }) => match sender_manifest::judge(&sender.public_key, &signed) {
                 Ok(manifest) if self.is_this_meeting(&manifest.meeting) => {
@@ -82,7 +82,10 @@ impl Session {
                     self.say_again(now, &Wanted { epoch, slot, first_ctr, count });
                 }
             }
-            Ok(Message::ManifestsWanted { .. }) | Err(_) => {
+            Ok(Message::Said { signed }) => self.heard_said(&sender, signed),
+            Ok(Message::Kept { said }) if role == LeafRole::Recorder => self.heard_kept(&from.firm, &said),
+            Ok(Message::SaidWanted {}) => self.heard_said_wanted(now, &from),
+            Ok(Message::ManifestsWanted { .. } | Message::Kept { .. }) | Err(_) => {
                 self.incident(IncidentKind::BadApplication, Some(from));
             }
         }

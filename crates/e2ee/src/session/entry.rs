@@ -85,6 +85,7 @@ impl Session {
     fn drop_meeting(&mut self) {
         self.sender.leave_epoch();
         self.sender.forget_manifests();
+        self.speech = super::said::Speech::default();
         // its leaves and epoch numbers mean others in the next one
         self.orders = super::orders::Orders::default();
         self.group = None;
@@ -103,6 +104,7 @@ impl Session {
             }
             Entry::Continue {} if self.group.is_some() => {
                 self.phase = Phase::Member;
+                self.speech.came_back(now);
                 self.drain_ahead(now);
             }
             Entry::Continue {} => self.start_resync(now),
@@ -255,10 +257,13 @@ impl Session {
         self.phase = Phase::Member;
         self.resync_at = None;
         self.stuck_until = None;
-        self.group_lost_at = None;
+        if self.group_lost_at.take().is_some() {
+            self.speech.came_back(now);
+        }
         let bad = self.recorders.settle(now, &self.epochs);
         let Some(state) = self.epochs.latest() else { return };
         self.orders.settle(state);
+        self.speech.entered(state.epoch);
         let event = Event::Epoch {
             epoch: state.epoch,
             members: members(state),

@@ -3,7 +3,7 @@
 use domain::message::client::{MeetingTerms, Problem, RosterEntry, ToClient, ToServer};
 use domain::message::custody::LeafRole;
 use domain::policy::Rule;
-use domain::{B64, Epoch, FirmId, LeafIndex, ParticipantId};
+use domain::{B64, Epoch, FirmId, LeafIndex, ParticipantId, UnixMillis};
 use serde::Serialize;
 
 /// Polled from a session.
@@ -59,6 +59,28 @@ pub enum Event {
         from: ParticipantId,
         /// COSE_Sign1.
         manifest: B64,
+    },
+    /// Somebody, we included, said something in writing, and it verified.
+    Said {
+        /// Who.
+        from: ParticipantId,
+        /// In which epoch.
+        epoch: Epoch,
+        /// Number by its certificate.
+        sequence: u64,
+        /// The sender's clock.
+        at: UnixMillis,
+        /// `None`: it was said while we were away, under a key that is not here.
+        words: Option<Words>,
+        /// COSE_Sign1 (`evidence::said`).
+        signed: B64,
+    },
+    /// A firm's recorder has something we said on disk.
+    Kept {
+        /// Its number.
+        sequence: u64,
+        /// Whose recorder.
+        firm: FirmId,
     },
     /// Someone misbehaved, or something is wrong with the path: counted, shown, logged without names.
     Incident {
@@ -150,8 +172,21 @@ pub struct RecorderState {
     pub participant: Option<ParticipantId>,
     /// Its state.
     pub state: CopyState,
-    /// The firm's rule.
+    /// The firm's rule for sound and picture.
     pub rule: Rule,
+    /// ... and for chat.
+    pub chat: Rule,
+}
+
+/// What somebody wrote. Not shown in logs.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Words(pub String);
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Words({} B)", self.0.len())
+    }
 }
 
 /// State of a copy.
@@ -199,6 +234,8 @@ pub enum IncidentKind {
     BadApplication,
     /// A sender manifest that is not its sender's.
     BadManifest,
+    /// Something said that is not its sender's, or that nobody may say here.
+    BadSaid,
     /// Our own group state failed: resync.
     GroupLost,
 }
@@ -240,4 +277,25 @@ pub enum SealError {
     /// The frame itself.
     #[error("{}", .0.code())]
     Frame(crate::sframe::SealKeyError),
+}
+
+/// Why something was not said. The text is a stable code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SayError {
+    /// The meeting is over, or one is no speaker.
+    #[error("not-in")]
+    NotIn,
+    /// Nothing to say.
+    #[error("empty")]
+    Empty,
+    /// Longer than `evidence::said::MAX_TEXT` bytes.
+    #[error("too-long")]
+    TooLong,
+    /// Too much at once, or too much that still waits.
+    #[error("too-fast")]
+    TooFast,
+    /// A firm forbids chat here.
+    #[error("forbidden:{0}")]
+    Forbidden(FirmId),
 }

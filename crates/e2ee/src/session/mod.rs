@@ -16,11 +16,13 @@ mod recorders;
 mod recording;
 #[cfg(feature = "test-secrets")]
 mod reveal;
+mod said;
 mod sender;
 mod sending;
 
 pub use event::{
-    CopyState, Event, IncidentKind, Member, Output, RecorderState, SealError, SendState, SessionError, StopReason,
+    CopyState, Event, IncidentKind, Member, Output, RecorderState, SayError, SealError, SendState, SessionError,
+    StopReason, Words,
 };
 #[cfg(feature = "test-secrets")]
 pub use reveal::Revealed;
@@ -90,6 +92,7 @@ pub struct Session {
     group: Option<Group>,
     epochs: Epochs,
     sender: Sender,
+    speech: said::Speech,
     recorders: Recorders,
     orders: orders::Orders,
     ahead_commits: BTreeMap<Epoch, Vec<u8>>,
@@ -137,6 +140,7 @@ impl Session {
             epochs: Epochs::new(own.role),
             own,
             sender: Sender::default(),
+            speech: said::Speech::default(),
             recorders: Recorders::default(),
             orders: orders::Orders::default(),
             ahead_commits: BTreeMap::new(),
@@ -278,6 +282,7 @@ impl Session {
             self.epochs.next_expiry(),
             self.sender.flush_at().filter(|_| self.group.is_some()),
             self.next_sending_change(),
+            self.next_speech(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -294,6 +299,7 @@ impl Session {
         self.switch(now);
         self.sender.tick(now);
         self.send_manifests(now);
+        self.speak(now);
         if matches!(self.phase, Phase::Over) {
             return;
         }

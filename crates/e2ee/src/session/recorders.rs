@@ -21,6 +21,7 @@ const MAX_RECEIPTS: usize = 256;
 
 struct Watch {
     rule: Rule,
+    chat: Rule,
     grace_ms: u64,
     /// Generations of epochs its recorder has acknowledged.
     receipts: BTreeSet<u64>,
@@ -51,11 +52,13 @@ impl Recorders {
         // of another meeting, if of any: they come again
         self.early.clear();
         for statement in rules.statements() {
-            if !matches!(statement.audio_video, Rule::Must | Rule::Should) {
+            let classes = [statement.audio_video, statement.chat, statement.files];
+            if !classes.iter().any(|rule| matches!(rule, Rule::Must | Rule::Should)) {
                 continue;
             }
             let watch = Watch {
                 rule: statement.audio_video,
+                chat: statement.chat,
                 grace_ms: statement.recorder_grace_ms,
                 receipts: BTreeSet::new(),
                 alive_at: None,
@@ -146,6 +149,16 @@ impl Recorders {
     /// Does this firm's rule bind its senders?
     pub(super) fn must(&self, firm: &FirmId) -> bool {
         self.firms.get(firm).is_some_and(|watch| watch.rule == Rule::Must)
+    }
+    /// May its people write in this epoch? Where chat must be kept, only while the recorder has the epoch and lives.
+    pub(super) fn may_say(&self, firm: &FirmId, state: &EpochState, now: UnixMillis) -> bool {
+        let must = self.firms.get(firm).is_some_and(|watch| watch.chat == Rule::Must);
+        !must || (self.acknowledged(firm, state.generation) && self.alive(firm, now))
+    }
+    /// Firms that keep chat.
+    pub(super) fn chat_keepers(&self) -> impl Iterator<Item = &FirmId> {
+        let keeps = |watch: &Watch| matches!(watch.chat, Rule::Must | Rule::Should);
+        self.firms.iter().filter(move |(_, watch)| keeps(watch)).map(|(firm, _)| firm)
     }
     /// Signaling is away: what was alive stays so until it is back, for a bounded time.
     pub(super) fn disconnected(&mut self, now: UnixMillis) {
@@ -265,5 +278,6 @@ fn state_of(firm: &FirmId, watch: &Watch, now: UnixMillis, latest: Option<&Epoch
         Some(silent) if present && silent < watch.grace_ms => CopyState::Late,
         _ => CopyState::Missing,
     };
-    RecorderState { firm: firm.clone(), participant: watch.participant.clone(), state, rule: watch.rule }
+    let (participant, rule, chat) = (watch.participant.clone(), watch.rule, watch.chat);
+    RecorderState { firm: firm.clone(), participant, state, rule, chat }
 }

@@ -142,7 +142,7 @@ impl Session {
         }
     }
 
-    fn group_failed(&mut self, now: UnixMillis) {
+    pub(super) fn group_failed(&mut self, now: UnixMillis) {
         self.incident(super::IncidentKind::GroupLost, None);
         self.start_resync(now);
     }

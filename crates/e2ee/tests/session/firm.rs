@@ -132,12 +132,15 @@ impl Firm {
     }
     pub fn statement(&self, rule: Rule, grace_ms: u64) -> B64 {
         let statement = Statement {
+        self.statement_with_chat(rule, Rule::Off, grace_ms)
+    }
+    pub fn statement_with_chat(&self, rule: Rule, chat: Rule, grace_ms: u64) -> B64 {
             version: 1,
             serial: 1,
             firm: self.id.clone(),
             room: ROOM.parse().unwrap(),
             audio_video: rule,
-            chat: Rule::Off,
+            chat,
             files: Rule::Off,
             tier: Tier::Full,
             retention_years: 5,
@@ -174,5 +177,14 @@ impl World {
     }
     pub fn firm(&self, id: &FirmId) -> &Firm {
         if *id == self.b.id { &self.b } else { &self.a }
+    }
+    /// Sound and picture are nobody's; chat as said.
+    pub fn of_chat(chat_a: Rule, chat_b: Rule, grace_ms: u64) -> Self {
+        let mut world = Self::new(Rule::Off, Rule::Off, grace_ms);
+        let (a, b) = (&world.a, &world.b);
+        let statements = [(a, chat_a), (b, chat_b)];
+        world.terms.statements =
+            statements.map(|(firm, chat)| firm.statement_with_chat(Rule::Off, chat, grace_ms)).to_vec();
+        world
     }
 }

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod away;
+mod chat;
 mod deal;
 mod firm;
 mod flow;

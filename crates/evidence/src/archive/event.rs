@@ -151,6 +151,24 @@ pub enum ArchiveEvent {
         /// COSE_Sign1.
         manifest: B64,
     },
+    /// Something a member said to the meeting, as signed.
+    Said {
+        /// Who.
+        participant: ParticipantId,
+        /// `evidence::said`, COSE_Sign1.
+        said: B64,
+    },
+    /// Things said that this archive does not have: its recorder was away.
+    Unsaid {
+        /// Who said them.
+        participant: ParticipantId,
+        /// SHA-256 of the certificate that signs them.
+        certificate: Digest,
+        /// First that is missing.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
     /// This recorder's receipt for an epoch, as signed.
     Receipt {
         /// COSE_Sign1.

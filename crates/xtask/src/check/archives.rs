@@ -24,6 +24,8 @@ pub struct Proven {
     /// Gaps of frames that never left their sender's browser, whose pacer throws away what it still holds of a stream when a
     /// key frame follows.
     pub unsent: u64,
+    /// Firms whose copy holds what was written in the chat.
+    pub said: usize,
     /// Archives that verified.
     pub verified: usize,
 }
@@ -54,6 +56,7 @@ pub fn judge(plan: &Plan) -> anyhow::Result<Proven> {
         let unsent = report["gaps_unsent"].as_u64().unwrap_or(0);
         proven.gaps += report["gaps"].as_u64().unwrap_or(0).saturating_sub(unsent);
         proven.unsent += unsent;
+        proven.said += usize::from(report["said"].as_u64() > Some(0));
         proven.verified += usize::from(out.status.success());
     }
     Ok(proven)

@@ -134,6 +134,7 @@ fn held(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
     line["frames_archived"] = json!(proven.frames);
     line["gaps"] = json!(proven.gaps);
     line["gaps_unsent"] = json!(proven.unsent);
+    line["chat_kept"] = json!(proven.said);
     let hits = searched["hits"].as_array().map_or(0, Vec::len) + archives::canary(&stage.plan, &seen)?;
     line["canary_hits"] = json!(hits);
     line["canary_control_hits"] = searched["control_hits"].clone();
@@ -259,6 +260,7 @@ fn wrong(line: &Value) -> Vec<String> {
     want(line["frames_archived"].as_u64() > Some(0), "nothing was archived");
     want(line["gaps"] == 0, "the archives have gaps");
     want(line["gaps_unsent"].as_u64() <= Some(MOST_UNSENT), "too many sealed frames never left their browsers");
+    want(line["chat_kept"] == FIRMS.len(), "not every firm's archive has what was written in the chat");
     want(line["canary_hits"] == 0, "a secret was found where none may be");
     want(line["archives_verified"] == FIRMS.len(), "not every firm's archive was verified");
     want(together(&line["av_offset_ms"]), "sound and picture are not together");
@@ -273,7 +275,7 @@ mod tests {
         let one = json!({ "frames_decoded": 400, "frames_rejected": 0, "first_frame_ms": 900 });
         json!({
             "participants": [one, one], "recorders": 2, "frames_archived": 2000, "gaps": 0, "gaps_unsent": 0, "canary_hits": 0,
-            "archives_verified": 2, "av_offset_ms": 12.5,
+            "archives_verified": 2, "av_offset_ms": 12.5, "chat_kept": 2,
         })
     }
 
@@ -286,6 +288,7 @@ mod tests {
             ("frames_archived", json!(0)),
             ("gaps", json!(3)),
             ("gaps_unsent", json!(MOST_UNSENT + 1)),
+            ("chat_kept", json!(1)),
             ("canary_hits", json!(1)),
             ("archives_verified", json!(1)),
             ("av_offset_ms", json!(140.0)),

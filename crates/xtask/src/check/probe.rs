@@ -62,7 +62,7 @@ impl Probe {
         let (log, answer) = (plan.at("logs/probe.log"), plan.at("probe.json"));
         let mut command = Command::new(program(place));
         let firm = &FIRMS[0];
-        command.args(["--front", &plan.origin(firm), "--user", firm.people[0].user, "--room", ROOMS[0].0]);
+        command.args(["--front", &plan.origin(firm), "--user", firm.people[0].user, "--room", ROOMS[0].id]);
         for pid in pids {
             command.args(["--pid", &pid.to_string()]);
         }

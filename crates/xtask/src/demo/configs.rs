@@ -22,7 +22,7 @@ pub fn rooms() -> String {
         })
         .collect();
     let rooms: Vec<_> =
-        ROOMS.iter().map(|(room, title, _)| json!({ "room": room, "title": title, "members": members })).collect();
+        ROOMS.iter().map(|room| json!({ "room": room.id, "title": room.title, "members": members })).collect();
     let mut text = serde_json::to_string_pretty(&rooms).unwrap_or_default();
     text.push('\n');
     text
@@ -147,8 +147,11 @@ key = "idp.pem"
 
 /// A firm's recorder.
 pub fn recorder(plan: &Plan, firm: &Firm) -> String {
-    let rooms: Vec<String> =
-        ROOMS.iter().filter(|(_, _, rule)| *rule == "must").map(|(room, _, _)| format!("\"{room}\"")).collect();
+    let rooms: Vec<String> = ROOMS
+        .iter()
+        .filter(|room| [room.audio_video, room.chat].contains(&"must"))
+        .map(|room| format!("\"{}\"", room.id))
+        .collect();
     format!(
         r#"firm = "{firm}"
 name = "recorder-1"
@@ -158,6 +161,7 @@ origin = "{origin}"
 trust = "../trust.json"
 archive = "archive"
 rooms = [{rooms}]
+purpose = "demonstration"
 
 [custody]
 record = "run/record.sock"

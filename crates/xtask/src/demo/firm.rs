@@ -2,7 +2,7 @@
 
 use super::configs;
 use super::files;
-use super::plan::{FIRMS, Firm, GRACE_MS, Plan, ROOMS, TOKENS};
+use super::plan::{FIRMS, Firm, GRACE_MS, Plan, ROOMS, Room, TOKENS};
 use crate::{run, say};
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ pub fn people(plan: &Plan, firm: &Firm) -> anyhow::Result<()> {
 /// Signed statements about both rooms.
 pub fn statements(plan: &Plan, firm: &Firm, now_ms: u128) -> anyhow::Result<()> {
     let ids = archive_key_ids(plan, firm)?;
-    for (room, _, rule) in ROOMS {
+    for Room { id: room, audio_video: rule, chat, .. } in &ROOMS {
         let out = plan.at("operator/statements").join(format!("{}.{room}.cose", firm.id));
         if out.is_file() {
             continue;
@@ -130,7 +130,7 @@ pub fn statements(plan: &Plan, firm: &Firm, now_ms: u128) -> anyhow::Result<()> 
         files::folder(&plan.at("operator/statements"))?;
         let statement = json!({
             "version": 1, "serial": 1, "firm": firm.id, "room": room,
-            "audio_video": rule, "chat": "off", "files": "off", "tier": "full",
+            "audio_video": rule, "chat": chat, "files": "off", "tier": "full",
             "retention_years": firm.retention_years, "recorder_grace_ms": GRACE_MS,
             "archive_key_ids": ids, "issued_at": now_ms as u64,
         });

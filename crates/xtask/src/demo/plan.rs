@@ -61,9 +61,24 @@ pub const FIRMS: [Firm; 2] = [
     },
 ];
 
-/// A room, its title, and the rule of both firms.
-pub const ROOMS: [(&str, &str, &str); 2] =
-    [("deal-room", "Project Alder", "must"), ("coffee-room", "Coffee corner", "off")];
+/// A room of both firms.
+pub struct Room {
+    /// Id.
+    pub id: &'static str,
+    /// Title.
+    pub title: &'static str,
+    /// Rule of both firms for sound and picture.
+    pub audio_video: &'static str,
+    /// ... and for chat.
+    pub chat: &'static str,
+}
+
+/// All rooms.
+pub const ROOMS: [Room; 3] = [
+    Room { id: "deal-room", title: "Project Alder", audio_video: "must", chat: "must" },
+    Room { id: "coffee-room", title: "Coffee corner", audio_video: "off", chat: "off" },
+    Room { id: "note-room", title: "Chat is kept, talk is not", audio_video: "off", chat: "must" },
+];
 /// Recorder grace of both rooms, ms: the shortest there is, so that a demonstration need not wait.
 pub const GRACE_MS: u64 = 2_000;
 

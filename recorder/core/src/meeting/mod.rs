@@ -5,6 +5,7 @@
 
 mod link;
 mod recover;
+mod said;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -74,6 +75,17 @@ pub struct Config {
     pub incarnation: u64,
     /// Name and version of the program.
     pub software: String,
+    /// What the firm's statement wants kept.
+    pub wants: Wants,
+}
+
+/// What comes to this recorder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// Sound and picture, over the record link, and events.
+    Media,
+    /// Events alone, chat among them: there is no record link.
+    Events,
 }
 
 /// What happened.
@@ -104,6 +116,13 @@ pub enum Input {
     /// A sender's manifest whose signature was judged.
     SenderManifest {
         /// Whose.
+        from: ParticipantId,
+        /// COSE_Sign1.
+        signed: B64,
+    },
+    /// Something a member said, whose signature was judged.
+    Said {
+        /// Who.
         from: ParticipantId,
         /// COSE_Sign1.
         signed: B64,
@@ -161,6 +180,8 @@ pub enum Output {
         /// State.
         state: BeaconState,
     },
+    /// Tell the group: these signed objects (SHA-256) are durable.
+    Kept(Vec<Digest>),
     /// A closed segment is durable: have its manifest signed.
     Seal(SegmentManifest),
     /// Everything is durable and closed: make the meeting manifest from [`Meeting::summary`].
@@ -198,6 +219,7 @@ pub struct Meeting {
     writer: writer::Writer,
     out: VecDeque<Output>,
     receipts: Vec<WaitingReceipt>,
+    said: said::Waiting,
     receipt_epoch: Option<Epoch>,
     beacons: u64,
     next_beacon_ms: u64,
@@ -225,6 +247,7 @@ impl Meeting {
             writer,
             out: VecDeque::new(),
             receipts: Vec::new(),
+            said: said::Waiting::default(),
             receipt_epoch: None,
             // a restart from a checkpoint signs with the same key: its beacons must count on above the old ones, and a
             // clock in ms always runs ahead of one beacon every 500 ms
@@ -293,6 +316,7 @@ impl Meeting {
             Input::SenderManifest { from, signed } => {
                 self.record_event(now, ArchiveEvent::SenderManifest { participant: from, manifest: signed });
             }
+            Input::Said { from, signed } => self.said(now, from, signed),
             Input::Finish => self.finish(now, opener),
         }
         self.step(now);
@@ -340,6 +364,7 @@ impl Meeting {
     fn beacon_state(&self, now: Now) -> BeaconState {
         match self.phase {
             Phase::Failed => BeaconState::Failed,
+            Phase::Armed if self.config.wants == Wants::Events && self.writer.is_prompt(now) => BeaconState::Recording,
             Phase::Recording if self.link.is_alive(now) && self.writer.is_prompt(now) => BeaconState::Recording,
             _ => BeaconState::Waiting,
         }
@@ -368,6 +393,7 @@ impl Meeting {
             });
         }
         self.writer.receipts_given(done.receipts);
+        self.said_is_durable(ticket);
         if done.upto > self.acknowledged {
             self.acknowledged = done.upto;
             if self.link.is_up() {
@@ -404,6 +430,9 @@ impl Meeting {
                 self.writer.gap(now, &gap);
                 self.summary.gaps.push(gap);
             }
+        }
+        for missing in self.summary.speech.missing() {
+            self.record_event(now, missing);
         }
         if !self.summary.ended {
             self.record_event(now, ArchiveEvent::Ended {});

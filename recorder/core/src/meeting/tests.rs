@@ -24,6 +24,7 @@ fn config(incarnation: u64) -> Config {
         recorder: "bank-a/recorder-1/r".parse().expect("an id"),
         incarnation,
         software: "test".to_owned(),
+        wants: Wants::Media,
     }
 }
 
@@ -121,6 +122,7 @@ struct Rig {
     beacons: Vec<BeaconState>,
     sealed: Vec<SegmentManifest>,
     wanted: Vec<Unnamed>,
+    kept: Vec<Digest>,
     finished: bool,
 }
 
@@ -149,6 +151,7 @@ impl Rig {
             beacons: Vec::new(),
             sealed: Vec::new(),
             wanted: Vec::new(),
+            kept: Vec::new(),
             finished: false,
         }
     }
@@ -188,6 +191,7 @@ impl Rig {
                 Output::Beacon { state, .. } => self.beacons.push(state),
                 Output::Seal(manifest) => self.sealed.push(manifest),
                 Output::WantManifests(unnamed) => self.wanted.push(unnamed),
+                Output::Kept(said) => self.kept.extend(said),
                 Output::Finished => self.finished = true,
             }
         }
@@ -569,4 +573,77 @@ proptest! {
         prop_assert_eq!(again.frames(), want);
         prop_assert!(again.meeting.summary().gaps.is_empty(), "{:?}", again.meeting.summary().gaps);
     }
+}
+
+/// Word `sequence` of anna, as her session signs it.
+fn word(key: &e2ee::leaf::LeafKey, sequence: u64) -> B64 {
+    use evidence::said::{LABEL, Said, What, encode};
+    let meeting = config(1).meeting;
+    let what = What::Text { sealed: vec![1; 40] };
+    let said = Said { meeting, epoch: Epoch(1), sequence, at: UnixMillis(1), what };
+    B64(key.sign_cose(LABEL, &encode(&said), Some(b"certificate")))
+}
+
+#[test]
+fn a_word_is_told_as_kept_only_once_it_is_durable_and_again_if_nobody_heard() {
+    let key = e2ee::leaf::LeafKey::generate();
+    let mut rig = Rig::new(1);
+    rig.commit();
+    let signed = word(&key, 1);
+    let said = || Input::Said { from: anna(), signed: signed.clone() };
+    rig.give(said());
+    rig.pass(250);
+    assert!(rig.pending.is_some());
+    assert_eq!(rig.kept, []);
+    rig.give(said());
+    assert_eq!(rig.kept, [], "said again while it is on its way");
+    rig.commit();
+    assert_eq!(rig.kept, [sha256(&signed)]);
+    rig.give(said());
+    assert_eq!(rig.kept.len(), 2);
+    // a restart knows what is on disk
+    let recovered = Recovered::new(&rig.disk[&FileId::Events], &rig.disk[&FileId::EpochKeys]).expect("reads");
+    assert!(recovered.summary().speech.has(&sha256(&signed)));
+}
+
+#[test]
+fn words_that_the_recorder_missed_are_declared_at_the_end_once() {
+    let key = e2ee::leaf::LeafKey::generate();
+    let mut rig = Rig::new(1);
+    for sequence in [3, 4, 7, 9] {
+        rig.give(Input::Said { from: anna(), signed: word(&key, sequence) });
+    }
+    rig.finish();
+    let (_, mut reader) = SegmentReader::new(&rig.disk[&FileId::Events]).expect("a header");
+    let mut missing = Vec::new();
+    while let Some(placed) = reader.next_record().expect("whole records") {
+        if let Record::Event(event) = placed.record
+            && let ArchiveEvent::Unsaid { first, count, .. } = *event
+        {
+            missing.push((first, count));
+        }
+    }
+    assert_eq!(missing, [(5, 2), (8, 1)]);
+}
+
+#[test]
+fn a_recorder_of_events_alone_is_recording_without_a_record_link() {
+    let chat = Config { wants: Wants::Events, ..config(1) };
+    let mut rig = Rig::with(Meeting::new(chat, at(0)), at(0), 1);
+    rig.epoch(1);
+    rig.commit();
+    rig.pass(600);
+    assert_eq!(rig.beacons.last(), Some(&BeaconState::Recording));
+    rig.run(5_000);
+    assert_eq!(rig.beacons.last(), Some(&BeaconState::Recording));
+    // a disk that hangs is not recording
+    rig.give(Input::Event(ArchiveEvent::LinkDown {}));
+    rig.pass(250);
+    assert!(rig.pending.is_some());
+    for _ in 0..6 {
+        rig.pass(500);
+    }
+    assert_eq!(rig.beacons.last(), Some(&BeaconState::Waiting));
+    rig.commit();
+    rig.finish();
 }

@@ -288,6 +288,10 @@ impl Writer {
         Some(Done { upto: done.upto, receipts: done.receipts, sealed: done.sealed })
     }
 
+    /// Ticket of the group commit that will hold what is written now.
+    pub(super) fn next_ticket(&self) -> u64 {
+        self.tickets + 1
+    }
     /// Nothing waits and nothing is on its way.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting_since_ms.is_none() && self.in_flight.is_none() && self.closed.is_empty()

@@ -4,10 +4,12 @@
 use crate::replay::opening::{FrameKeys, OpeningError, fits};
 use crate::review::meetings::Verified;
 use domain::message::custody::IncarnationKey;
-use domain::{Codec, Epoch};
+use domain::{Codec, Epoch, ParticipantId};
 use e2ee::escrow::{MeetingKey, Place, SealedBaseKey};
+use e2ee::said::{self, SaidKey};
 use e2ee::sframe::Opener;
 use evidence::archive::{EpochKey, Media, names};
+use evidence::said::{Said, What};
 use std::collections::HashMap;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -50,10 +52,11 @@ impl ArchiveKeys {
         }
         let bytes = std::fs::read(&path).map_err(|e| unreadable(e.to_string()))?;
         if !fits(&bytes, &manifest.epochs_hash) {
+    said: HashMap<Epoch, SaidKey>,
             let problem = "its hash differs".to_owned();
             return Err(OpeningError::Damaged { path: names::EPOCH_KEYS.to_owned(), problem });
         }
-        let mut epochs = HashMap::new();
+        let (mut epochs, mut said) = (HashMap::new(), HashMap::new());
         for item in EpochKey::read_all(&bytes).0 {
             let place = Place {
                 firm: manifest.firm.clone(),
@@ -70,7 +73,7 @@ impl ArchiveKeys {
         if epochs.is_empty() && !manifest.epochs.is_empty() {
             return Err(OpeningError::Keys);
         }
-        Ok(Self { epochs, wire: Vec::new() })
+        Ok(Self { epochs, said, wire: Vec::new() })
     }
 }
 
@@ -82,5 +85,13 @@ impl FrameKeys for ArchiveKeys {
         self.wire.extend_from_slice(media.sframe);
         let opened = opener.open(codec, &self.wire).ok()?;
         Some((opened.capture_us, Zeroizing::new(opened.frame)))
+                said.entry(item.epoch).or_insert_with(|| SaidKey::of(&base));
     }
 }
+    fn read(&self, from: &ParticipantId, said: &Said) -> Option<String> {
+        let What::Text { sealed } = &said.what else { return None };
+        let (meeting, epoch, sequence) = (&said.meeting, said.epoch, said.sequence);
+        let place = said::Place { meeting, participant: from, epoch, sequence };
+        let words = self.said.get(&epoch)?.open(&place, sealed)?;
+        String::from_utf8(words.to_vec()).ok()
+    }

@@ -46,6 +46,8 @@ pub trait FrameKeys {
     /// Opens one frame: capture time of the sender and clear bytes; `None` if there is no key or it does not
     /// authenticate.
     fn open(&mut self, codec: Codec, media: &Media<'_>) -> Option<(u64, Zeroizing<Vec<u8>>)>;
+    /// Reads a chat line; `None` as above.
+    fn read(&self, from: &ParticipantId, said: &Said) -> Option<String>;
 }
 
 /// One clear frame on the meeting's time line.

@@ -76,6 +76,14 @@ export class Session {
     if (!MARK.every((byte, at) => wire[skip + at] === byte)) throw new Error("unauthentic");
     return { data: wire.slice(skip + MARK.length), capture_us: 0, key_frame: false, free() {} };
   }
+  say(_now, text) {
+    if (text.length > 4000) throw new Error("too-long");
+    this.said = (this.said ?? 0) + 1;
+    const word = { from: this.me, epoch: 1, sequence: this.said, at: Date.now(), words: text.trim(), signed: "" };
+    this.event("said", word);
+    this.out.push({ send: { type: "application", message: word } });
+    return this.said;
+  }
   leave() {
     this.out.push({ send: { type: "leave" } });
   }

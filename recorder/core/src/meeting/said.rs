@@ -1,0 +1,34 @@
+//! What members say in writing: one event each, told to the group once it is durable.
+
+use super::{Meeting, Now, Output};
+use domain::{B64, ParticipantId};
+use evidence::archive::{ArchiveEvent, Digest, sha256};
+use std::collections::VecDeque;
+
+/// Objects on their way to the disk, with the group commit that holds them.
+pub(super) type Waiting = VecDeque<(u64, Digest)>;
+
+impl Meeting {
+    pub(super) fn said(&mut self, now: Now, participant: ParticipantId, signed: B64) {
+        let hash = sha256(&signed);
+        if self.summary.speech.has(&hash) {
+            // said again because nobody answered: what is durable is told again
+            if self.said.iter().all(|(_, waiting)| *waiting != hash) {
+                self.out.push_back(Output::Kept(vec![hash]));
+            }
+            return;
+        }
+        self.record_event(now, ArchiveEvent::Said { participant, said: signed });
+        self.said.push_back((self.writer.next_ticket(), hash));
+    }
+
+    pub(super) fn said_is_durable(&mut self, ticket: u64) {
+        let mut kept = Vec::new();
+        while let Some((_, hash)) = self.said.pop_front_if(|(held_by, _)| *held_by <= ticket) {
+            kept.push(hash);
+        }
+        if !kept.is_empty() {
+            self.out.push_back(Output::Kept(kept));
+        }
+    }
+}

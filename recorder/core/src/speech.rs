@@ -1,0 +1,49 @@
+//! Account of what was said in writing: by whose certificate, which numbers, and which are missing.
+
+use domain::ParticipantId;
+use evidence::archive::{ArchiveEvent, Digest, sha256};
+use evidence::{cose, said};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything kept of it.
+#[derive(Debug, Default)]
+pub struct Speech {
+    objects: BTreeSet<Digest>,
+    numbers: BTreeMap<Digest, (ParticipantId, BTreeSet<u64>)>,
+    declared: Vec<ArchiveEvent>,
+}
+
+impl Speech {
+    /// Is this object kept?
+    pub fn has(&self, hash: &Digest) -> bool {
+        self.objects.contains(hash)
+    }
+
+    pub(crate) fn said(&mut self, participant: &ParticipantId, signed: &[u8]) {
+        self.objects.insert(sha256(signed));
+        // the session judged it before it was written here
+        let (Some(certificate), Some(said)) = (cose::certificate(signed), said::read_unverified(signed)) else {
+            return;
+        };
+        let numbers =
+            self.numbers.entry(sha256(&certificate)).or_insert_with(|| (participant.clone(), BTreeSet::new()));
+        numbers.1.insert(said.sequence);
+    }
+
+    pub(crate) fn declared(&mut self, missing: &ArchiveEvent) {
+        self.declared.push(missing.clone());
+    }
+
+    /// Runs of numbers between two kept ones that are not here, and not declared yet.
+    pub(crate) fn missing(&self) -> Vec<ArchiveEvent> {
+        let mut missing = Vec::new();
+        for (certificate, (participant, numbers)) in &self.numbers {
+            for (one, next) in numbers.iter().zip(numbers.iter().skip(1)).filter(|(one, next)| **next > **one + 1) {
+                let (participant, certificate) = (participant.clone(), *certificate);
+                missing.push(ArchiveEvent::Unsaid { participant, certificate, first: one + 1, count: next - one - 1 });
+            }
+        }
+        missing.retain(|one| !self.declared.contains(one));
+        missing
+    }
+}

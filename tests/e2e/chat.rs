@@ -1,0 +1,104 @@
+//! What is written in a meeting, through the real services: read by everybody, kept by every firm that keeps it, whether
+//! sound and picture are kept or not, and named when an archive is bent.
+
+use super::record::{until_all_closed, verify};
+use anyhow::Context;
+use e2ee::session::{Event, Words};
+use participant::meeting::{Happening, Participant};
+use std::time::Duration;
+use strongroom_tests::people::{enter, send_until_heard, until};
+use strongroom_tests::system::System;
+use xtask::demo::plan::FIRMS;
+
+async fn reads(reader: &mut Participant, text: &str) -> anyhow::Result<()> {
+    until(reader, text, |happening| {
+        matches!(happening, Happening::Session(Event::Said { words: Some(Words(words)), .. }) if words == text)
+    })
+    .await
+    .map(drop)
+}
+
+/// Waits until every firm's recorder says that it keeps a line.
+async fn kept_by_all(writer: &mut Participant, number: u64) -> anyhow::Result<()> {
+    for _ in &FIRMS {
+        until(
+            writer,
+            "it is kept",
+            |happening| matches!(happening, Happening::Session(Event::Kept { sequence, .. }) if *sequence == number),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chat_is_kept_where_sound_and_picture_are_not_and_a_bent_line_is_named() -> anyhow::Result<()> {
+    let system = System::start()?;
+    let mut anna = enter(&system, "bank-a", "anna", "note-room", "a1").await?;
+    let mut ben = enter(&system, "bank-b", "ben", "note-room", "b1").await?;
+    send_until_heard(&anna, &mut ben, b"talk that nobody keeps").await?;
+    let number = anna.say("the price is 99.5").await?;
+    reads(&mut ben, "the price is 99.5").await?;
+    kept_by_all(&mut anna, number).await?;
+    let number = ben.say("agreed").await?;
+    reads(&mut anna, "agreed").await?;
+    kept_by_all(&mut ben, number).await?;
+    anna.leave().await;
+    ben.leave().await;
+    for firm in &FIRMS {
+        let meeting = until_all_closed(&system.archive(firm.id), 1).await?.pop().context("asked for one")?;
+        let (good, json) = verify(&system.plan, &meeting)?;
+        println!("{}: {json}", firm.id);
+        assert!(good, "{json}");
+        assert_eq!((json["said"].as_u64(), json["frames"].as_u64()), (Some(2), Some(0)), "{json}");
+        let events = std::fs::read(meeting.join("events.seg"))?;
+        assert!(!events.windows(5).any(|part| part == b"price"), "words lie sealed in the archive");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_written_while_the_recorder_is_dead_waits_and_is_kept_when_it_is_back() -> anyhow::Result<()> {
+    let mut system = System::start()?;
+    let mut anna = enter(&system, "bank-a", "anna", "note-room", "a1").await?;
+    let mut ben = enter(&system, "bank-b", "ben", "note-room", "b1").await?;
+    let number = anna.say("before").await?;
+    kept_by_all(&mut anna, number).await?;
+    reads(&mut ben, "before").await?;
+    system.kill("bank-a recorder")?;
+    tokio::time::timeout(Duration::from_secs(20), async {
+        // sound and picture are not kept here: only what is written waits for the recorder
+        let number = loop {
+            match anna.next().await {
+                Some(Happening::Session(Event::Recorders(states)))
+                    if states[0].state == e2ee::session::CopyState::Missing =>
+                {
+                    break anna.say("meanwhile").await?;
+                }
+                Some(_) => system.look()?,
+                None => anyhow::bail!("anna's meeting ended"),
+            }
+        };
+        assert_eq!(number, 2);
+        loop {
+            system.look()?;
+            match tokio::time::timeout(Duration::from_millis(100), anna.next()).await {
+                Ok(Some(Happening::Session(Event::Kept { sequence: 2, firm }))) if firm.as_str() == "bank-a" => {
+                    return Ok(());
+                }
+                Ok(None) => anyhow::bail!("anna's meeting ended"),
+                _ => {}
+            }
+        }
+    })
+    .await
+    .context("the line was not kept within 20 s")??;
+    reads(&mut ben, "meanwhile").await?;
+    anna.leave().await;
+    ben.leave().await;
+    let meeting = until_all_closed(&system.archive("bank-a"), 1).await?.pop().context("asked for one")?;
+    let (good, json) = verify(&system.plan, &meeting)?;
+    assert!(good, "{json}");
+    assert_eq!(json["said"], 2, "{json}");
+    Ok(())
+}
