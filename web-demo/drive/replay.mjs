@@ -97,14 +97,15 @@ async function download(officer, folder) {
 }
 
 async function exported(officer, opened, lanes, folder) {
-  const percents = [];
+  const [percents, began] = [[], Date.now()];
   const state = await officer.export(EXPORT_MS, (percent) => percents.at(-1) === percent || percents.push(percent));
   if (state !== "done") return { state, percents, faults: [`the export is ${state}:\n${await officer.seen()}`] };
+  const x_realtime = Math.round((opened.duration_ms / (Date.now() - began)) * 100) / 100;
   const file = await download(officer, folder);
   const tones = lanes.map((lane) => lane.tone_wanted_hz ?? lane.tone_hz).filter((hz) => hz !== null);
   const judged = judgeWebm(file, { duration_s: opened.duration_ms / 1000, within_s: EXPORT_WITHIN_S, tones });
   if (percents.some((percent, at) => at > 0 && percent < percents[at - 1])) judged.faults.push(`the export's progress goes back: ${percents}`);
-  return { state, ...judged, bytes: (await stat(file)).size, percents };
+  return { state, x_realtime, ...judged, bytes: (await stat(file)).size, percents };
 }
 
 /** Entries of this case, oldest first, and what is wrong with them. */
@@ -143,11 +144,15 @@ async function review(options, { officer, approver, shoot, found, folder }) {
   // a page behind another one draws no pictures
   await officer.page.bringToFront();
 
+  const pressed = Date.now();
   const [answer] = await Promise.all([answerTo(officer.page, "POST", "/open"), officer.openReplay(meeting, request)]);
   const opened = await answer.json();
   if (options.except !== "") opened.lanes = opened.lanes.filter((lane) => !lane.participant.includes(options.except));
   found.duration_s = opened.duration_ms / 1000;
   await officer.play();
+  // until the meeting's clock runs: every lane has begun
+  await officer.page.waitForFunction((page) => Number(document.querySelector(page).dataset.position) > 0, { polling: "raf", timeout: 30_000 }, id("replay-page"));
+  found.replay_start_ms = Date.now() - pressed;
   const judged = await judgeLanes(officer, opened);
   Object.assign(found, judged);
   found.faults.push(...faultsOf(judged));

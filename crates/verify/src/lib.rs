@@ -107,9 +107,9 @@ pub fn verify(folder: &Path, trust: &TrustMap) -> Result<Report, VerifyError> {
     for entry in &manifest.segments {
         segment::check(folder, &manifest, entry, trust, &mut account, &mut report);
     }
+    account.speech.judge(&mut report);
     account.judge(&manifest, &mut report);
     Ok(report)
-    account.speech.judge(&mut report);
 }
 
 fn describe(manifest: &MeetingManifest, report: &mut Report) {

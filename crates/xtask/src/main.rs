@@ -19,6 +19,7 @@ const HELP: &str = "usage: cargo xtask COMMAND
   check browsers         the same, then its replay and export, Chromium with Firefox, attack T10, tabs that close
     --only STEP          one of: meeting, replay, firefox, t10, leaving, layers, tcp; not played unless named: relay,
                          network (as root), codecs
+  check record           recorders are killed, tokens and stores proven, a meeting replayed, exported, changed; one JSON line
   test                   set-up, then every check and test that fits in 40 minutes
     --full               also what takes longer
     --filter WORD        only tests whose name has WORD in it
@@ -73,7 +74,12 @@ fn dispatch() -> anyhow::Result<()> {
                 args.finish()?;
                 check::alone(&place, as_built, |place, node| check::browsers(place, node, &only))
             }
-            _ => Err(usage("`cargo xtask check` wants a word: meeting or browsers")),
+            Some("record") => {
+                let as_built = args.flag("--no-build");
+                args.finish()?;
+                check::record_alone(&place, as_built)
+            }
+            _ => Err(usage("`cargo xtask check` wants a word: meeting, browsers or record")),
         },
         Some("test") => {
             let wanted = test::Wanted { full: args.flag("--full"), filter: args.value("--filter")? };

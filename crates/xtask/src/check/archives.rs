@@ -63,7 +63,7 @@ pub fn judge(plan: &Plan) -> anyhow::Result<Proven> {
 }
 
 /// The folder of a meeting whose manifest is written: `<archive>/<firm>/<yyyy>/<mm>/<meeting>`.
-fn sealed(archive: &Path) -> Option<PathBuf> {
+pub fn sealed(archive: &Path) -> Option<PathBuf> {
     let mut level = vec![archive.to_owned()];
     for _ in ["firm", "year", "month", "meeting"] {
         level = level.iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path()).collect();

@@ -7,6 +7,7 @@ mod archives;
 pub mod long_replay;
 mod network;
 pub mod probe;
+mod record;
 mod relay;
 mod stage;
 
@@ -44,6 +45,16 @@ pub fn alone(
     binaries::build(place)?;
     probe::build(place)?;
     what(place, &ready.node)
+}
+
+/// `cargo xtask check record`, with set-up and build or with what was built last.
+pub fn record_alone(place: &Place, as_built: bool) -> anyhow::Result<()> {
+    alone(place, as_built, |place, node| {
+        if !as_built {
+            record::build(place)?;
+        }
+        record::check(place, node)
+    })
 }
 
 /// `cargo xtask check meeting`; everything is built.

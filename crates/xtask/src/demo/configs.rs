@@ -4,7 +4,7 @@ use super::plan::{FIRMS, Firm, Plan, ROOMS};
 use serde_json::json;
 
 /// PKCS#11 module of the test tokens; Debian's place first, then the multiarch ones.
-const SOFTHSM: [&str; 3] = [
+pub const SOFTHSM: [&str; 3] = [
     "/usr/lib/softhsm/libsofthsm2.so",
     "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
     "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
