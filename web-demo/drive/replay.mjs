@@ -4,10 +4,11 @@
 //   node drive/replay.mjs --front http://bank-a.localhost:8441 --officer carol --approver chris --json
 //
 // Wants a meeting held with test picture and tone (drive/meeting.mjs) and ffmpeg. Without --meeting it takes the newest,
-// and waits while that one is still open. --except leaves the lanes of a device unjudged: a probe shows no test picture. `canaries` are words of this run that no service of the operator may log or store.
+// and waits while that one is still open. --verify names strongroom-verify, for the evidence bundle. --except leaves the lanes of a device unjudged: a probe shows no test picture. `canaries` are words of this run that no service of the operator may log or store.
 //
 // Exit 0 when all of it is as it should be; else 1, with the reasons on stderr and in `faults`.
 
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,7 +20,7 @@ import { Officer } from "./review.mjs";
 import { judgeWebm } from "./webm.mjs";
 
 const USAGE = {
-  front: "http://bank-a.localhost:8441", officer: "carol", approver: "chris", meeting: "", json: false, shots: "", except: "",
+  front: "http://bank-a.localhost:8441", officer: "carol", approver: "chris", meeting: "", json: false, shots: "", except: "", verify: "",
   "chromium-path": "", "browser-arg": [],
 };
 /** A meeting is sealed and verified within so long of its end, ms. */
@@ -83,13 +84,13 @@ async function ownApproval(officer, request) {
 }
 
 /** Saves the finished export by the page's own button; answers the file. */
-async function download(officer, folder) {
+async function download(officer, folder, { button, ending }) {
   const browser = await officer.page.createCDPSession();
   await browser.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder });
-  await officer.click("export-download");
+  await officer.click(button);
   const end = Date.now() + 60_000;
   for (;;) {
-    const [name] = (await readdir(folder)).filter((found) => found.endsWith(".webm"));
+    const [name] = (await readdir(folder)).filter((found) => found.endsWith(ending));
     if (name !== undefined) return path.join(folder, name);
     if (Date.now() > end) throw new Error(`nothing was downloaded:\n${await officer.seen()}`);
     await new Promise((done) => setTimeout(done, 200));
@@ -101,11 +102,27 @@ async function exported(officer, opened, lanes, folder) {
   const state = await officer.export(EXPORT_MS, (percent) => percents.at(-1) === percent || percents.push(percent));
   if (state !== "done") return { state, percents, faults: [`the export is ${state}:\n${await officer.seen()}`] };
   const x_realtime = Math.round((opened.duration_ms / (Date.now() - began)) * 100) / 100;
-  const file = await download(officer, folder);
+  const file = await download(officer, folder, { button: "export-download", ending: ".webm" });
   const tones = lanes.map((lane) => lane.tone_wanted_hz ?? lane.tone_hz).filter((hz) => hz !== null);
   const judged = judgeWebm(file, { duration_s: opened.duration_ms / 1000, within_s: EXPORT_WITHIN_S, tones });
   if (percents.some((percent, at) => at > 0 && percent < percents[at - 1])) judged.faults.push(`the export's progress goes back: ${percents}`);
   return { state, x_realtime, ...judged, bytes: (await stat(file)).size, percents };
+}
+
+/** The evidence bundle, judged by tar, sha256sum and, where it is named, the offline verifier. */
+async function bundled(officer, folder, verifier) {
+  const file = await download(officer, folder, { button: "bundle-start", ending: ".tar" });
+  const faults = [];
+  const tool = (program, parameters, cwd) => {
+    const { status, stdout, stderr, error } = spawnSync(program, parameters, { cwd, encoding: "utf8" });
+    if (status !== 0) faults.push(`the evidence bundle: ${program} ${error?.message ?? `${stdout}${stderr}`.trim().slice(0, 600)}`);
+    return stdout ?? "";
+  };
+  tool("tar", ["-xf", file], folder);
+  const bag = path.join(folder, path.basename(file, ".tar"));
+  for (const list of ["manifest-sha256.txt", "tagmanifest-sha256.txt"]) tool("sha256sum", ["--strict", "--quiet", "-c", list], bag);
+  const verified = verifier === "" ? null : /everything holds/.test(tool(verifier, ["."], bag));
+  return { bytes: (await stat(file)).size, verified, faults };
 }
 
 /** Entries of this case, oldest first, and what is wrong with them. */
@@ -165,6 +182,9 @@ async function review(options, { officer, approver, shoot, found, folder }) {
   const { faults, ...file } = await exported(officer, opened, judged.lanes, folder);
   found.export = file;
   found.faults.push(...faults);
+  const { faults: unsound, ...bundle } = await bundled(officer, folder, options.verify);
+  found.bundle = bundle;
+  found.faults.push(...unsound);
   await shoot("export");
   await officer.click("replay-back");
   const ledger = judgeLedger(await officer.ledgerRows(), { meeting, since, caseNumber });

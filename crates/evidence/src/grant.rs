@@ -48,6 +48,18 @@ pub struct Request {
     pub to_ms: u64,
     /// When it was signed.
     pub issued_at: UnixMillis,
+    /// What may leave the firm with a copy, besides the copy itself; the second officer signs for it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed: Option<Handed>,
+}
+
+/// What may leave with an evidence bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Handed {
+    /// The meeting keys: whoever has the bundle can open all of the meeting.
+    Keys,
 }
 
 /// What a second officer answers.

@@ -3,6 +3,7 @@
 //!
 //! It links neither MLS nor any decryption: an examiner can read it in an afternoon.
 
+mod bag;
 mod bundle;
 mod damage;
 mod frames;
@@ -15,6 +16,7 @@ use evidence::identity::TrustMap;
 use serde::Serialize;
 use std::path::Path;
 
+pub use bag::Bag;
 pub use ledger::verify_ledger;
 
 /// Something that does not hold.

@@ -6,7 +6,7 @@ use evidence::identity::TrustMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use verify::{Report, verify_ledger};
+use verify::{Bag, Report, verify_ledger};
 
 /// Checks a meeting's archive: signatures, record chains, Merkle roots, counters, gaps, the firm's log, the ledger.
 ///
@@ -14,7 +14,7 @@ use verify::{Report, verify_ledger};
 #[derive(Parser)]
 #[command(name = "strongroom-verify", version)]
 struct Arguments {
-    /// Folder of one meeting (it holds meeting.cose).
+    /// Folder of one meeting (it holds meeting.cose), or an evidence bundle (it holds bagit.txt).
     #[arg(required_unless_present = "protocol")]
     bundle: Option<PathBuf>,
     /// Check the protocol of a key ceremony instead; needs --trust.
@@ -38,9 +38,21 @@ fn trust_map(path: &Path) -> Result<TrustMap, String> {
 }
 
 fn check(arguments: &Arguments, bundle: &Path) -> Result<Report, (u8, String)> {
-    let path = arguments.trust.clone().unwrap_or_else(|| bundle.join("trust.json"));
+    let bag = Bag::at(bundle);
+    let inside = bag.as_ref().map_or_else(|| bundle.join("trust.json"), Bag::trust);
+    let path = arguments.trust.clone().unwrap_or(inside);
     let trust = trust_map(&path).map_err(|e| (2, e))?;
-    let mut report = verify::verify(bundle, &trust).map_err(|e| (1, e.to_string()))?;
+    let meeting = bag.as_ref().map_or_else(|| bundle.to_owned(), Bag::meeting);
+    let mut report = verify::verify(&meeting, &trust).map_err(|e| (1, e.to_string()))?;
+    if let Some(bag) = bag {
+        bag.check(&mut report);
+    }
+    if arguments.trust.is_none() {
+        let hash: String = trust.hash().iter().map(|byte| format!("{byte:02x}")).collect();
+        report
+            .notes
+            .push(format!("trust map out of the bundle itself, SHA-256 {hash}: compare it with the firm's own"));
+    }
     let beside = bundle.join("ledger.bin");
     let ledger = arguments.ledger.clone().or_else(|| beside.exists().then_some(beside));
     if let (Some(path), Ok(firm)) = (ledger, report.firm.parse()) {

@@ -42,9 +42,9 @@ async function call<T>(method: string, path: string, session: string | null, bod
 
 const id = encodeURIComponent;
 
-/** A finished export, fetched with the officer's session: a plain link would not carry it. */
-async function file(path: string, session: string): Promise<Blob> {
-  const answer = await fetch(path, { headers: { authorization: `Bearer ${session}` }, credentials: "same-origin", cache: "no-store" });
+/** A copy, fetched with the officer's session: a plain link would not carry it. */
+async function file(method: string, path: string, session: string): Promise<Blob> {
+  const answer = await fetch(path, { method, headers: { authorization: `Bearer ${session}` }, credentials: "same-origin", cache: "no-store" });
   if (!answer.ok) throw await problemOf(answer);
   return answer.blob();
 }
@@ -71,6 +71,7 @@ export const front = {
   startExport: (session: string, request: string, clip: { from: number | null; to: number | null }) =>
     call<ExportState>("POST", "/api/exports", session, { request, from_ms: clip.from, to_ms: clip.to }),
   exportState: (session: string, job: string) => call<ExportState>("GET", `/api/exports/${id(job)}`, session),
-  exportFile: (session: string, href: string) => file(href, session),
+  exportFile: (session: string, href: string) => file("GET", href, session),
+  bundle: (session: string, request: string) => file("POST", `/api/requests/${id(request)}/bundle`, session),
   cancelExport: (session: string, job: string) => call<void>("DELETE", `/api/exports/${id(job)}`, session),
 };

@@ -107,4 +107,13 @@ export const deOfficer: Record<keyof typeof enOfficer, string> = {
   offBegin: "Beginn",
   offEnd: "Ende",
   offKeys: "Leertaste spielt oder hält an, Pfeile springen 5 s, I und O markieren einen Ausschnitt.",
+  offWithKeys: "Auch die Schlüssel der Sitzung mit dem Beweisbündel herausgeben",
+  offKeysAsked: "mit den Schlüsseln der Sitzung",
+  offApproveKeys: "Sie signieren, dass {name} diese Sitzung für Fall {case} wiedergeben und ihre Schlüssel herausgeben darf: Wer sie hat, kann alles öffnen.",
+  offBundle: "Beweisbündel",
+  offBundleWhy: "Versiegelte Dateien, Manifeste, Nachweise, Ladedateien und Berichte als BagIt-Paket. Ton und Bild bleiben versiegelt.",
+  offBundleKeys: "Versiegelte Dateien, Manifeste, Nachweise, Ladedateien und Berichte als BagIt-Paket, mit den Schlüsseln dazu.",
+  offBundleGet: "Bündel herunterladen",
+  offBundleBusy: "Das Bündel wird erstellt …",
+  offBundleDone: "Das Bündel wurde herausgegeben.",
 };

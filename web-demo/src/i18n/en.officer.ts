@@ -105,4 +105,13 @@ export const enOfficer = {
   offBegin: "the begin",
   offEnd: "the end",
   offKeys: "Space plays or pauses, arrows move 5 s, I and O mark a clip.",
+  offWithKeys: "Also hand out the meeting's keys with the evidence bundle",
+  offKeysAsked: "with the meeting's keys",
+  offApproveKeys: "You sign that {name} may replay this meeting for case {case} and hand out its keys: whoever has them can open all of it.",
+  offBundle: "Evidence bundle",
+  offBundleWhy: "The sealed files, manifests, proofs, load files and reports, as a BagIt bag. Its media stay sealed.",
+  offBundleKeys: "The sealed files, manifests, proofs, load files and reports, as a BagIt bag, with the keys that open it.",
+  offBundleGet: "Download bundle",
+  offBundleBusy: "The bundle is being made…",
+  offBundleDone: "The bundle was handed out.",
 } as const satisfies Record<string, string>;

@@ -107,4 +107,13 @@ export const frOfficer: Record<keyof typeof enOfficer, string> = {
   offBegin: "début",
   offEnd: "fin",
   offKeys: "Espace : lecture ou pause ; flèches : 5 s ; I et O marquent un extrait.",
+  offWithKeys: "Remettre aussi les clés de la réunion avec le dossier de preuves",
+  offKeysAsked: "avec les clés de la réunion",
+  offApproveKeys: "Vous signez que {name} peut relire cette réunion pour le dossier {case} et en remettre les clés : qui les détient peut tout ouvrir.",
+  offBundle: "Dossier de preuves",
+  offBundleWhy: "Fichiers scellés, manifestes, preuves, fichiers de chargement et rapports, en sac BagIt. Les médias restent scellés.",
+  offBundleKeys: "Fichiers scellés, manifestes, preuves, fichiers de chargement et rapports, en sac BagIt, avec les clés qui l'ouvrent.",
+  offBundleGet: "Télécharger le dossier",
+  offBundleBusy: "Préparation du dossier…",
+  offBundleDone: "Le dossier a été remis.",
 };

@@ -26,6 +26,7 @@ function RequestDialog({ officer, meeting, onClose }: { officer: Officer; meetin
         reason: String(form.get("reason")).trim(),
         fromMs: 0,
         toMs: Math.max(1, meeting.ended_at - meeting.started_at),
+        keys: form.get("keys") !== null,
       });
       await front.postRequest(officer.session, signed);
       toast(t("offSent"));
@@ -42,6 +43,7 @@ function RequestDialog({ officer, meeting, onClose }: { officer: Officer; meetin
         <p class="small">{t("offRequestWhy")}</p>
         <label class="field">{t("offCase")}<input name="case" required maxLength={100} data-testid="case" /></label>
         <label class="field">{t("offReason")}<textarea name="reason" required maxLength={1000} data-testid="reason" /></label>
+        <label class="check"><input type="checkbox" name="keys" data-testid="with-keys" /> {t("offWithKeys")}</label>
         {problem !== null && <p class="error" role="alert">{problem}</p>}
         <div class="row end">
           <button type="button" class="button" onClick={onClose}>{t("cancel")}</button>

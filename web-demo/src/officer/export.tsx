@@ -26,6 +26,34 @@ function save(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+/** The meeting's own files, with what an examiner needs to check them. */
+function BundleBox({ officer, request }: { officer: Officer; request: ReplayRequest }) {
+  const [state, setState] = useState<"none" | "busy" | "done">("none");
+  const [problem, setProblem] = useState<string | null>(null);
+  const fetchIt = (): void => {
+    setState("busy");
+    setProblem(null);
+    front.bundle(officer.session, request.id).then((blob) => {
+      save(blob, `strongroom-${request.meeting}.tar`);
+      setState("done");
+    }, (error: unknown) => {
+      setState("none");
+      setProblem(textOf(officer.config, error));
+    });
+  };
+  return (
+    <section class="card export" aria-labelledby="bundle-title" data-testid="bundle" data-state={state}>
+      <h2 id="bundle-title">{t("offBundle")}</h2>
+      <p class="small">{t(request.keys ? "offBundleKeys" : "offBundleWhy")}</p>
+      {problem !== null && <p class="error" role="alert">{problem}</p>}
+      <div class="row">
+        <button type="button" class="button" disabled={state === "busy"} onClick={fetchIt} data-testid="bundle-start">{t("offBundleGet")}</button>
+        {state !== "none" && <span role="status">{t(state === "busy" ? "offBundleBusy" : "offBundleDone")}</span>}
+      </div>
+    </section>
+  );
+}
+
 /** Marks the begin and the end of a clip where the replay stands. */
 function ClipMarks({ clip, positionMs, onClip }: { clip: Clip; positionMs: number; onClip: (clip: Clip) => void }) {
   const at = Math.round(positionMs);
@@ -65,7 +93,7 @@ export function ExportBox({ officer, request, positionMs, clip, onClip }: Props)
     if (done.href === null) return;
     front.exportFile(officer.session, done.href).then((blob) => save(blob, `strongroom-${request.meeting.slice(0, 8)}.webm`), fail);
   };
-  return (
+  return (<>
     <section class="card export" aria-labelledby="export-title" data-testid="export" data-state={job?.state ?? "none"}>
       <h2 id="export-title">{t("offExport")}</h2>
       <p class="small">{t("offExportWhy")}</p>
@@ -91,5 +119,6 @@ export function ExportBox({ officer, request, positionMs, clip, onClip }: Props)
         </div>
       )}
     </section>
-  );
+    <BundleBox officer={officer} request={request} />
+  </>);
 }

@@ -26,6 +26,7 @@ function RequestRow({ officer, request, onApprove, onPlay, busy }: {
       <div class="request-text">
         <p><strong>{t("offCase")} {request.case}</strong> · {t("offBy", { name: requester })}</p>
         <p>{request.reason}</p>
+        {request.keys && <p><span class="chip open">{t("offKeysAsked")}</span></p>}
         <p class="small mono">{request.meeting}</p>
         <p class="small">
           {approver === null ? t("offWaiting") : t("offApproved", { name: approver })}
@@ -91,7 +92,7 @@ export function Requests({ officer, onPlay }: { officer: Officer; onPlay: (playi
         )}
       </ListState>
       {asking !== null && (
-        <Ask title={t("offApproveTitle")} why={t("offApproveWhy", { name: shortName(asking.requester), case: asking.case })}
+        <Ask title={t("offApproveTitle")} why={t(asking.keys ? "offApproveKeys" : "offApproveWhy", { name: shortName(asking.requester), case: asking.case })}
           go={t("offApprove")} onGo={() => void approve(asking)} onClose={() => setAsking(null)} />
       )}
     </section>

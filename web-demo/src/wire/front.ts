@@ -39,6 +39,8 @@ export interface ReplayRequest {
   reason: string;
   approver: string | null;
   until: number | null;
+  /** The meeting's keys are to be handed out with the evidence. */
+  keys: boolean;
   signed: string;
 }
 export interface Lane {

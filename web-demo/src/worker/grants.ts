@@ -27,6 +27,7 @@ export async function signRequest(officer: Officer, ask: ReplayAsk): Promise<str
     from_ms: ask.fromMs,
     to_ms: ask.toMs,
     issued_at: Date.now(),
+    ...(ask.keys ? { handed: "keys" } : {}),
   });
   return sign(officer, REQUEST_LABEL, payload);
 }

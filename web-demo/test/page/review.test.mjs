@@ -91,6 +91,8 @@ test("chat stands beside the lanes, and a clip is marked by keys", async () => {
 
 test("an export shows progress and ends, and the ledger has all of it", async () => {
   assert.equal(await carol.export(), "done");
+  await carol.click("bundle-start");
+  await carol.wait(`${id("bundle")}[data-state="done"]`);
   await carol.click("replay-back");
   const actions = (await carol.ledger()).reverse();
   assert.deepEqual(actions.slice(0, 6), ["search", "request", "approve", "open", "play", "seek"]);

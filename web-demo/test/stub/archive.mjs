@@ -38,7 +38,7 @@ export class Archive {
     else if (route === "POST /api/requests") {
       const { request: signed } = await body(request);
       const text = Buffer.from(signed, "base64url").toString("latin1");
-      const made = { id: `r${this.requests.length + 1}`, meeting: this.meetings[0].meeting, requester: actor, case: /case.(C-\d+)/s.exec(text)?.[1] ?? "C-1", reason: "Order of events on the call of 2 March", approver: null, until: null, signed };
+      const made = { id: `r${this.requests.length + 1}`, meeting: this.meetings[0].meeting, requester: actor, case: /case.(C-\d+)/s.exec(text)?.[1] ?? "C-1", reason: "Order of events on the call of 2 March", approver: null, until: null, keys: /handed/.test(text), signed };
       this.requests.push(made);
       this.note(actor, "request", made.meeting, `case ${made.case}`);
       json(response, made);
@@ -56,6 +56,10 @@ export class Archive {
         { at_ms: 0, kind: "join", text: "Anna Ahrens" }, { at_ms: 1200, kind: "join", text: "Ben Baumann" }, { at_ms: 1300, kind: "epoch", text: "2" },
         { at_ms: 0, kind: "statement", text: "bank-a: sound and picture must, chat must, kept 7 years" }, { at_ms: 2_100, kind: "chat", text: "Anna Ahrens: the alder file is on its way" },
         { at_ms: 6000, kind: "gap", text: "lost before the SFU" }, { at_ms: 11_000, kind: "leave", text: "Ben Baumann" }] });
+    } else if (found && asked[2] === "bundle") {
+      this.note(actor, "export", found.meeting, "evidence bundle");
+      response.writeHead(200, { "content-type": "application/x-tar" });
+      response.end(Buffer.alloc(1024));
     } else if (route === "POST /api/ledger") {
       const { action, at_ms } = await body(request);
       this.note(actor, action, this.meetings[0].meeting, `at ${at_ms} ms`);

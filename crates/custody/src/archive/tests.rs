@@ -64,6 +64,7 @@ impl Bench {
             from_ms: 0,
             to_ms: 60_000,
             issued_at: NOW,
+            handed: None,
         };
         change(&mut request);
         let (key, leaf) = self.officer(seed);

@@ -92,6 +92,7 @@ impl Desk {
             from_ms: 0,
             to_ms: 1000,
             issued_at: now(),
+            handed: None,
         };
         let request = self.carol.0.sign(REQUEST_LABEL, &cbor::encode(&request), Some(&self.carol.1));
         let approval =

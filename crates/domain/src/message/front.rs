@@ -227,6 +227,8 @@ pub struct ReplayRequest {
     pub approver: Option<String>,
     /// Grant ends.
     pub until: Option<UnixMillis>,
+    /// Are the meeting's keys to be handed out with the evidence?
+    pub keys: bool,
     /// COSE_Sign1 of the request (the approver signs over its hash).
     pub signed: B64,
 }

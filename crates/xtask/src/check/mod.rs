@@ -167,7 +167,9 @@ fn held(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
 fn replayed(stage: &mut Stage<'_>) -> anyhow::Result<Vec<String>> {
     let step = say::step("a second officer approves, the first replays and exports");
     let front = stage.plan.origin(&FIRMS[0]);
-    let seen = stage.drive("replay", &["--front".into(), front, "--except".into(), probe::NAME.into()])?;
+    let verifier = stage.plan.binaries.join("strongroom-verify").display().to_string();
+    let arguments = ["--front", &front, "--except", probe::NAME, "--verify", &verifier].map(str::to_owned);
+    let seen = stage.drive("replay", &arguments)?;
     step.done();
     say::line(seen.to_string());
     Ok(if seen["ok"] == true { vec![] } else { vec![format!("the replay is not what was said: {}", seen["faults"])] })

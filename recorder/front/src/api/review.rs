@@ -73,6 +73,11 @@ pub async fn request(
             "The meeting's manifest is another one than the request names. Reload the list.",
         ));
     }
+    let length_ms = meeting.manifest.ended_at.since(meeting.manifest.started_at);
+    if request.handed.is_some() && (request.from_ms > 0 || request.to_ms < length_ms) {
+        let detail = "The keys of a meeting open all of it: ask for the whole meeting to hand them out.";
+        return Err(ApiProblem::conflict("keys-open-all", detail));
+    }
     if meeting.manifest.has_person(&requester.participant.firm, &requester.participant.user) {
         return Err(ApiProblem::new(
             StatusCode::FORBIDDEN,
@@ -80,7 +85,8 @@ pub async fn request(
             "You were in this meeting: another officer must request its replay.",
         ));
     }
-    append(&app, &session.participant, "request", &request.meeting, format!("case {}", request.case)).await?;
+    let keys = if request.handed.is_some() { "; with keys" } else { "" };
+    append(&app, &session.participant, "request", &request.meeting, format!("case {}{keys}", request.case)).await?;
     let kept = blocking(move || app.requests.keep(&signed, request, requester)).await?;
     kept.map(|stored| Json(stored.row())).map_err(|e| review_problem(&e))
 }

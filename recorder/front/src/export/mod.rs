@@ -1,6 +1,7 @@
 //! Exports: composed copies of an open grant, made by `strongroom-export` in a sandbox. One runs at a time, the others
 //! wait; a result is kept in memory until the grant ends or it is cancelled.
 
+pub mod bundle;
 mod feed;
 mod folder;
 pub mod sandbox;

@@ -1,6 +1,6 @@
 //! Which address leads where.
 
-use crate::api::{enrol, export, idp, ledger, public, replay, review};
+use crate::api::{bundle, enrol, export, idp, ledger, public, replay, review};
 use crate::app::App;
 use crate::http::guard::guard;
 use axum::Router;
@@ -31,6 +31,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/requests", get(review::requests).post(review::request))
         .route("/api/requests/{id}/approval", post(review::approve))
         .route("/api/requests/{id}/open", post(replay::open).delete(replay::close))
+        .route("/api/requests/{id}/bundle", post(bundle::fetch))
         .route("/api/session", delete(replay::sign_out))
         .route("/replay/{grant}/{file}", get(replay::lane))
         .route("/api/ledger", get(ledger::list).post(ledger::player))

@@ -31,9 +31,28 @@ impl MeetingKeys {
     }
 }
 
+impl MeetingKeys {
+    /// `[{"incarnation": 1, "key": "<64 hexadecimal digits>"}]`: what the officers hand out, and nothing else is made of it.
+    pub fn as_json(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(self.0.len() * 128 + 8));
+        let mut keys: Vec<_> = self.0.iter().collect();
+        keys.sort_by_key(|(incarnation, _)| **incarnation);
+        out.push(b'[');
+        for (at, (incarnation, key)) in keys.into_iter().enumerate() {
+            let text = Zeroizing::new(hex::encode(key.expose()));
+            let comma = if at > 0 { "," } else { "" };
+            let head = format!("{comma}{{\"incarnation\": {incarnation}, \"key\": \"");
+            [head.as_bytes(), text.as_bytes(), b"\"}"].iter().for_each(|part| out.extend_from_slice(part));
+        }
+        out.extend_from_slice(b"]\n");
+        out
+    }
+}
+
 /// Openers of every epoch whose base key the archive holds.
 pub struct ArchiveKeys {
     epochs: HashMap<Epoch, Opener>,
+    said: HashMap<Epoch, SaidKey>,
     wire: Vec<u8>,
 }
 
@@ -52,7 +71,6 @@ impl ArchiveKeys {
         }
         let bytes = std::fs::read(&path).map_err(|e| unreadable(e.to_string()))?;
         if !fits(&bytes, &manifest.epochs_hash) {
-    said: HashMap<Epoch, SaidKey>,
             let problem = "its hash differs".to_owned();
             return Err(OpeningError::Damaged { path: names::EPOCH_KEYS.to_owned(), problem });
         }
@@ -67,6 +85,7 @@ impl ArchiveKeys {
             let sealed = SealedBaseKey { bytes: item.sealed.0 };
             let base = keys.0.get(&item.incarnation).and_then(|key| sealed.open(key, &place).ok());
             if let Some(base) = base {
+                said.entry(item.epoch).or_insert_with(|| SaidKey::of(&base));
                 epochs.entry(item.epoch).or_insert_with(|| Opener::from_base_key(base, item.epoch));
             }
         }
@@ -85,9 +104,7 @@ impl FrameKeys for ArchiveKeys {
         self.wire.extend_from_slice(media.sframe);
         let opened = opener.open(codec, &self.wire).ok()?;
         Some((opened.capture_us, Zeroizing::new(opened.frame)))
-                said.entry(item.epoch).or_insert_with(|| SaidKey::of(&base));
     }
-}
     fn read(&self, from: &ParticipantId, said: &Said) -> Option<String> {
         let What::Text { sealed } = &said.what else { return None };
         let (meeting, epoch, sequence) = (&said.meeting, said.epoch, said.sequence);
@@ -95,3 +112,4 @@ impl FrameKeys for ArchiveKeys {
         let words = self.said.get(&epoch)?.open(&place, sealed)?;
         String::from_utf8(words.to_vec()).ok()
     }
+}

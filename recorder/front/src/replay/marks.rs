@@ -66,6 +66,9 @@ impl<'a> Marks<'a> {
             ArchiveEvent::LinkDown {} => ("recorder", "record link lost".to_owned()),
             ArchiveEvent::LinkUp { lost } => ("recorder", format!("record link up, {lost} messages lost")),
             ArchiveEvent::Incident { text, .. } => ("incident", text.clone()),
+            ArchiveEvent::Unsaid { participant, count, .. } => {
+                ("gap", format!("{}: {count} chat lines missing", name_of(self.manifest, participant)))
+            }
             _ => return None,
         })
     }

@@ -89,6 +89,18 @@ pub struct Story {
     pub leaves: Leaves,
     /// Joins, leaves, epochs, incidents, gaps.
     pub events: Vec<LaneEvent>,
+    /// What was said, sealed.
+    pub said: Vec<Kept>,
+}
+
+/// A chat line as it is kept: sealed, at the recorder's time.
+pub struct Kept {
+    /// Microseconds since 1970.
+    pub at_us: u64,
+    /// Whose.
+    pub from: ParticipantId,
+    /// What. The recorder judged its signature before it was kept, and the record key's covers that.
+    pub said: Said,
 }
 
 /// What of a meeting is opened, ms from its begin.
@@ -112,16 +124,22 @@ struct Raw {
 /// # Errors
 /// [`OpeningError`]: nothing of a damaged file is shown, it is named.
 pub fn story(meeting: &Verified) -> Result<Story, OpeningError> {
-    let (mut leaves, mut marks) = (Leaves::default(), Marks::new(&meeting.manifest));
+    let (mut leaves, mut marks, mut said) = (Leaves::default(), Marks::new(&meeting.manifest), Vec::new());
     for segment in meeting.manifest.segments.iter().filter(|segment| segment.track == 0) {
         walk(segment, &read(meeting, segment)?, |at_us, record| {
             if let Record::Event(event) = record {
                 leaves.learn(&event);
                 marks.add(at_us, &event);
+                said.extend(kept(at_us, &event));
             }
         })?;
     }
-    Ok(Story { leaves, events: marks.finish() })
+    Ok(Story { leaves, events: marks.finish(), said })
+}
+
+fn kept(at_us: u64, event: &ArchiveEvent) -> Option<Kept> {
+    let ArchiveEvent::Said { participant, said } = event else { return None };
+    Some(Kept { at_us, from: participant.clone(), said: read_unverified(said)? })
 }
 
 /// Opens one person's frames of `interval` out of these segments.

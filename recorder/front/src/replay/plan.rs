@@ -2,7 +2,8 @@
 //! frames of which part. No key, no clear frame.
 
 use crate::replay::lanes::{self, LaneHead};
-use crate::replay::opening::{self, Interval, Leaves, MARGIN_MS, OpeningError};
+use crate::replay::marks::{self, MAX_MARKS};
+use crate::replay::opening::{self, Interval, Kept, Leaves, MARGIN_MS, OpeningError};
 use crate::review::meetings::Verified;
 use domain::ParticipantId;
 use domain::message::front::LaneEvent;
@@ -47,6 +48,8 @@ pub struct Plan {
     pub lanes: Vec<LaneHead>,
     /// Marks on the time line.
     pub events: Vec<LaneEvent>,
+    /// What was said, sealed.
+    pub said: Vec<Kept>,
     /// Its parts; there is always one.
     pub spans: Vec<Span>,
     segments: Vec<Timed>,
@@ -88,13 +91,26 @@ impl Plan {
         let segments = timed(&meeting);
         Ok(Self {
             leaves: story.leaves,
-            
+            said: story.said,
             lanes: heads,
             events,
             spans: spans(interval),
             segments,
             meeting,
         })
+    }
+
+    /// Puts what was said in the interval among the marks, as `open` reads it.
+    pub fn read(&mut self, open: impl Fn(&Kept) -> Option<String>) {
+        let manifest = &self.meeting.manifest;
+        let (from_ms, to_ms) = (self.spans[0].from_ms, self.spans[self.spans.len() - 1].to_ms);
+        for kept in std::mem::take(&mut self.said).into_iter().take(MAX_MARKS) {
+            let at_ms = (kept.at_us / 1000).saturating_sub(manifest.started_at.0);
+            if (from_ms..=to_ms).contains(&at_ms) {
+                self.events.push(marks::chat(manifest, at_ms, &kept.from, open(&kept)));
+            }
+        }
+        self.events.sort_by_key(|event| event.at_ms);
     }
 
     /// Memory that opening a part takes at most: ciphertext and clear form together, and what fills the lanes' holes.

@@ -4,7 +4,7 @@
 use crate::replay::keys::{ArchiveKeys, MeetingKeys};
 use crate::replay::lanes;
 use crate::replay::memory::{Held, Memory, NoMemory};
-use crate::replay::opening::{self, Interval, OpenMedia, OpeningError, Source};
+use crate::replay::opening::{self, FrameKeys, Interval, OpenMedia, OpeningError, Source};
 use crate::replay::plan::Plan;
 use crate::webm::{Placed, Webm};
 use domain::ParticipantId;
@@ -65,9 +65,18 @@ impl Reel {
     ///
     /// # Errors
     /// [`OpeningError`]: the keys are not this meeting's.
-    pub fn new(plan: Plan, keys: MeetingKeys, means: Means) -> Result<Self, OpeningError> {
+    pub fn new(mut plan: Plan, keys: MeetingKeys, means: Means) -> Result<Self, OpeningError> {
+        if !plan.said.is_empty() {
+            let open = ArchiveKeys::open(&plan.meeting, &keys)?;
+            plan.read(|kept| open.read(&kept.from, &kept.said));
+        }
         let parts = plan.spans.iter().map(|_| tokio::sync::Mutex::default()).collect();
         Ok(Self { plan, keys, means, parts, recent: Mutex::default() })
+    }
+
+    /// The meeting keys, for a bundle that both officers want with keys.
+    pub fn keys(&self) -> &MeetingKeys {
+        &self.keys
     }
 
     /// A part, opened now if it is not clear. Who asks at the same time waits for the first.

@@ -66,6 +66,7 @@ impl Stored {
             reason: self.request.reason.clone(),
             approver: self.approval.as_ref().map(|(_, _, approver)| approver.clone()),
             until: self.approval.as_ref().map(|(_, approval, _)| approval.until),
+            keys: self.request.handed.is_some(),
             signed: self.signed.as_slice().into(),
         }
     }

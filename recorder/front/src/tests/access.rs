@@ -9,7 +9,8 @@ use p256::pkcs8::EncodePrivateKey;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-const OFFICERS_ONLY: [(&str, &str); 12] = [
+const OFFICERS_ONLY: [(&str, &str); 13] = [
+    ("POST", "/api/requests/x/bundle"),
     ("GET", "/api/meetings"),
     ("POST", "/api/search"),
     ("GET", "/api/requests"),

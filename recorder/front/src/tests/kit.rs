@@ -163,6 +163,16 @@ impl Person {
 
     /// For an interval of it.
     pub fn request_of(&self, manifest_hash: [u8; 32], from_ms: u64, to_ms: u64) -> Vec<u8> {
+        self.request_with(manifest_hash, (from_ms, to_ms), None)
+    }
+
+    /// ... with what may be handed out.
+    pub fn request_with(
+        &self,
+        manifest_hash: [u8; 32],
+        (from_ms, to_ms): (u64, u64),
+        handed: Option<evidence::grant::Handed>,
+    ) -> Vec<u8> {
         let request = Request {
             firm: firm(),
             meeting: MEETING.parse().expect("an id"),
@@ -172,6 +182,7 @@ impl Person {
             from_ms,
             to_ms,
             issued_at: NOW,
+            handed,
         };
         signed(&self.key, REQUEST_LABEL, &cbor::encode(&request), Some(&self.leaf))
     }
