@@ -196,7 +196,7 @@ impl Leg {
     /// Chooses the layer by the estimate, sound first, and tells str0m what would be worth finding.
     pub fn choose(&mut self, now: Micros, sound: u64, rungs: Vec<u64>) {
         let (top, settling) = (rungs.last().copied().unwrap_or(0), now < self.settles);
-        let wish = |rank, rungs, current| Wish { rank, rungs, current, settling, near: None };
+        let wish = |rank, rungs, current| Wish { rank, rungs, current, settling, near: None, barred: None };
         let wishes = [wish(Rank::Sound, vec![sound], Some(0)), wish(Rank::Normal, rungs, self.wanted)];
         let granted = allocate(Some(self.estimate), &wishes)[1];
         if granted < self.wanted {

@@ -139,7 +139,7 @@ impl Baseline {
         rate.note(self.now, 0, 0, payload.len());
         let key = payload[0] & 0x10 != 0 && payload.get(SHIM).is_some_and(|shim| shim & 1 == 0);
         if let Some(layer) = layer.filter(|_| key) {
-            self.requests[layer].satisfied();
+            self.requests[layer].satisfied(self.now);
         }
         for at in 0..self.legs.len() {
             let leg = &mut self.legs[at];

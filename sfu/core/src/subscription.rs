@@ -4,6 +4,7 @@
 use crate::Micros;
 use crate::history::Entry;
 use crate::layers::follow::Room;
+use crate::layers::retry::Retry;
 use crate::rewrite::Rewriter;
 use domain::message::client::Feed;
 use domain::{Codec, MediaKind, ParticipantId, Slot};
@@ -64,6 +65,8 @@ pub struct Section {
     pub goal: Cap,
     /// It had to give way to others on the link and does not rise until then.
     pub settles: Option<Micros>,
+    /// Which of its layers did not last.
+    pub retry: Retry,
     /// Packets up to this number are not sent again: they were given up at that time.
     pub given_up: Option<(u16, Micros)>,
     /// What the link leaves for it.
@@ -126,6 +129,7 @@ impl Section {
             cap: Cap::NONE,
             goal: Cap::NONE,
             settles: None,
+            retry: Retry::default(),
             given_up: None,
             room: Room::Any,
             told: None,

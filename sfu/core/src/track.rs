@@ -176,6 +176,11 @@ impl Track {
         self.structure = None;
     }
 
+    /// Layers of the source that it leads and its page uses: a small camera is not sent in all sizes that were negotiated.
+    pub fn used_layers(&self) -> usize {
+        if self.heights.is_empty() { self.layers.len() } else { self.heights.len().min(self.layers.len()) }
+    }
+
     /// Asks for a key frame if pictures are sent.
     pub fn want_key(&mut self) {
         if self.kind() == MediaKind::Video {

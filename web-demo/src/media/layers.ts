@@ -5,12 +5,14 @@ export const RIDS = ["q", "h", "f"] as const;
 
 /** Upper bounds, bit/s: each looks clean at its size, the lowest still moves on a poor line. */
 const RATES = { low: 150_000, middle: 600_000, high: 1_700_000 };
+/** What the middle layer goes up to if the SFU asks for it: where the highest is recorded, it is the viewers' own. */
+const MIDDLE_MOST = 850_000;
 /** Below this height three layers would make the lowest a stamp, and browsers drop the highest by themselves. */
 const THREE_FROM = 540;
 /** Below this height one layer is enough. */
 const TWO_FROM = 270;
 
-export interface Layer { rid: string; scale: number; bitrate: number; height: number; used: boolean }
+export interface Layer { rid: string; scale: number; bitrate: number; most: number; height: number; used: boolean }
 
 /** The layers of a picture of `height` pixels; those that are not used stay silent. */
 export function layersFor(height: number): Layer[] {
@@ -19,7 +21,8 @@ export function layersFor(height: number): Layer[] {
     : height >= TWO_FROM ? [[2, RATES.low], [1, RATES.middle]] as const : [[1, RATES.middle]] as const;
   return RIDS.map((rid, at) => {
     const [scale, bitrate] = steps[at] ?? [1, RATES.low];
-    return { rid, scale, bitrate, height: Math.round(height / scale), used: at < steps.length };
+    const most = bitrate === RATES.middle ? MIDDLE_MOST : bitrate;
+    return { rid, scale, bitrate, most, height: Math.round(height / scale), used: at < steps.length };
   });
 }
 

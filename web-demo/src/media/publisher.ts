@@ -222,8 +222,8 @@ export class Publisher {
       const layer = sending.layers[at];
       encoding.active = (layer?.used ?? true) && wanted(at);
       if (sending.codec === "opus") return;
-      const bound = sending.rates[sending.wanted?.indexOf(at) ?? -1] ?? most;
-      encoding.maxBitrate = Math.min(layer?.bitrate ?? most, bound);
+      const bound = sending.rates[sending.wanted?.indexOf(at) ?? -1] ?? layer?.bitrate ?? most;
+      encoding.maxBitrate = Math.min(layer?.most ?? most, bound);
       if (layer !== undefined) encoding.scaleResolutionDownBy = layer.scale;
     }));
   }

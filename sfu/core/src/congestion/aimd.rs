@@ -18,6 +18,8 @@ const GROWTH: f64 = 1.08;
 const AHEAD: f64 = 1.5;
 /// ... and this beside it, so that silence can be left.
 const AHEAD_MORE: BitRate = BitRate::kbps(10);
+/// Weight of what arrived lately, beside the longer mean, where a queue grows by what we send.
+const LATELY: f64 = 0.67;
 /// Least growth near the limit, a second.
 const LEAST_GROWTH: f64 = 4_000.0;
 /// Time of reaction beside the round trip, microseconds.
@@ -106,6 +108,11 @@ impl Aimd {
         (self.rate, self.raised) = (rate, Some(now));
     }
 
+    /// Loss bounds what is sent, so that nobody can tell whether more would be carried.
+    pub fn stay_below(&mut self, most: BitRate) {
+        self.rate = self.rate.min(most);
+    }
+
     /// When the rate was last cut.
     pub fn last_cut(&self) -> Option<Micros> {
         self.cut
@@ -129,7 +136,12 @@ impl Aimd {
         if self.cut.is_some_and(|cut| now.since(cut) < known.round_trip + CUT_SPACING_US) {
             return;
         }
-        let Some(acked) = known.acked.map(|acked| acked.max(known.recent)) else {
+        // what arrived lately says more than the longer mean where it is we who send more than passes
+        let ours = known.recent < known.sent.scale(ALL);
+        let mean = |acked: BitRate| {
+            if ours { acked.scale(1.0 - LATELY).plus(known.recent.scale(LATELY)) } else { acked }
+        };
+        let Some(acked) = known.acked.map(|acked| mean(acked).max(known.recent)) else {
             self.cut = Some(now);
             self.rate = self.rate.scale(BACK_OFF).max(known.bounds.0);
             return;
@@ -187,8 +199,8 @@ mod tests {
     fn known(acked: u64) -> Known {
         Known {
             acked: Some(BitRate::kbps(acked)),
-            recent: BitRate::ZERO,
-            sent: BitRate::kbps(acked),
+            recent: BitRate::kbps(acked),
+            sent: BitRate::kbps(acked * 6 / 5),
             round_trip: 100_000,
             bounds: BOUNDS,
         }
@@ -205,6 +217,26 @@ mod tests {
         assert_eq!(aimd.rate(), BitRate::kbps(720), "what arrives so soon after a cut says little");
         aimd.update(Micros(2_400_000), Usage::Over, known(600));
         assert_eq!(aimd.rate(), BitRate::kbps(540));
+    }
+
+    #[test]
+    fn where_a_link_has_just_fallen_what_arrived_lately_counts_more_than_the_longer_mean() {
+        let fell = |sent| Known { recent: BitRate::kbps(560), sent: BitRate::kbps(sent), ..known(1440) };
+        let mut aimd = Aimd::new(BitRate::kbps(2900));
+        aimd.update(Micros(1_000_000), Usage::Over, fell(1460));
+        let cut = aimd.rate().0 / 1000;
+        assert!((760..=770).contains(&cut), "{cut}");
+        let mut aimd = Aimd::new(BitRate::kbps(2900));
+        aimd.update(Micros(1_000_000), Usage::Over, Known { acked: Some(BitRate::kbps(400)), ..fell(1460) });
+        assert_eq!(aimd.rate(), BitRate::kbps(504), "more than before arrives");
+    }
+
+    #[test]
+    fn loss_that_bounds_keeps_it_near() {
+        let mut aimd = Aimd::new(BitRate::kbps(1600));
+        aimd.stay_below(BitRate::kbps(400));
+        aimd.stay_below(BitRate::kbps(9000));
+        assert_eq!(aimd.rate(), BitRate::kbps(400));
     }
 
     #[test]

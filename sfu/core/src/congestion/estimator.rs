@@ -19,6 +19,8 @@ pub const LEAST: BitRate = BitRate::kbps(60);
 pub const MOST: BitRate = BitRate::kbps(30_000);
 /// Probes look for so much more than is wanted, and no further.
 const ABOVE_WANTED: f64 = 1.25;
+/// While loss bounds the rate, what the delay allows stays this near: once it bounds no more, what was thought before is old.
+const ABOVE_LOSS: f64 = 1.25;
 /// Without feedback for so long while packets are out, the way back or there is broken.
 const SILENCE_US: u64 = 1_000_000;
 /// ... and every so long the rate falls.
@@ -219,7 +221,8 @@ impl Estimator {
             }
         }
         let by_delay = self.aimd.rate();
-        let by_loss = self.loss.update(now, self.target).unwrap_or(MOST);
+        let by_loss = self.loss.update(now, self.target, known.recent).unwrap_or(MOST);
+        self.aimd.stay_below(by_loss.scale(ABOVE_LOSS));
         self.aim(now, by_delay.min(by_loss));
         if self.target < self.wanted && self.may_probe(now) {
             self.prober.seek(now, self.target, most);
@@ -259,7 +262,7 @@ impl Estimator {
             return;
         }
         self.loss.note(256, lost.into());
-        if let Some(bound) = self.loss.update(now, self.target) {
+        if let Some(bound) = self.loss.update(now, self.target, BitRate::ZERO) {
             self.aim(now, bound);
         }
     }
@@ -282,7 +285,7 @@ impl Estimator {
     pub fn tick(&mut self, now: Micros) {
         let Some(last) = self.feedback else {
             if self.remb.is_none() && self.first_sent.is_some_and(|at| now.since(at) >= FIRST_FEEDBACK_US) {
-                let bound = self.loss.update(now, self.target).unwrap_or(MOST);
+                let bound = self.loss.update(now, self.target, BitRate::ZERO).unwrap_or(MOST);
                 self.aim(now, bound);
             }
             return;

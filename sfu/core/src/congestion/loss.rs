@@ -77,8 +77,8 @@ impl LossControl {
         }
     }
 
-    /// The bound now, given the rate in use: `None` while loss bounds nothing.
-    pub fn update(&mut self, now: Micros, rate: BitRate) -> Option<BitRate> {
+    /// The bound now, given the rate in use and that of what arrives: `None` while loss bounds nothing.
+    pub fn update(&mut self, now: Micros, rate: BitRate, arriving: BitRate) -> Option<BitRate> {
         let since = *self.since.get_or_insert(now);
         if let Some(trial) = self.trial.filter(|trial| now.since(trial.began) >= TRIAL_US) {
             self.judge(trial);
@@ -94,13 +94,14 @@ impl LossControl {
         let excess = loss - self.own;
         self.lasting = if excess > SOME { self.lasting + 1 } else { 0 };
         if self.trial.is_none() && (excess > MUCH || self.lasting >= LASTING) {
-            // to what arrives: if it was too much, nothing more is lost
+            // to what arrives, and no lower: what was lost may have been sent at the rate before
             let cut = loss.max(LEAST_CUT);
             self.trial = Some(Trial { began: now, loss, lost: 0, packets: 0 });
-            self.bound = Some(rate.scale(1.0 - cut));
+            self.bound = Some(rate.scale(1.0 - cut).max(arriving.min(rate)));
         } else if self.trial.is_some() && excess > 2.0 * MUCH {
             // far too much: the trial's cut was too small
-            self.bound = Some(self.bound.unwrap_or(rate).min(rate).scale(1.0 - loss / 2.0));
+            let before = self.bound.unwrap_or(rate).min(rate);
+            self.bound = Some(before.scale(1.0 - loss / 2.0).max(arriving.min(before)));
         } else if excess <= SOME && self.trial.is_none() {
             self.grow(now, rate);
         }
@@ -141,8 +142,9 @@ mod tests {
         let mut seen = Vec::new();
         for at in ms.step_by(100) {
             let now = control.bound.unwrap_or(rate).min(rate);
-            control.note(100, of(now));
-            control.update(Micros(at * 1000), now);
+            let lost = of(now);
+            control.note(100, lost);
+            control.update(Micros(at * 1000), now, now.scale(1.0 - f64::from(lost) / 100.0));
             seen.push(control.bound.unwrap_or(rate).min(rate));
         }
         seen
@@ -165,6 +167,26 @@ mod tests {
         assert!(late.iter().all(|rate| *rate <= BitRate::kbps(900)), "{late:?}");
         let mean = late.iter().map(|r| r.0).sum::<u64>() / late.len() as u64;
         assert!((600_000..=800_000).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn what_arrives_is_left_where_more_was_lost_than_the_rate_in_use_can_explain() {
+        let (rate, arriving) = (BitRate::kbps(600), BitRate::kbps(500));
+        let mut control = LossControl::default();
+        // the rate fell a moment ago: seven in ten of what was sent at the one before are lost
+        control.note(30, 0);
+        control.update(Micros(1), rate, arriving);
+        control.note(100, 70);
+        let bound = control.update(Micros(300_000), rate, arriving).expect("much was lost");
+        assert_eq!(bound, arriving);
+        control.note(100, 70);
+        let bound = control.update(Micros(600_000), rate, arriving).expect("and still is");
+        assert_eq!(bound, arriving);
+        let mut control = LossControl::default();
+        control.note(100, 70);
+        control.update(Micros(1), rate, BitRate::ZERO);
+        let bound = control.update(Micros(300_000), rate, BitRate::ZERO).expect("much was lost");
+        assert!(bound < rate.scale(0.4), "nobody knows what arrives: {bound}");
     }
 
     #[test]

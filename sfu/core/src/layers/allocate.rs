@@ -45,7 +45,9 @@ pub struct Wish {
     pub current: Option<usize>,
     /// It may not rise now: it fell a moment ago.
     pub settling: bool,
-    /// Highest rung of the layer it is sent, where the publisher encodes that at what fits: it takes no key frame to reach.
+    /// The rung from which on it may not rise yet: what takes as much did not last.
+    pub barred: Option<usize>,
+    /// Highest rung of the layer it is sent, where its rate is known: it takes no key frame to reach.
     pub near: Option<usize>,
 }
 
@@ -105,7 +107,8 @@ impl Table<'_> {
         let Some(cost) = wish.rungs.get(rung + 1) else { return false };
         let more = cost.saturating_sub(wish.rungs[rung]);
         let rises = wish.current.is_none_or(|current| rung + 1 > current);
-        if (rises && wish.settling) || !self.fits(at, rung + 1, more) {
+        let barred = wish.barred.is_some_and(|barred| rung + 1 >= barred);
+        if (rises && (wish.settling || barred)) || !self.fits(at, rung + 1, more) {
             return false;
         }
         self.used += more;
@@ -120,7 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn wish(rank: Rank, rungs: &[u64]) -> Wish {
-        Wish { rank, rungs: rungs.to_vec(), current: None, settling: false, near: None }
+        Wish { rank, rungs: rungs.to_vec(), current: None, settling: false, near: None, barred: None }
     }
 
     const CAMERA: [u64; 3] = [150_000, 500_000, 1_500_000];
@@ -182,6 +185,15 @@ mod tests {
         assert_eq!(allocate(Some(9_000_000), std::slice::from_ref(&one)), [Some(0)]);
     }
 
+    #[test]
+    fn one_whose_higher_layer_did_not_last_rises_below_it_alone_and_keeps_what_it_has() {
+        let mut one = wish(Rank::Normal, &CAMERA);
+        (one.current, one.barred) = (Some(0), Some(2));
+        assert_eq!(allocate(Some(9_000_000), std::slice::from_ref(&one)), [Some(1)]);
+        one.current = Some(2);
+        assert_eq!(allocate(Some(9_000_000), std::slice::from_ref(&one)), [Some(2)]);
+    }
+
     fn any_wish() -> impl Strategy<Value = Wish> {
         let rank = prop_oneof![
             Just(Rank::Normal),
@@ -201,7 +213,7 @@ mod tests {
                 .collect();
             let rungs = if rank == Rank::Sound { rungs.into_iter().take(1).collect() } else { rungs };
             let current = current.filter(|current| *current < rungs.len());
-            Wish { rank, rungs, current, settling, near: current.filter(|_| settling) }
+            Wish { rank, rungs, current, settling, near: current.filter(|_| settling), barred: None }
         })
     }
 

@@ -78,6 +78,9 @@ impl Subscribing {
         let before = section.feed.and_then(|feed| on(&plan.rungs, feed, section.goal)).map(|before| plan.rungs[before]);
         let Some(before) = before.filter(|before| before.rate > rung.rate) else { return };
         let thinned = before.track == rung.track && before.spatial == rung.spatial;
+        if !thinned {
+            section.retry.fell(now, before.rate);
+        }
         section.settles = Some(now.plus(match (thinned, plan.given_up) {
             (true, _) => SETTLE_THIN_US,
             (_, true) => SETTLE_GIVEN_UP_US,
@@ -146,7 +149,10 @@ impl Meeting {
                 rungs: rungs.iter().map(|rung| rung.rate).collect(),
                 current,
                 settling: section.settles.is_some_and(|until| now < until),
-                near: section.feed.and_then(|feed| rungs.iter().rposition(|rung| rung.track == feed && rung.follows)),
+                barred: barred(section, now, &rungs, current, subscribing.estimate),
+                near: section
+                    .feed
+                    .and_then(|feed| rungs.iter().rposition(|r| r.track == feed && (r.follows || r.kept))),
             });
             let top = rungs.last().map_or(0, |rung| rung.height);
             let short = u32::from(top) * 4 < u32::from(wanted.height) * 3 && wanted != Wanted::ALL;
@@ -229,6 +235,10 @@ impl Meeting {
     /// Makes `layer` the section's target and asks for a key frame of it, unless one of the last second serves.
     pub(crate) fn follow(&mut self, shared: &mut Shared, now: Micros, to: (usize, usize), layer: usize) {
         let Some(section) = self.participants[to.0].as_mut().map(|p| &mut p.subscribing.sections[to.1]) else { return };
+        let height = |place: usize| self.tracks[place].as_ref().map(|track| track.layer);
+        if section.feed.is_some_and(|feed| height(feed) < height(layer)) {
+            section.retry.rose(now);
+        }
         section.target = Some(layer);
         let fresh = section.feed.is_none() || section.given_up.is_some_and(|(_, at)| at == now);
         self.unfollow(to);
@@ -268,6 +278,19 @@ fn on(rungs: &[Rung], feed: usize, goal: Cap) -> Option<usize> {
     let sent = |rung: &Rung| rung.track == feed && rung.spatial <= goal.spatial && rung.temporal <= goal.temporal;
     let lowest = || rungs.iter().position(|rung| rung.track == feed);
     rungs.iter().rposition(sent).or_else(lowest)
+}
+
+/// The first rung of another layer that is not to be tried yet.
+fn barred(
+    section: &Section,
+    now: Micros,
+    rungs: &[Rung],
+    current: Option<usize>,
+    estimate: Option<BitRate>,
+) -> Option<usize> {
+    let (current, estimate) = (current?, estimate?);
+    let bars = |rung: &Rung| rung.track != rungs[current].track && section.retry.bars(now, rung.rate, estimate.0);
+    rungs.iter().skip(current + 1).position(bars).map(|at| current + 1 + at)
 }
 
 fn rank(section: &Section, wanted: Wanted, speaks: bool) -> Rank {

@@ -2,10 +2,11 @@
 //! a little too much for every link is encoded at what fits, instead of being withheld from all.
 //!
 //! It says what is to be asked of a publisher; who is sent which layer is decided elsewhere. A layer that is written down
-//! for a recorder has no bound: nobody's link makes the record poorer.
+//! for a recorder has no bound: nobody's link makes the record poorer; the one below it may take more than usual instead.
 
 use crate::Micros;
 use crate::layers::allocate::{Allocation, Rank, Wish};
+use crate::layers::raise::raised;
 
 /// Of what a viewer's link leaves for a source, so much is asked for, in tenths: an encoder's rate is that of its pictures,
 /// RTP and SRTP add a twentieth, and an estimate swings.
@@ -78,6 +79,17 @@ pub fn spare(estimate: Option<u64>, wanted: u64, wishes: &[Wish], granted: &Allo
     estimate.saturating_sub(used).checked_div(pictures)
 }
 
+/// What a layer is to be encoded at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// bit/s; `None`: no bound.
+    pub rate: Option<u64>,
+    /// From this rate on a bound says nothing, unless the layer may take more.
+    pub usual: u64,
+    /// What it may take.
+    pub most: u64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Ask {
     /// Nobody would take it.
@@ -96,12 +108,18 @@ pub struct Asked {
     each: Vec<Ask>,
     heights: Vec<u16>,
     recorded: Option<usize>,
+    raised: Option<usize>,
 }
 
 impl Asked {
     /// Of layers with these heights, one of which is written down.
     pub fn new(heights: Vec<u16>, recorded: Option<usize>) -> Self {
-        Self { each: vec![Ask::Nobody; heights.len()], heights, recorded }
+        Self { each: vec![Ask::Nobody; heights.len()], heights, recorded, raised: None }
+    }
+
+    /// The layer below the one that is written down may take more than usual.
+    pub fn raise_below(&mut self) {
+        self.raised = self.recorded.and_then(|recorded| recorded.checked_sub(1));
     }
 
     fn raise(&mut self, layer: usize, ask: Ask) {
@@ -123,17 +141,19 @@ impl Asked {
         (layer + 1..=top).for_each(|above| self.raise(above, Ask::Later));
     }
 
-    /// The rate that each layer is to have at most, bit/s; `None`: no bound.
-    pub fn targets(&self) -> Vec<Option<u64>> {
+    /// The rate that each layer is to have at most.
+    pub fn targets(&self) -> Vec<Target> {
         let one = |(layer, ask): (usize, &Ask)| {
             let height = self.heights[layer];
-            let target = match ask {
-                _ if self.recorded == Some(layer) => return None,
-                Ask::Nobody | Ask::All => return None,
-                Ask::Later => floor(layer, height),
-                Ask::Rate(rate) => (*rate).max(floor(layer, height)),
+            let usual = full(height);
+            let most = if self.raised == Some(layer) { raised(height) } else { usual };
+            let rate = match ask {
+                _ if self.recorded == Some(layer) => None,
+                Ask::Nobody | Ask::All => None,
+                Ask::Later => Some(floor(layer, height)),
+                Ask::Rate(rate) => Some((*rate).max(floor(layer, height)).min(most)),
             };
-            (target < full(height)).then_some(target)
+            Target { rate: rate.filter(|rate| *rate < usual || usual < most), usual, most }
         };
         self.each.iter().enumerate().map(one).collect()
     }
@@ -143,6 +163,7 @@ impl Asked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bound {
     told: Option<u64>,
+    most: u64,
     changed: Micros,
     fell: Option<Micros>,
 }
@@ -154,10 +175,15 @@ impl Bound {
     }
 
     /// Goes towards `target`: down at once, up in steps. Is the publisher to be told?
-    pub fn follow(&mut self, now: Micros, target: Option<u64>, full: u64) -> bool {
-        let next = match (self.told, target.unwrap_or(u64::MAX)) {
+    pub fn follow(&mut self, now: Micros, target: Target) -> bool {
+        let Target { rate, usual, most } = target;
+        self.most = most;
+        let raised = self.told.is_some_and(|told| told > usual);
+        // without a bound a layer takes what is usual; more only while somebody has a use for it
+        let goal = rate.unwrap_or(if raised { usual } else { u64::MAX });
+        let next = match (self.told, goal) {
             (None, u64::MAX) => return false,
-            (None, lower) => lower,
+            (None, goal) => goal.min(usual),
             (Some(told), lower) if lower < told - told / STEP => lower,
             (Some(told), higher) if higher > told + told / STEP && now.since(self.changed) >= RISE_US => {
                 higher.min(told + told / RISE)
@@ -167,7 +193,7 @@ impl Bound {
         if self.told.is_none_or(|told| next < told) {
             self.fell = Some(now);
         }
-        self.told = (next < full).then_some(next);
+        self.told = (next < usual || rate.is_some_and(|_| usual < most)).then_some(next);
         self.changed = now;
         true
     }
@@ -181,8 +207,8 @@ impl Bound {
     }
 
     /// The rate to look for: the next step of a bound, else what flows.
-    pub fn ahead(&self, rate: u64, full: u64) -> u64 {
-        self.told.map_or(rate, |told| rate.max((told + told / RISE).min(full)))
+    pub fn ahead(&self, rate: u64) -> u64 {
+        self.told.map_or(rate, |told| rate.max((told + told / RISE).min(self.most)))
     }
 }
 
@@ -195,7 +221,15 @@ mod tests {
     fn targets(rooms: &[(u64, Option<u8>)], recorded: Option<usize>) -> Vec<Option<u64>> {
         let mut asked = Asked::new(HEIGHTS.to_vec(), recorded);
         rooms.iter().for_each(|(rate, on)| asked.by(Room::Of { rate: *rate, on: *on }, 2));
-        asked.targets()
+        rates(&asked)
+    }
+
+    fn rates(asked: &Asked) -> Vec<Option<u64>> {
+        asked.targets().iter().map(|target| target.rate).collect()
+    }
+
+    fn to(rate: Option<u64>) -> Target {
+        Target { rate, usual: 1_800_000, most: 1_800_000 }
     }
 
     #[test]
@@ -215,29 +249,51 @@ mod tests {
     }
 
     #[test]
+    fn below_what_is_written_down_a_layer_takes_more_than_usual_while_somebody_has_a_use_for_it() {
+        let mut asked = Asked::new(HEIGHTS.to_vec(), Some(2));
+        asked.by(Room::Of { rate: 2_000_000, on: Some(1) }, 2);
+        assert_eq!(rates(&asked), [None; 3]);
+        asked.raise_below();
+        let target = asked.targets()[1];
+        assert_eq!(target, Target { rate: Some(raised(360)), usual: full(360), most: raised(360) });
+        let (mut bound, second) = (Bound::default(), |n: u64| Micros(n * 1_000_000));
+        assert!(bound.follow(second(1), target) && bound.follow(second(2), target));
+        assert_eq!((bound.told(), bound.ahead(700_000)), (target.rate, target.most));
+        assert!(!bound.follow(second(3), target));
+        assert!(bound.follow(Micros(3_000_001), Target { rate: None, ..target }), "its viewer takes the recorded one");
+        assert_eq!(bound.told(), None);
+        assert!(!bound.follow(second(4), Target { rate: None, ..target }));
+        assert!(bound.follow(second(5), target) && bound.follow(second(6), target));
+        assert!(bound.follow(Micros(6_000_001), Target { rate: None, usual: target.usual, most: target.usual }));
+        assert_eq!(bound.told(), None, "the record's layer needs it");
+        let nobody = Asked::new(HEIGHTS.to_vec(), Some(0));
+        assert_eq!(nobody.raised, None);
+    }
+
+    #[test]
     fn whoever_takes_all_lifts_the_bound_of_the_layer_it_takes() {
         let mut asked = Asked::new(HEIGHTS.to_vec(), None);
         asked.by(Room::Of { rate: 1_000_000, on: None }, 2);
         asked.by(Room::Any, 2);
-        assert_eq!(asked.targets(), [None; 3]);
+        assert_eq!(rates(&asked), [None; 3]);
         let mut asked = Asked::new(HEIGHTS.to_vec(), None);
         asked.by(Room::Of { rate: 1_000_000, on: None }, 2);
         asked.by(Room::Any, 1);
         asked.by(Room::None, 2);
-        assert_eq!(asked.targets(), [None, None, Some(800_000)], "a small tile takes no part of the highest");
+        assert_eq!(rates(&asked), [None, None, Some(800_000)], "a small tile takes no part of the highest");
     }
 
     #[test]
     fn a_bound_falls_at_once_and_rises_in_steps_a_second_apart_until_it_bounds_nothing() {
         let (mut bound, second) = (Bound::default(), |n: u64| Micros(n * 1_000_000));
-        assert!(bound.follow(second(1), Some(900_000), 1_800_000));
-        assert!(bound.follow(Micros(1_200_000), Some(600_000), 1_800_000));
+        assert!(bound.follow(second(1), to(Some(900_000))));
+        assert!(bound.follow(Micros(1_200_000), to(Some(600_000))));
         assert_eq!(bound.told(), Some(600_000));
-        assert!(!bound.follow(second(9), Some(610_000), 1_800_000), "too little to be said");
-        assert!(!bound.follow(second(9), Some(590_000), 1_800_000));
+        assert!(!bound.follow(second(9), to(Some(610_000))), "too little to be said");
+        assert!(!bound.follow(second(9), to(Some(590_000))));
         let mut seen = Vec::new();
         for tick in 45..80 {
-            if bound.follow(Micros(tick * 200_000), None, 1_800_000) {
+            if bound.follow(Micros(tick * 200_000), to(None)) {
                 seen.push((tick, bound.told()));
             }
         }
@@ -249,7 +305,7 @@ mod tests {
     fn what_was_asked_for_counts_while_the_encoder_reacts_and_what_flows_if_it_does_not() {
         let mut bound = Bound::default();
         assert_eq!(bound.expected(Micros(0), 1_700_000), 1_700_000);
-        bound.follow(Micros(0), Some(1_200_000), 1_800_000);
+        bound.follow(Micros(0), to(Some(1_200_000)));
         assert_eq!(bound.expected(Micros(1), 1_700_000), 1_236_000);
         assert_eq!(bound.expected(Micros(1), 400_000), 400_000, "an encoder may need less");
         assert_eq!(bound.expected(Micros(REACTION_US), 1_700_000), 1_700_000, "it does not obey");
@@ -259,7 +315,8 @@ mod tests {
 
     #[test]
     fn what_is_left_is_divided_among_the_pictures() {
-        let wish = |rank, rate| Wish { rank, rungs: vec![rate], current: None, settling: false, near: None };
+        let wish =
+            |rank, rate| Wish { rank, rungs: vec![rate], current: None, settling: false, near: None, barred: None };
         let all = [wish(Rank::Normal, 300), wish(Rank::Screen, 300), wish(Rank::Sound, 100)];
         let granted = vec![Some(0), None, Some(0)];
         assert_eq!(spare(Some(1_000), 2_000, &all, &granted), Some(300));

@@ -1,7 +1,6 @@
 //! The rungs of a source: what can be sent of it, lowest first, and what each takes.
 
 use crate::Micros;
-use crate::layers::follow::full;
 use crate::layers::rate::{ALIVE_SCREEN_US, ALIVE_US};
 use crate::track::Track;
 use domain::Slot;
@@ -33,6 +32,8 @@ pub struct Rung {
     pub ahead: u64,
     /// Its publisher encodes it at what fits.
     pub follows: bool,
+    /// It is written down: its rate follows nobody, and is known.
+    pub kept: bool,
     /// Nothing inside the stream is left out.
     pub whole: bool,
 }
@@ -62,6 +63,7 @@ impl Ladder {
             if !track.rate.flows(now, alive(track.section.slot)) {
                 continue;
             }
+            let kept = !first.recorders.is_empty() && Some(place) == first.layers.last();
             let (spatial, temporal) = track.rate.extent();
             let bound = first.needs.bound(track.layer);
             let all = track.rate.up_to(spatial, temporal).max(1);
@@ -74,7 +76,7 @@ impl Ladder {
                 let lowest = if most > THIN_ABOVE { 0 } else { temporal };
                 for t in lowest..=temporal {
                     let rate = track.rate.up_to(s, t) * expected / all;
-                    let (ahead, follows) = (bound.ahead(rate, full(height)), bound.told().is_some());
+                    let (ahead, follows) = (bound.ahead(rate), bound.told().is_some());
                     let whole = t == temporal && s == spatial;
                     rungs.push(Rung {
                         track: *place,
@@ -85,6 +87,7 @@ impl Ladder {
                         rate,
                         ahead,
                         follows,
+                        kept,
                         whole,
                     });
                 }
@@ -129,6 +132,7 @@ mod tests {
             rate,
             ahead: rate,
             follows: false,
+            kept: false,
             whole: true,
         }
     }

@@ -10,6 +10,8 @@ pub mod feeds;
 pub mod follow;
 pub mod ladder;
 pub mod needs;
+pub mod raise;
 pub mod rate;
 pub mod record;
+pub mod retry;
 pub mod wishes;

@@ -3,8 +3,10 @@
 
 use crate::Micros;
 use crate::forward::Shared;
-use crate::layers::follow::{Asked, Bound, Room, full};
+use crate::layers::follow::{Asked, Bound, Room, Target};
 use crate::layers::ladder::height;
+use crate::layers::raise::Raise;
+use crate::layers::rate::{SPATIAL, TEMPORAL};
 use crate::layers::wishes::{View, Wanted};
 use crate::meeting::Meeting;
 use domain::MediaKind;
@@ -23,6 +25,8 @@ pub struct Needs {
     fewer: Option<Micros>,
     /// At what rate the layers are to be encoded at most.
     bounds: Vec<Bound>,
+    /// May the layer below a recorded one take more than usual?
+    raise: Raise,
 }
 
 impl Needs {
@@ -50,11 +54,11 @@ impl Needs {
         Some(next)
     }
 
-    /// Goes towards these rates of the layers, of which each has a rate that bounds nothing. Is the publisher to be told?
-    pub fn follow(&mut self, now: Micros, targets: &[(Option<u64>, u64)]) -> bool {
+    /// Goes towards these rates of the layers. Is the publisher to be told?
+    pub fn follow(&mut self, now: Micros, targets: &[Target]) -> bool {
         self.bounds.resize(targets.len(), Bound::default());
         let each = self.bounds.iter_mut().zip(targets);
-        each.filter_map(|(bound, (target, full))| bound.follow(now, *target, *full).then_some(())).count() > 0
+        each.filter_map(|(bound, target)| bound.follow(now, *target).then_some(())).count() > 0
     }
 
     /// The bound of a layer.
@@ -82,6 +86,7 @@ impl Meeting {
                 continue;
             }
             let count = lead.layers.len();
+            self.judge_raise(now, place);
             let (needed, targets) = self.needed(place);
             let Some(lead) = self.tracks[place].as_mut() else { continue };
             let others = lead.needs.tell(now, &needed, count as u8).is_some();
@@ -96,20 +101,32 @@ impl Meeting {
         }
     }
 
+    /// Looks whether the layer that recorders are sent flows whole.
+    fn judge_raise(&mut self, now: Micros, lead: usize) {
+        let Some(track) = self.tracks[lead].as_ref().filter(|track| !track.recorders.is_empty()) else { return };
+        let count = track.used_layers();
+        let lines = height(&track.heights, count - 1, count);
+        let top = track.layers.get(count - 1).and_then(|place| self.tracks[*place].as_ref());
+        let rate = top.map_or(0, |top| top.rate.up_to(SPATIAL as u8, TEMPORAL as u8));
+        if let Some(track) = self.tracks[lead].as_mut() {
+            track.needs.raise.judge(now, rate, lines);
+        }
+    }
+
     /// Layers that some subscriber or recorder has a use for. The lowest is kept while anybody looks: it is what a
-    /// newcomer, or one whose link fails, is sent first. With it the rate that each layer is to have, and the one that bounds
-    /// nothing.
-    fn needed(&self, lead: usize) -> (Vec<u8>, Vec<(Option<u64>, u64)>) {
+    /// newcomer, or one whose link fails, is sent first. With it the rate that each layer is to have.
+    fn needed(&self, lead: usize) -> (Vec<u8>, Vec<Target>) {
         let Some(track) = self.tracks[lead].as_ref() else { return (Vec::new(), Vec::new()) };
-        // a page may use fewer layers than it negotiated: a small camera is not sent in three sizes
-        let count =
-            if track.heights.is_empty() { track.layers.len() } else { track.heights.len().min(track.layers.len()) };
+        let count = track.used_layers();
         let tallest = track.heights.last().copied();
         let lines = |layer: usize| match tallest {
             Some(tallest) if count == 1 => tallest,
             _ => height(&track.heights, layer, count),
         };
         let mut asked = Asked::new((0..count).map(lines).collect(), (!track.recorders.is_empty()).then(|| count - 1));
+        if track.needs.raise.is_allowed() {
+            asked.raise_below();
+        }
         let mut needed = vec![false; count];
         let sections = self.participants.iter().flatten().filter(|p| p.is_member()).flat_map(|p| {
             let mine = p.subscribing.sections.iter().filter(|section| section.track == Some(lead));
@@ -136,9 +153,7 @@ impl Meeting {
             // ready for who comes: the first picture need not wait until a layer begins
             needed[0] = true;
         }
-        let targets =
-            asked.targets().into_iter().enumerate().map(|(layer, target)| (target, full(lines(layer)))).collect();
-        ((0..count).filter(|layer| needed[*layer]).map(|layer| layer as u8).collect(), targets)
+        ((0..count).filter(|layer| needed[*layer]).map(|layer| layer as u8).collect(), asked.targets())
     }
 }
 

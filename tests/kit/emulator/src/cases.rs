@@ -58,6 +58,7 @@ pub fn all() -> Vec<Case> {
         one("loss_5_percent_100ms", 60, vec![(0, wide.with_loss(Loss::Random(50_000)))]),
         one("bursty_wifi", 60, vec![(0, wide.with_loss(Loss::Bursty { enter: 5_000, leave: 150_000, lost: 600_000 }))]),
         one("jitter_30ms", 60, vec![(0, Conditions { jitter_us: 30_000, ..Conditions::narrow(2000) })]),
+        one("300_kbps", 60, steps(&[(0, 300)])),
         one("500_kbps", 60, steps(&[(0, 500)])),
         one("1_mbps", 60, steps(&[(0, 1000)])),
         one("2_mbps", 60, steps(&[(0, 2000)])),

@@ -45,6 +45,8 @@ pub struct Outgoing {
 struct Layer {
     rid: &'static str,
     /// What it is set up for.
+    usual: BitRate,
+    /// What it goes up to if it is asked to.
     most: BitRate,
     /// What it was told.
     aim: BitRate,
@@ -71,11 +73,11 @@ pub struct Publisher {
 impl Publisher {
     /// Begins at a time. Rates as the page sets them for 180, 360 and 720 lines.
     pub fn new(start: Micros) -> Self {
-        let layer = |rid, kbps| {
-            let rate = BitRate::kbps(kbps);
-            Layer { rid, most: rate, aim: rate, rate, on: true, index: 1_000, place: (0, 0), key: true }
+        let layer = |rid, kbps, most| {
+            let (rate, most) = (BitRate::kbps(kbps), BitRate::kbps(most));
+            Layer { rid, usual: rate, most, aim: rate, rate, on: true, index: 1_000, place: (0, 0), key: true }
         };
-        let layers = vec![layer("q", 150), layer("h", 600), layer("f", 1_700)];
+        let layers = vec![layer("q", 150, 150), layer("h", 600, 850), layer("f", 1_700, 1_700)];
         Self { layers, sound: 0, picture: 0, start, transport: 0, told: VecDeque::new() }
     }
 
@@ -131,7 +133,7 @@ impl Publisher {
             for (at, layer) in self.layers.iter_mut().enumerate() {
                 let place = layers.iter().position(|wanted| usize::from(*wanted) == at);
                 let rate = place.and_then(|place| rates.get(place).copied().flatten());
-                layer.aim = rate.map_or(layer.most, |rate| BitRate(rate).min(layer.most));
+                layer.aim = rate.map_or(layer.usual, |rate| BitRate(rate).min(layer.most));
                 layer.key |= place.is_some() && !layer.on;
                 layer.on = place.is_some();
             }
