@@ -3,7 +3,7 @@
 use crate::client::{Client, Maker};
 use crate::load::Packet;
 use crate::machine::Meter;
-use crate::packet::{self, Kind};
+use crate::packet::{self, Kind, LAYERS};
 use crate::sink::{Subscriber, Tally};
 use sfu_core::Micros;
 use sfu_core::rtcp::{self, Item};
@@ -37,29 +37,30 @@ pub struct Publisher {
     pub kind: Kind,
     /// Number in its meeting: decides SSRC and leaf.
     pub place: u16,
-    index: u64,
+    indices: [u64; LAYERS],
     frames: u32,
-    wanted_key: bool,
+    wanted_key: [bool; LAYERS],
 }
 
 impl Publisher {
     /// A publisher that has sent nothing.
     pub fn new(client: Client, kind: Kind, place: u16) -> Self {
-        Self { client, kind, place, index: FIRST_INDEX, frames: 0, wanted_key: true }
+        Self { client, kind, place, indices: [FIRST_INDEX; LAYERS], frames: 0, wanted_key: [true; LAYERS] }
     }
 
     /// Seals and sends one packet of a load. A frame is a key frame where one was asked for since the last.
     pub fn send(&mut self, shape: &Packet) {
-        let key = shape.start && std::mem::take(&mut self.wanted_key);
-        let packet = packet::write(self.kind, self.place, shape, self.index, self.frames + shape.frame, key);
-        self.client.send(&packet, self.index);
-        self.index += 1;
+        let layer = usize::from(shape.layer);
+        let key = shape.start && std::mem::take(&mut self.wanted_key[layer]);
+        let packet = packet::write(self.kind, self.place, shape, self.indices[layer], self.frames + shape.frame, key);
+        self.client.send(&packet, self.indices[layer]);
+        self.indices[layer] += 1;
     }
 
     /// The window is over: the next one's frames are others, and begin with a key frame.
     pub fn advance(&mut self, frames: u32) {
         self.frames += frames;
-        self.wanted_key = true;
+        self.wanted_key = [true; LAYERS];
     }
 
     /// Takes what the forwarder says: of its reports and requests, those for a key frame are answered.
@@ -71,8 +72,10 @@ impl Publisher {
             }
             let Some(contexts) = &mut self.client.srtp else { return };
             if let Ok(len) = contexts.receiver.open_rtcp(&mut datagram[..len]) {
-                self.wanted_key |=
-                    rtcp::parse(&datagram[..len]).iter().any(|item| matches!(item, Item::KeyFrame { .. }));
+                // an encoder that is asked for one makes one in each layer
+                if rtcp::parse(&datagram[..len]).iter().any(|item| matches!(item, Item::KeyFrame { .. })) {
+                    self.wanted_key = [true; LAYERS];
+                }
             }
         }
     }
@@ -210,7 +213,7 @@ impl Running {
             std::thread::yield_now();
         }
         let used = self.meter.cpu_ns()?.saturating_sub(cpu);
-        Ok(self.judge(packets.len(), tally, used, window))
+        Ok(self.judge(packets, tally, used, window))
     }
 
     /// Sends each packet once the one before has reached everybody, or nothing came for six seconds: no machine is too slow
@@ -238,13 +241,13 @@ impl Running {
         (tally.received, tally.late)
     }
 
-    fn judge(&self, packets: usize, mut tally: Tally, used_ns: u64, window: Duration) -> Measured {
+    fn judge(&self, packets: &[Packet], mut tally: Tally, used_ns: u64, window: Duration) -> Measured {
         tally.ways.sort_unstable();
         let at = |share: f64| tally.ways.get((tally.ways.len() as f64 * share) as usize).copied().unwrap_or(0) / 1000;
-        let expected = packets as u64 * self.subscribers.iter().map(|s| s.sources as u64).sum::<u64>();
+        let expected: u64 = self.subscribers.iter().map(|subscriber| subscriber.expected(packets)).sum();
         let micros = window.as_micros().max(1) as u64;
         Measured {
-            pps_in: (packets * self.publishers.len()) as u64 * 1_000_000 / micros,
+            pps_in: (packets.len() * self.publishers.len()) as u64 * 1_000_000 / micros,
             pps_out: tally.received * 1_000_000 / micros,
             ns_per_packet: used_ns / tally.received.max(1),
             core_share: used_ns as f64 / window.as_nanos() as f64,

@@ -36,6 +36,9 @@ pub enum Load {
     Trace,
     /// The highest layer of recorded simulcast.
     Simulcast,
+    /// All three layers of it, for a meeting whose publishers send layers.
+    #[value(skip)]
+    Layers,
     /// Opus, one packet in 20 ms.
     Audio,
     /// Bursts at rising rates, until packets are lost.
@@ -55,6 +58,8 @@ pub struct Packet {
     pub marker: bool,
     /// Number of its frame.
     pub frame: u32,
+    /// Its layer, lowest 0.
+    pub layer: u8,
 }
 
 impl Load {
@@ -69,6 +74,7 @@ impl Load {
             Self::Audio => even(AUDIO_RATE, AUDIO_PAYLOAD),
             Self::Trace => trace(TRACE, "")?,
             Self::Simulcast => simulcast("f")?,
+            Self::Layers => layers()?,
         })
     }
 }
@@ -76,6 +82,17 @@ impl Load {
 /// One layer of recorded simulcast: `q`, `h` or `f`.
 pub fn simulcast(rid: &str) -> anyhow::Result<Vec<Packet>> {
     trace(SIMULCAST, rid)
+}
+
+/// All layers of recorded simulcast, lowest first where they leave at once.
+fn layers() -> anyhow::Result<Vec<Packet>> {
+    let mut all = Vec::new();
+    for (layer, rid) in ["q", "h", "f"].into_iter().enumerate() {
+        all.extend(simulcast(rid)?.into_iter().map(|packet| Packet { layer: layer as u8, ..packet }));
+    }
+    // stable: a frame's packets keep their order
+    all.sort_by_key(|packet| packet.at_us);
+    Ok(all)
 }
 
 /// Frames of 8 packets sent back to back, `rate` packets a second.
@@ -86,6 +103,7 @@ pub fn bursts(rate: u64, window_us: u64) -> Vec<Packet> {
         start: n.is_multiple_of(BURST),
         marker: n % BURST == BURST - 1,
         frame: (n / BURST) as u32,
+        layer: 0,
     };
     let count = rate * window_us / 1_000_000;
     (0..(count / BURST).max(1) * BURST).map(packet).collect()
@@ -93,7 +111,7 @@ pub fn bursts(rate: u64, window_us: u64) -> Vec<Packet> {
 
 /// Frames of one packet at even distances.
 pub fn even(rate: u64, size: usize) -> Vec<Packet> {
-    let packet = |n| Packet { at_us: n * 1_000_000 / rate, size, start: true, marker: true, frame: n as u32 };
+    let packet = |n| Packet { at_us: n * 1_000_000 / rate, size, start: true, marker: true, frame: n as u32, layer: 0 };
     (0..rate * WINDOW_US / 1_000_000).map(packet).collect()
 }
 
@@ -132,7 +150,7 @@ fn trace(file: &str, rid: &str) -> anyhow::Result<Vec<Packet>> {
         let marker = marker == "1";
         // room for the shim, the SFrame header and the time of sending
         let size = size.parse::<usize>()?.max(40);
-        out.push(Packet { at_us: at - begin, size, start, marker, frame });
+        out.push(Packet { at_us: at - begin, size, start, marker, frame, layer: 0 });
         start = marker;
         frame += u32::from(marker);
     }

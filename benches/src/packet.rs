@@ -3,6 +3,7 @@
 
 use crate::load::Packet;
 use domain::{Epoch, Kid, LeafIndex, Slot};
+use sfu_core::sdp;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes at the end of a payload: publisher, index, time of sending.
@@ -23,14 +24,25 @@ pub const SSRC_STEP: u32 = 2;
 pub enum Kind {
     /// VP8.
     Video,
+    /// VP8 in three layers.
+    Layers,
     /// Opus.
     Audio,
 }
 
+/// Layers of a camera, and their names.
+pub const LAYERS: usize = 3;
+const RIDS: [u8; LAYERS] = *b"qhf";
+/// Ids of the extensions that name section and layer.
+const MID_ID: u8 = 9;
+const RID_ID: u8 = 10;
+/// First SSRC of layers: the publisher's place and the layer are added.
+const LAYERS_SSRC: u32 = 10_000;
+
 /// What was found at the end of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trailer {
-    /// Who sent it.
+    /// Who sent it, and in which layer.
     pub publisher: u16,
     /// Which packet.
     pub index: u64,
@@ -48,29 +60,45 @@ pub fn ssrc_of(publisher: u16) -> u32 {
     SSRC + SSRC_STEP * u32::from(publisher)
 }
 
+/// An offer of one camera, in three layers that are told apart by name.
+pub fn layered(offer: &str) -> String {
+    let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
+    let mut text: String = lines.flat_map(|line| [line, "\r\n"]).collect();
+    text.push_str(&format!("a=extmap:{MID_ID} {}\r\na=extmap:{RID_ID} {}\r\n", sdp::MID, sdp::RID));
+    text.push_str("a=rid:q send\r\na=rid:h send\r\na=rid:f send\r\na=simulcast:send q;h;f\r\n");
+    text
+}
+
 /// A packet, not yet sealed by SRTP.
 pub fn write(kind: Kind, publisher: u16, shape: &Packet, index: u64, frame: u32, key: bool) -> Vec<u8> {
-    let payload_type = if kind == Kind::Video { VP8 } else { OPUS };
+    let picture = kind != Kind::Audio;
+    let payload_type = if picture { VP8 } else { OPUS };
     let mut p = vec![0x90, payload_type | u8::from(shape.marker) << 7];
     p.extend((index as u16).to_be_bytes());
-    let step = if kind == Kind::Video { 3000 } else { 960 };
+    let step = if picture { 3000 } else { 960 };
     p.extend((frame.wrapping_mul(step)).to_be_bytes());
-    p.extend(ssrc_of(publisher).to_be_bytes());
     let sequence = (index as u16).to_be_bytes();
-    p.extend([0xbe, 0xde, 0, 1, 0x31, sequence[0], sequence[1], 0]);
+    if kind == Kind::Layers {
+        p.extend((LAYERS_SSRC + u32::from(publisher) * LAYERS as u32 + u32::from(shape.layer)).to_be_bytes());
+        let rid = RIDS[usize::from(shape.layer)];
+        p.extend([0xbe, 0xde, 0, 2, 0x31, sequence[0], sequence[1], MID_ID << 4, b'0', RID_ID << 4, rid, 0]);
+    } else {
+        p.extend(ssrc_of(publisher).to_be_bytes());
+        p.extend([0xbe, 0xde, 0, 1, 0x31, sequence[0], sequence[1], 0]);
+    }
     let header = p.len();
-    let slot = if kind == Kind::Video { Slot::CAMERA } else { Slot::MICROPHONE };
-    if kind == Kind::Video {
+    let slot = if picture { Slot(Slot::CAMERA.0 + shape.layer) } else { Slot::MICROPHONE };
+    if picture {
         p.push(if shape.start { 0x10 } else { 0 });
     }
     if shape.start {
-        if kind == Kind::Video {
+        if picture {
             p.push(u8::from(!key));
         }
         seal_head(&mut p, Kid::new(slot, LeafIndex(publisher.into()), EPOCH));
     }
     p.resize((header + shape.size).max(p.len() + TRAILER) - TRAILER, 0x5a);
-    p.extend(publisher.to_be_bytes());
+    p.extend((publisher * LAYERS as u16 + u16::from(shape.layer)).to_be_bytes());
     p.extend(&index.to_be_bytes()[2..]);
     p.extend(wall_ns().to_be_bytes());
     p
@@ -102,13 +130,13 @@ mod tests {
 
     #[test]
     fn who_sent_which_packet_when_is_read_back() {
-        let shape = Packet { at_us: 0, size: 200, start: true, marker: true, frame: 0 };
-        for kind in [Kind::Video, Kind::Audio] {
+        let shape = Packet { at_us: 0, size: 200, start: true, marker: true, frame: 0, layer: 0 };
+        for kind in [Kind::Video, Kind::Layers, Kind::Audio] {
             let packet = write(kind, 7, &shape, 70_000, 3, true);
             let header = Header::parse(&packet).expect("RTP");
             let payload = header.payload(&packet).expect("no padding");
             let found = trailer(payload).expect("whole");
-            assert_eq!((found.publisher, found.index, payload.len()), (7, 70_000, 200));
+            assert_eq!((found.publisher, found.index, payload.len()), (7 * LAYERS as u16, 70_000, 200));
             assert!(found.sent_ns > 0 && found.sent_ns <= wall_ns());
         }
     }

@@ -3,7 +3,8 @@
 //! browsers do: a receiver report and transport-wide feedback ten times a second.
 
 use crate::client::Client;
-use crate::packet::{OPUS, VP8, trailer};
+use crate::load::Packet;
+use crate::packet::{LAYERS, OPUS, VP8, trailer};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, recvmsg, setsockopt, sockopt,
 };
@@ -39,6 +40,8 @@ pub struct Subscriber {
     pub client: Client,
     /// Publishers that it hears.
     pub sources: usize,
+    /// Publishers that it is sent in each layer.
+    pub by_layer: [usize; LAYERS],
     /// Id of the transport-wide sequence number in what it gets; 0: none, and then it reports nothing.
     pub feedback_id: u8,
     depth: Depth,
@@ -67,12 +70,18 @@ impl Subscriber {
         Self {
             client,
             sources,
+            by_layer: [sources, 0, 0],
             feedback_id,
             depth: Depth::Counted,
             last: HashMap::new(),
             highest: Vec::new(),
             arrivals: Arrivals::default(),
         }
+    }
+
+    /// Packets that are to reach it of what every publisher sends.
+    pub fn expected(&self, packets: &[Packet]) -> u64 {
+        packets.iter().map(|packet| self.by_layer[usize::from(packet.layer)] as u64).sum()
     }
 
     /// From now on its packets are opened.

@@ -60,7 +60,7 @@ impl Who {
 
 /// What a load is called in a result.
 pub fn name_of(load: Load) -> String {
-    load.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    load.to_possible_value().map_or_else(|| format!("{load:?}").to_lowercase(), |value| value.get_name().to_owned())
 }
 
 /// Who is measured: those named, or those that need nothing installed, with the other peers if they are wanted.

@@ -38,6 +38,9 @@ struct Arguments {
     /// Ours in meetings of many shapes instead: 9 x 9, 30 x 30 with sound only, ten at once, growing.
     #[arg(long)]
     meetings: bool,
+    /// Only meetings whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
     /// Also writes the result as a plot (SVG).
     #[arg(long)]
     plot: Option<PathBuf>,
@@ -75,7 +78,7 @@ fn main() -> anyhow::Result<()> {
     }
     let who = cases::chosen(&arguments.who, arguments.peers)?;
     if arguments.meetings {
-        meetings::all(&mut out)?;
+        meetings::all(&mut out, &arguments.only)?;
     } else {
         let loads = if arguments.load.is_empty() { Load::USUAL.to_vec() } else { arguments.load.clone() };
         for load in loads {

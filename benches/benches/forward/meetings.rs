@@ -15,8 +15,9 @@ const fn everybody(participants: usize, kind: Kind) -> Shape {
 }
 
 /// What is run: name, shape, load of each publisher.
-const CASES: [(&str, Shape, Load); 13] = [
+const CASES: [(&str, Shape, Load); 14] = [
     ("9 x 9 video", everybody(9, Kind::Video), Load::Trace),
+    ("9 x 9, 3 layers", everybody(9, Kind::Layers), Load::Layers),
     ("30 x 30 sound", everybody(30, Kind::Audio), Load::Audio),
     ("10 of 1->10", shape(10, 1, 10, 1), Load::Trace),
     // participants
@@ -34,9 +35,9 @@ const CASES: [(&str, Shape, Load); 13] = [
     ("4 of 1->10, 4 sh", shape(4, 1, 10, 4), Load::Trace),
 ];
 
-/// Runs them all.
-pub fn all(out: &mut Out) -> anyhow::Result<()> {
-    for (name, shape, load) in CASES {
+/// Runs those whose name contains `only`.
+pub fn all(out: &mut Out, only: &str) -> anyhow::Result<()> {
+    for (name, shape, load) in CASES.into_iter().filter(|(name, ..)| name.contains(only)) {
         let mut running = start(&shape)?;
         running.probe()?;
         let line = measure(running, &load.packets()?, name.to_owned(), name_of(load))?;

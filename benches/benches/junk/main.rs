@@ -5,14 +5,13 @@
 mod flood;
 
 use anyhow::Context;
-use benches::forwarders::strongroom::{Host, Roles, Shape, meeting, who};
+use benches::forwarders::strongroom::Host;
 use benches::generator::Running;
 use benches::load::Packet;
 use benches::machine::{self, Core};
 use benches::packet::Kind as Media;
 use benches::sink::Tally;
 use clap::Parser;
-use domain::ParticipantId;
 use flood::{Flood, Form, Kind, Source};
 use serde::Serialize;
 use sfu_core::Micros;
@@ -92,24 +91,7 @@ struct Heard {
 
 impl Call {
     fn start() -> anyhow::Result<Self> {
-        let mut host = Host::start(1, Roles::Apart)?;
-        let speakers: Vec<ParticipantId> = (0..SPEAKERS).map(|n| who(&format!("pub{n}"))).collect();
-        let (talk, show) = (meeting(0), meeting(1));
-        host.open(&talk, &speakers)?;
-        for (place, name) in speakers.iter().enumerate() {
-            host.publish(&talk, name, place as u16, Media::Audio)?;
-        }
-        host.ready(SPEAKERS, 0)?;
-        host.admit(&talk, &who("listener"))?;
-        host.ready(SPEAKERS + 1, SPEAKERS)?;
-        host.open(&show, &speakers[..1])?;
-        host.publish(&show, &speakers[0], 0, Media::Video)?;
-        host.ready(SPEAKERS + 2, 0)?;
-        host.admit(&show, &who("viewer"))?;
-        host.ready(SPEAKERS + 3, 1)?;
-        let shape = Shape { publishers: SPEAKERS, kind: Media::Audio, ..Shape::broadcast(1) };
-        let mut running = host.running(&shape);
-        running.publishers[SPEAKERS].kind = Media::Video;
+        let (mut running, ()) = Host::talk_and_show(SPEAKERS, 1, |_| Ok(()))?;
         for subscriber in &mut running.subscribers {
             subscriber.probe()?;
         }
@@ -126,11 +108,20 @@ impl Call {
         let frames = (time.as_micros() / FRAME.as_micros()) as u32;
         for frame in 0..frames {
             std::thread::sleep((began + FRAME * frame).saturating_duration_since(Instant::now()));
-            let shape = |at: u32, of: u32, size| Packet { at_us: 0, size, start: at == 0, marker: at + 1 == of, frame };
+            let shape = |at: u32, of: u32, size| Packet {
+                at_us: 0,
+                size,
+                start: at == 0,
+                marker: at + 1 == of,
+                frame,
+                layer: 0,
+            };
             for publisher in &mut self.running.publishers {
                 match publisher.kind {
                     Media::Audio => publisher.send(&shape(0, 1, 100)),
-                    Media::Video => (0..PICTURE).for_each(|at| publisher.send(&shape(at, PICTURE, 1_100))),
+                    Media::Video | Media::Layers => {
+                        (0..PICTURE).for_each(|at| publisher.send(&shape(at, PICTURE, 1_100)))
+                    }
                 }
             }
             self.listen(began, frame.is_multiple_of(5), &mut sound, &mut picture);

@@ -25,7 +25,7 @@ struct Options {
     /// Only `strongroom` or `str0m`.
     #[arg(long, default_value = "")]
     who: String,
-    /// A firm's recorder is in the meeting: the highest layer is kept as it is.
+    /// A firm's recorder is in the meeting: the highest layer is kept as it is. Ours alone: str0m's side has no recorder.
     #[arg(long)]
     recorded: bool,
     /// Cargo says so to every bench.
@@ -39,6 +39,13 @@ fn main() -> anyhow::Result<()> {
         println!(
             "who        case                   seed delivered sound_gap freezes longest recovery first_picture switches"
         );
+    }
+    anyhow::ensure!(
+        !options.recorded || options.who != "str0m",
+        "str0m's side has no recorder: --recorded is ours alone"
+    );
+    if options.recorded && options.who.is_empty() {
+        eprintln!("str0m is left out: its side has no recorder");
     }
     for case in cases::all().into_iter().filter(|case| case.name.contains(&options.only)) {
         for seed in 1..=options.seeds {

@@ -2,10 +2,9 @@
 
 use anyhow::Context;
 use benches::client::Maker;
-use benches::forwarders::strongroom::{Desk, Host, Roles, Shape, meeting, who};
+use benches::forwarders::strongroom::{Desk, Host, meeting, who};
 use benches::generator::{Running, maker};
 use benches::load::Packet;
-use benches::packet::Kind;
 use benches::sink::Tally;
 use domain::message::client::PublishedTrack;
 use domain::message::control::{FromSfu, ToSfu};
@@ -56,25 +55,8 @@ pub struct Heard {
 
 impl Call {
     pub fn start(subscribers: usize) -> anyhow::Result<Self> {
-        let mut host = Host::start(1, Roles::Apart)?;
-        let speakers: Vec<ParticipantId> = (0..SPEAKERS).map(|n| who(&format!("pub{n}"))).collect();
-        let (talk, show) = (meeting(0), meeting(1));
-        host.open(&talk, &speakers)?;
-        for (place, name) in speakers.iter().enumerate() {
-            host.publish(&talk, name, place as u16, Kind::Audio)?;
-        }
-        host.ready(SPEAKERS, 0)?;
-        host.admit(&talk, &who("listener"))?;
-        host.ready(SPEAKERS + 1, SPEAKERS)?;
-        host.open(&show, &speakers[..1])?;
-        host.publish(&show, &speakers[0], 0, Kind::Video)?;
-        host.ready(SPEAKERS + 2, 0)?;
-        (0..subscribers).try_for_each(|n| host.admit(&show, &who(&format!("viewer{n}"))))?;
-        host.ready(SPEAKERS + 2 + subscribers, 1)?;
-        let desk = host.desk().context("a shard in this process")?;
-        let shape = Shape { publishers: SPEAKERS, kind: Kind::Audio, ..Shape::broadcast(1) };
-        let mut running = host.running(&shape);
-        running.publishers[SPEAKERS].kind = Kind::Video;
+        let desk = |host: &mut Host| host.desk().context("a shard in this process");
+        let (running, desk) = Host::talk_and_show(SPEAKERS, subscribers, desk)?;
         let (link, records) = recorder(&desk)?;
         let (maker, began) = (maker(), Instant::now());
         Ok(Self { running, desk, maker, link, records, sounds: (0, 0, 0), began, joins: 0 })
@@ -87,7 +69,14 @@ impl Call {
         let frames = (time.as_micros() / FRAME.as_micros()) as u32;
         let of_frame = (rate as u32 / (1_000 / FRAME.as_millis() as u32)).max(1);
         for frame in 0..frames {
-            let shape = |at: u32, of: u32, size| Packet { at_us: 0, size, start: at == 0, marker: at + 1 == of, frame };
+            let shape = |at: u32, of: u32, size| Packet {
+                at_us: 0,
+                size,
+                start: at == 0,
+                marker: at + 1 == of,
+                frame,
+                layer: 0,
+            };
             for part in 0..PARTS {
                 let due = began + FRAME * frame + FRAME / PARTS * part;
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));

@@ -5,9 +5,9 @@ use super::thread;
 use crate::client::{Client, Maker};
 use crate::generator::{Farewell, Publisher, Running, maker};
 use crate::machine::Meter;
-use crate::packet::{EPOCH, Kind, SSRC_STEP, ssrc_of};
+use crate::packet::{EPOCH, Kind, LAYERS, SSRC_STEP, layered, ssrc_of};
 use crate::sink::Subscriber;
-use domain::message::client::PublishedTrack;
+use domain::message::client::{PublishedTrack, Weight, Wish};
 use domain::message::control::{FirmRule, FromSfu, ToSfu};
 use domain::policy::Rule;
 use domain::{Codec, LeafIndex, MeetingId, ParticipantId, Slot};
@@ -69,6 +69,11 @@ impl Shape {
     /// Publishers that each subscriber hears.
     pub fn sources(&self) -> usize {
         self.publishers - usize::from(self.roles == Roles::Both)
+    }
+
+    /// How many of them in each layer: where there are layers one is large and the others are small, else there is one.
+    fn by_layer(&self) -> [usize; LAYERS] {
+        if self.kind == Kind::Layers { [self.sources() - 1, 0, 1] } else { [self.sources(), 0, 0] }
     }
 }
 
@@ -176,11 +181,40 @@ impl Host {
         self.say(at, ToSfu::Participant { meeting, participant, recorder: false, may_publish: true })
     }
 
+    /// One shard with two meetings: microphones with one who listens, and a camera with so many who watch. The camera is the
+    /// publisher behind the microphones, the listener the first subscriber. `each` has the host before its load begins.
+    pub fn talk_and_show<T>(
+        microphones: usize,
+        viewers: usize,
+        each: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<(Running, T)> {
+        let mut host = Self::start(1, Roles::Apart)?;
+        let speakers: Vec<ParticipantId> = (0..microphones).map(|n| who(&format!("pub{n}"))).collect();
+        let (talk, show) = (meeting(0), meeting(1));
+        host.open(&talk, &speakers)?;
+        for (place, name) in speakers.iter().enumerate() {
+            host.publish(&talk, name, place as u16, Kind::Audio)?;
+        }
+        host.ready(microphones, 0)?;
+        host.admit(&talk, &who("listener"))?;
+        host.ready(microphones + 1, microphones)?;
+        host.open(&show, &speakers[..1])?;
+        host.publish(&show, &speakers[0], 0, Kind::Video)?;
+        host.ready(microphones + 2, 0)?;
+        (0..viewers).try_for_each(|n| host.admit(&show, &who(&format!("viewer{n}"))))?;
+        host.ready(microphones + 2 + viewers, 1)?;
+        let made = each(&mut host)?;
+        let shape = Shape { publishers: microphones, kind: Kind::Audio, ..Shape::broadcast(1) };
+        let mut running = host.running(&shape);
+        running.publishers[microphones].kind = Kind::Video;
+        Ok((running, made))
+    }
+
     /// Makes the offer of the publisher at this place.
     pub fn publish(&mut self, at: &MeetingId, who: &ParticipantId, place: u16, kind: Kind) -> anyhow::Result<()> {
         let client = self.maker.client();
         let (codec, slot) = match kind {
-            Kind::Video => (Codec::Vp8, Slot::CAMERA),
+            Kind::Video | Kind::Layers => (Codec::Vp8, Slot::CAMERA),
             Kind::Audio => (Codec::Opus, Slot::MICROPHONE),
         };
         let ssrc = ssrc_of(place);
@@ -188,8 +222,24 @@ impl Host {
         let section = OfferSection { mid: "0".into(), codec, ssrc, repair_ssrc: ssrc + SSRC_STEP - 1, stream };
         let tracks = vec![PublishedTrack { mid: "0".into(), slot, codec }];
         let sdp = client.offer(&[section]);
+        let sdp = if kind == Kind::Layers { layered(&sdp) } else { sdp };
         self.publishers.push(Member { meeting: at.clone(), who: who.clone(), client, tracks: 0 });
         self.say(at, ToSfu::PublishOffer { meeting: at.clone(), participant: who.clone(), sdp, tracks })
+    }
+
+    /// Everybody looks at the next one in large, and at all others in small.
+    fn look(&self, at: &MeetingId, people: &[ParticipantId]) -> anyhow::Result<()> {
+        for (n, participant) in people.iter().enumerate() {
+            let wish = |(other, whose): (usize, &ParticipantId)| Wish {
+                participant: whose.clone(),
+                slot: Slot::CAMERA,
+                max_height: if other == (n + 1) % people.len() { 720 } else { 180 },
+                weight: Weight::Normal,
+            };
+            let wishes = people.iter().enumerate().filter(|(other, _)| *other != n).map(wish).collect();
+            self.say(at, ToSfu::View { meeting: at.clone(), participant: participant.clone(), wishes })?;
+        }
+        Ok(())
     }
 
     /// Hears the shards and answers; moves every client on.
@@ -261,7 +311,11 @@ impl Host {
         let cipher = publishers.first().map_or("none", |p| super::cipher(&p.client));
         let place = |n: usize| (n % shape.publishers) as u16;
         let publisher = |(n, member): (usize, Member)| Publisher::new(member.client, shape.kind, place(n));
-        let subscriber = |member: Member| Subscriber::new(member.client, shape.sources(), TRANSPORT_SEQUENCE_ID);
+        let subscriber = |member: Member| {
+            let mut subscriber = Subscriber::new(member.client, shape.sources(), TRANSPORT_SEQUENCE_ID);
+            subscriber.by_layer = shape.by_layer();
+            subscriber
+        };
         Running {
             publishers: publishers.into_iter().enumerate().map(publisher).collect(),
             subscribers: subscribers.into_iter().map(subscriber).collect(),
@@ -374,6 +428,9 @@ pub fn start(shape: &Shape) -> anyhow::Result<Running> {
             transports += shape.publishers;
         }
         host.ready(transports, shape.sources())?;
+        if shape.kind == Kind::Layers {
+            host.look(&at, &publishers)?;
+        }
     }
     Ok(host.running(shape))
 }
