@@ -4,7 +4,10 @@
 use super::record::{until_all_closed, verify};
 use anyhow::Context;
 use e2ee::session::{Event, Words};
+use evidence::archive::{ArchiveEvent, GapCause, MeetingManifest, Record, SegmentReader};
+use evidence::said::{PauseReason, What};
 use participant::meeting::{Happening, Participant};
+use std::path::Path;
 use std::time::Duration;
 use strongroom_tests::people::{enter, send_until_heard, until};
 use strongroom_tests::system::System;
@@ -100,5 +103,108 @@ async fn a_line_written_while_the_recorder_is_dead_waits_and_is_kept_when_it_is_
     let (good, json) = verify(&system.plan, &meeting)?;
     assert!(good, "{json}");
     assert_eq!(json["said"], 2, "{json}");
+    Ok(())
+}
+
+/// Kinds of the events of an archive, in order.
+fn kinds(meeting: &Path) -> anyhow::Result<Vec<String>> {
+    let bytes = std::fs::read(meeting.join("events.seg"))?;
+    let (_, mut reader) = SegmentReader::new(&bytes)?;
+    let mut kinds = Vec::new();
+    while let Some(placed) = reader.next_record()? {
+        match placed.record {
+            Record::Event(event) => {
+                let value = serde_json::to_value(&*event)?;
+                let name = value.as_str().map(str::to_owned);
+                kinds.extend(name.or_else(|| value.as_object().and_then(|one| one.keys().next().cloned())));
+                if let ArchiveEvent::Track { participant, .. } = &*event {
+                    kinds.push(format!("track of {participant}"));
+                }
+                if let ArchiveEvent::Acknowledged { participant, .. } = &*event {
+                    kinds.push(format!("yes of {participant}"));
+                }
+            }
+            Record::Gap(_) => kinds.push("gap".to_owned()),
+            _ => {}
+        }
+    }
+    Ok(kinds)
+}
+
+fn manifest(meeting: &Path) -> anyhow::Result<MeetingManifest> {
+    let signed = std::fs::read(meeting.join("meeting.cose"))?;
+    let payload = evidence::cose::payload_unverified(&signed).context("signed")?;
+    MeetingManifest::from_cbor(&payload).context("a manifest")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the_own_yes() -> anyhow::Result<()> {
+    let system = System::start()?;
+    let mut anna = enter(&system, "bank-a", "anna", "deal-room", "a1").await?;
+    let mut ben = enter(&system, "bank-b", "ben", "deal-room", "b1").await?;
+    let sam = enter(&system, "bank-a", "sam", "deal-room", "s1").await?;
+    send_until_heard(&anna, &mut ben, b"this is kept").await?;
+    anna.say("and this").await?;
+    let trades = vec!["IRS-2026-004711".to_owned()];
+    let tags = What::Tags { trades: trades.clone(), counterparties: vec!["5493001KJTIIGC8Y1R12".to_owned()] };
+    anna.declare(tags).await?;
+    anna.declare(What::CopyWanted { language: "de".to_owned() }).await?;
+    let pause = || What::Pause { reason: PauseReason::PaymentCard, at_most_ms: 60_000 };
+    assert!(anna.declare(pause()).await.is_err(), "the recorded trader cannot pause the record");
+    sam.declare(pause()).await?;
+    until(&mut ben, "the pause is announced", |h| {
+        matches!(h, Happening::Session(Event::Declared { what: What::Pause { .. }, .. }))
+    })
+    .await?;
+    send_until_heard(&anna, &mut ben, b"4111 1111 1111 1111").await?;
+    let number = sam.declare(What::Resume {}).await?;
+    assert_eq!(number, 2);
+    until(&mut ben, "the record goes on", |h| {
+        matches!(h, Happening::Session(Event::Declared { what: What::Resume {}, .. }))
+    })
+    .await?;
+    let number = anna.say("the end").await?;
+    kept_by_all(&mut anna, number).await?;
+    send_until_heard(&anna, &mut ben, b"kept again").await?;
+    sam.leave().await;
+    anna.leave().await;
+    ben.leave().await;
+    for firm in &FIRMS {
+        let meeting = until_all_closed(&system.archive(firm.id), 1).await?.pop().context("asked for one")?;
+        let (good, json) = verify(&system.plan, &meeting)?;
+        println!("{}: {json}", firm.id);
+        assert!(good, "{json}");
+        let kinds = kinds(&meeting)?;
+        for kind in [
+            "recorder-started",
+            "terms",
+            "epoch",
+            "joined",
+            "left",
+            "acknowledged",
+            "track",
+            "sender-manifest",
+            "said",
+            "receipt",
+            "durable",
+            "link-up",
+            "clock",
+            "ended",
+        ] {
+            assert!(kinds.iter().any(|one| one == kind), "{}: no `{kind}` in {kinds:?}", firm.id);
+        }
+        for person in ["bank-a/anna/a1", "bank-b/ben/b1"] {
+            let at = |what: String| kinds.iter().position(|one| *one == what);
+            let (yes, track) = (at(format!("yes of {person}")), at(format!("track of {person}")));
+            assert!(yes.is_some() && (track.is_none() || yes < track), "{}: {kinds:?}", firm.id);
+        }
+        let manifest = manifest(&meeting)?;
+        assert_eq!(manifest.tags.trades, trades);
+        let paused = manifest.gaps.iter().any(|gap| gap.cause == GapCause::Paused);
+        let wanted = manifest.copies_wanted.len();
+        // a pause and a wish for a copy are the own firm's alone
+        assert_eq!((paused, wanted), if firm.id == "bank-a" { (true, 1) } else { (false, 0) }, "{}", firm.id);
+        assert_eq!(kinds.iter().any(|one| one == "paused"), firm.id == "bank-a");
+    }
     Ok(())
 }

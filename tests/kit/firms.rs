@@ -106,6 +106,8 @@ impl Firm {
             files: Rule::Off,
             tier: Tier::Full,
             retention_years: 5,
+            pause: None,
+            copies: domain::policy::Copies::None,
             recorder_grace_ms: grace_ms,
             archive_key_ids: vec![],
             issued_at: T0,

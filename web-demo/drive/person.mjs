@@ -68,6 +68,8 @@ export class Person {
   async inCall(timeout = PATIENCE_MS) {
     await this.wait(`${id("call")}[data-phase="in"], ${id("over")}`, timeout);
     const refused = await this.page.$eval(id("over"), (element) => element.dataset.code).catch(() => null);
+    // what was acknowledged before joining may not be what binds: then it is asked again
+    if ((await this.page.$(id("notices-yes"))) !== null) await this.click("notices-yes");
     if (refused !== null) throw new Error(`${this.who.user}: not let in (${refused})\n${await this.seen()}`);
   }
 

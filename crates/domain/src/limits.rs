@@ -40,6 +40,12 @@ pub const BEACON_MS: u64 = 500;
 pub const BEACON_BANNER_MS: u64 = 1_500;
 /// Smallest `recorder_grace`, ms.
 pub const GRACE_MIN_MS: u64 = 2_000;
+/// Shortest longest pause of a record that a statement may allow, ms: a card number takes that long to say.
+pub const PAUSE_MIN_MS: u64 = 10_000;
+/// Longest: what takes longer is no card number.
+pub const PAUSE_MAX_MS: u64 = 10 * 60_000;
+/// People who may pause a firm's record in one room.
+pub const MAX_PAUSERS: usize = 16;
 /// Largest `recorder_grace`, ms.
 pub const GRACE_MAX_MS: u64 = 30_000;
 /// One resync per member per, ms.

@@ -1,6 +1,6 @@
 //! What a firm states about recording in a room. Signing and judging statements is `evidence::statement`.
 
-use crate::{FirmId, RoomId, UnixMillis};
+use crate::{FirmId, RoomId, UnixMillis, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A firm's rule for one content class.
@@ -43,6 +43,34 @@ pub enum Tier {
     ScreenOnly,
 }
 
+/// Who may let the firm's copy stand still, and for how long: card numbers must not be kept, not even sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// People of the firm with a control function; whoever is recorded for the firm's duties is not among them.
+    pub by: Vec<UserId>,
+    /// Longest pause, ms: it ends by itself.
+    pub at_most_ms: u64,
+}
+
+/// May people of the firm ask for a copy of their own?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Copies {
+    /// No.
+    #[default]
+    None,
+    /// Yes: the wish is in the archive, an officer hands it out.
+    OnRequest,
+}
+
+impl Copies {
+    /// Is it the default?
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
 /// One firm's statement about its own people and its own copy in one room. Signed by the firm's policy key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +93,12 @@ pub struct Statement {
     pub tier: Tier,
     /// How long the copy is kept, in years.
     pub retention_years: u16,
+    /// Who may pause the copy; nobody where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// May its people ask for a copy?
+    #[serde(default, skip_serializing_if = "Copies::is_none")]
+    pub copies: Copies,
     /// After so long without a living recorder this firm's people stop sending, ms (2,000 to 30,000).
     pub recorder_grace_ms: u64,
     /// Ids of the archive keys every meeting key is sealed to (SHA-256 of the SPKI, hexadecimal).

@@ -3,6 +3,7 @@
 //!
 //! No MLS, no media key, no I/O. Also built for the browser; signaling, custody, front and the offline verifier stand on it.
 
+pub mod acknowledgement;
 pub mod archive;
 pub mod cbor;
 pub mod ceremony;

@@ -6,7 +6,7 @@ use crate::sha256;
 use crate::statement::{StatementError, judge_statement};
 use domain::message::client::MeetingTerms;
 use domain::policy::{ContentClass, Rule, Statement};
-use domain::{FirmId, Kid, MeetingId, RoomId};
+use domain::{B64, FirmId, Kid, MeetingId, RoomId};
 use serde::Serialize;
 
 /// Extension type of `meeting_policy` (RFC 9420 section 17.3, private use).
@@ -53,6 +53,7 @@ pub enum PolicyError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingRules {
     statements: Vec<Statement>,
+    stated: [u8; 32],
     meeting_policy: Vec<u8>,
     recorders: Vec<u8>,
 }
@@ -114,6 +115,16 @@ fn veto(statements: &mut [Statement]) {
     }
 }
 
+/// SHA-256 over (u32 length ‖ signed statement) of each, in the order of the terms.
+pub fn statements_hash(signed: &[B64]) -> [u8; 32] {
+    let mut all = Vec::new();
+    for one in signed {
+        all.extend((one.len() as u32).to_be_bytes());
+        all.extend_from_slice(one);
+    }
+    sha256(&all)
+}
+
 /// Judges the terms of a meeting.
 pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, PolicyError> {
     let trust_hash = trust.hash();
@@ -124,7 +135,6 @@ pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, Pol
         return Err(PolicyError::Order);
     }
     let mut statements: Vec<Statement> = Vec::with_capacity(terms.statements.len());
-    let mut all = Vec::new();
     for signed in &terms.statements {
         let statement = judge_statement(trust, signed)?;
         if statement.room != terms.room {
@@ -133,17 +143,16 @@ pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, Pol
         if statements.last().is_some_and(|last| last.firm >= statement.firm) {
             return Err(PolicyError::Order);
         }
-        all.extend((signed.len() as u32).to_be_bytes());
-        all.extend_from_slice(signed);
         statements.push(statement);
     }
     clash(&statements)?;
     veto(&mut statements);
+    let stated = statements_hash(&terms.statements);
     let meeting_policy = crate::cbor::encode(&MeetingPolicy {
         version: 1,
         meeting: &terms.meeting,
         room: &terms.room,
-        statements: sha256(&all),
+        statements: stated,
         trust: trust_hash,
         media_suite: MEDIA_SUITE,
         kid_bits: [Kid::SLOT_BITS, Kid::LEAF_BITS, Kid::EPOCH_BITS],
@@ -151,7 +160,7 @@ pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, Pol
     });
     let places: Vec<RecorderPlace<'_>> = statements.iter().filter_map(place).collect();
     let recorders = crate::cbor::encode(&places);
-    Ok(MeetingRules { statements, meeting_policy, recorders })
+    Ok(MeetingRules { statements, stated, meeting_policy, recorders })
 }
 
 fn place(statement: &Statement) -> Option<RecorderPlace<'_>> {
@@ -184,6 +193,14 @@ impl MeetingRules {
     /// Firms whose people send sound and picture only while their recorder keeps it.
     pub fn must_firms(&self) -> Vec<&FirmId> {
         self.statements.iter().filter(|s| s.audio_video == Rule::Must).map(|s| &s.firm).collect()
+    }
+    /// What people acknowledge: [`statements_hash`] of the terms.
+    pub fn statements_hash(&self) -> [u8; 32] {
+        self.stated
+    }
+    /// Does any firm keep anything here? Then people acknowledge the notices before they send.
+    pub fn keeps_anything(&self) -> bool {
+        self.statements.iter().any(|s| classes(s).iter().any(|(_, rule)| keeps(*rule)))
     }
     /// May a recorder of this firm be in the group?
     pub fn has_recorder_place(&self, firm: &FirmId) -> bool {

@@ -4,7 +4,7 @@ use crate::cose::{self, CoseError};
 use crate::identity::TrustMap;
 use crate::key::PublicKey;
 use domain::FirmId;
-use domain::limits::{GRACE_MAX_MS, GRACE_MIN_MS};
+use domain::limits::{GRACE_MAX_MS, GRACE_MIN_MS, MAX_PAUSERS, PAUSE_MAX_MS, PAUSE_MIN_MS};
 use domain::policy::Statement;
 
 /// COSE label.
@@ -67,6 +67,14 @@ pub fn check_ranges(statement: &Statement) -> Result<(), StatementError> {
     }
     if !(GRACE_MIN_MS..=GRACE_MAX_MS).contains(&statement.recorder_grace_ms) {
         return refuse("recorder_grace_ms");
+    }
+    if let Some(pause) = &statement.pause {
+        if !(PAUSE_MIN_MS..=PAUSE_MAX_MS).contains(&pause.at_most_ms) {
+            return refuse("pause.at_most_ms");
+        }
+        if pause.by.is_empty() || pause.by.len() > MAX_PAUSERS {
+            return refuse("pause.by");
+        }
     }
     if statement.archive_key_ids.len() > MAX_ARCHIVE_KEYS {
         return refuse("archive_key_ids");

@@ -54,6 +54,8 @@ fn statement(id: &str, rule: Rule) -> Statement {
         files: Rule::Off,
         tier: Tier::Full,
         retention_years: 5,
+        pause: None,
+        copies: domain::policy::Copies::None,
         recorder_grace_ms: 5_000,
         archive_key_ids: vec![],
         issued_at: UnixMillis(1),

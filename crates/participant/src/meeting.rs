@@ -9,6 +9,7 @@ use domain::message::custody::LeafRole;
 use domain::{Codec, DeviceId, Epoch, MediaKind, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
 use e2ee::session::{Event, Output, SayError, SendState, Session, SessionConfig};
 use e2ee::sframe::OpenError;
+use evidence::said::What;
 use futures_util::{SinkExt, StreamExt};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -107,6 +108,7 @@ enum Command {
     },
     Remove(ParticipantId),
     Say(String, oneshot::Sender<Result<u64, SayError>>),
+    Declare(What, oneshot::Sender<Result<u64, SayError>>),
     #[cfg(feature = "test-secrets")]
     Reveal(oneshot::Sender<Vec<(String, Vec<u8>)>>),
     Leave(oneshot::Sender<()>),
@@ -192,6 +194,14 @@ impl Participant {
     pub async fn say(&self, text: &str) -> Result<u64, ParticipantError> {
         let (answer, said) = oneshot::channel();
         self.command(Command::Say(text.to_owned(), answer)).await?;
+        let said = said.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))?;
+        said.map_err(environment("say something"))
+    }
+
+    /// Says something that is no chat line; its number.
+    pub async fn declare(&self, what: What) -> Result<u64, ParticipantError> {
+        let (answer, said) = oneshot::channel();
+        self.command(Command::Declare(what, answer)).await?;
         let said = said.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))?;
         said.map_err(environment("say something"))
     }
@@ -373,8 +383,12 @@ impl Meeting {
                 Output::Send(message) => self.send(&message).await?,
                 Output::Event(Event::Passed(message)) => self.passed(message).await?,
                 Output::Event(event) => {
-                    if matches!(event, Event::Admitted { .. }) && self.is_elsewhere() {
-                        self.drop_transports().await;
+                    if matches!(event, Event::Admitted { .. }) {
+                        // whoever runs a native participant has seen the statements
+                        self.session.acknowledge(now(), "en");
+                        if self.is_elsewhere() {
+                            self.drop_transports().await;
+                        }
                     }
                     let first = matches!(event, Event::Epoch { .. }) && self.publisher.is_none();
                     let _ = self.happenings.try_send(Happening::Session(event));
@@ -460,6 +474,9 @@ impl Meeting {
                 let _ = self.send(&message).await;
             }
             Command::Remove(participant) => self.session.remove(participant),
+            Command::Declare(what, answer) => {
+                let _ = answer.send(self.session.declare(now(), what));
+            }
             Command::Say(text, answer) => {
                 let _ = answer.send(self.session.say(now(), &text));
             }

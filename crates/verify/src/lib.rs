@@ -45,6 +45,10 @@ pub struct Report {
     pub frames_named: u64,
     /// Epochs with a sealed key.
     pub epochs: u64,
+    /// Acknowledgements of the notices.
+    pub acknowledged: u64,
+    /// Epochs with a sealed key.
+    pub epochs: u64,
     /// Words that members wrote and signed.
     pub said: u64,
     /// Gaps that the archive itself declares.
@@ -109,6 +113,7 @@ pub fn verify(folder: &Path, trust: &TrustMap) -> Result<Report, VerifyError> {
     for entry in &manifest.segments {
         segment::check(folder, &manifest, entry, trust, &mut account, &mut report);
     }
+    account.speech.judge_notices(&manifest, &mut report);
     account.speech.judge(&mut report);
     account.judge(&manifest, &mut report);
     Ok(report)

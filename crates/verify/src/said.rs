@@ -1,8 +1,9 @@
 //! What members said in writing: each is signed by who said it, nothing is there twice, and what is missing is declared.
 
 use crate::Report;
-use domain::{MeetingId, UnixMillis};
-use evidence::archive::{ArchiveEvent, Digest, names, sha256};
+use domain::{MeetingId, ParticipantId, UnixMillis};
+use evidence::acknowledgement;
+use evidence::archive::{ArchiveEvent, Digest, MeetingManifest, names, sha256};
 use evidence::identity::TrustMap;
 use evidence::{cose, said};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,10 @@ struct Numbers {
 pub(crate) struct Speech {
     by_certificate: BTreeMap<Digest, Numbers>,
     declared: BTreeMap<Digest, BTreeSet<(u64, u64)>>,
+    /// Who said yes to the notices.
+    acknowledged: BTreeSet<ParticipantId>,
+    /// ... to which statements.
+    statements: BTreeSet<[u8; 32]>,
 }
 
 impl Speech {
@@ -43,6 +48,9 @@ impl Speech {
             ArchiveEvent::Unsaid { certificate, first, count, .. } => {
                 self.declared.entry(*certificate).or_default().insert((*first, *count));
                 return;
+            }
+            ArchiveEvent::Acknowledged { participant, acknowledgement } => {
+                return self.yes(place, participant, acknowledgement, meeting, trust, report);
             }
             _ => return,
         };
@@ -65,6 +73,44 @@ impl Speech {
             return wrong(format!("word {} of {participant} is there twice", said.sequence));
         }
         report.said += 1;
+    }
+
+    fn yes(
+        &mut self,
+        place: &Place<'_>,
+        participant: &ParticipantId,
+        signed: &[u8],
+        meeting: &MeetingId,
+        trust: &TrustMap,
+        report: &mut Report,
+    ) {
+        let at = UnixMillis(place.at_us / 1000);
+        let wrong = match acknowledgement::judge(trust, signed, at.seconds()) {
+            Err(e) => format!("the acknowledgement of {participant} does not hold: {e}"),
+            Ok((_, signer)) if signer.participant != *participant => {
+                format!("{participant} is to have acknowledged what {} signed", signer.participant)
+            }
+            Ok((read, _)) if read.meeting != *meeting => format!("{participant} acknowledged another meeting"),
+            Ok((read, _)) => {
+                self.acknowledged.insert(participant.clone());
+                self.statements.insert(read.statements);
+                report.acknowledged += 1;
+                return;
+            }
+        };
+        report.finding(place.path, Some(place.offset), wrong);
+    }
+
+    /// Did everybody whose sound or picture is here say yes to the statements that bound the meeting?
+    pub(crate) fn judge_notices(&self, manifest: &MeetingManifest, report: &mut Report) {
+        let bound = evidence::policy::statements_hash(&manifest.statements);
+        if self.statements.iter().any(|one| *one != bound) {
+            report.finding(names::EVENTS, None, "an acknowledgement is of other statements than the manifest's");
+        }
+        let heard: BTreeSet<&ParticipantId> = manifest.tracks.iter().map(|track| &track.participant).collect();
+        for one in heard.into_iter().filter(|one| !self.acknowledged.contains(*one)) {
+            report.notes.push(format!("there is no acknowledgement of the notices by {one}"));
+        }
     }
 
     /// Is every hole declared?
@@ -92,7 +138,7 @@ impl Speech {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Epoch, ParticipantId};
+    use domain::Epoch;
     use evidence::identity::FirmTrust;
     use evidence::key::PublicKey;
     use evidence::said::{LABEL, Said, What};

@@ -212,6 +212,8 @@ fn close(builder: &Builder<'_>, gaps: Vec<Gap>) {
         gaps,
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
     };
+        tags: Default::default(),
+        copies_wanted: Vec::new(),
     let signed = sign(MEETING_LABEL, &manifest.to_cbor());
     let mut log = Log::default();
     for n in 0..5u8 {

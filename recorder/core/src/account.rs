@@ -72,6 +72,8 @@ pub struct Accounts {
     link_losses: Vec<UnixMillis>,
     /// Times without a recorder.
     absences: Vec<(UnixMillis, UnixMillis)>,
+    /// Times in which the copy stood still.
+    pauses: Vec<(UnixMillis, UnixMillis)>,
     /// Frames that had no name at the last look.
     suspects: BTreeMap<(Key, u64), Suspect>,
 }
@@ -196,10 +198,17 @@ impl Accounts {
         self.absences.push((from, to));
     }
 
+    /// The copy stood still in this time.
+    pub fn paused(&mut self, from: UnixMillis, to: UnixMillis) {
+        self.pauses.push((from, to));
+    }
+
     fn cause(&self, stream: &Stream, from: u64, to: u64, window: (UnixMillis, UnixMillis)) -> GapCause {
         let tail = to >= stream.received.end();
         if (from..to).all(|ctr| stream.rejected.contains(&ctr)) {
             GapCause::Rejected
+        } else if self.pauses.iter().any(|(start, end)| *start <= window.1 && window.0 <= *end) {
+            GapCause::Paused
         } else if self.absences.iter().any(|(start, end)| *start <= window.1 && window.0 <= *end) {
             GapCause::RecorderAbsent
         } else if self.link_losses.iter().any(|at| window.0 <= *at && *at <= window.1) {

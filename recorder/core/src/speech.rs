@@ -1,9 +1,13 @@
 //! Account of what was said in writing: by whose certificate, which numbers, and which are missing.
 
-use domain::ParticipantId;
-use evidence::archive::{ArchiveEvent, Digest, sha256};
+use domain::{FirmId, ParticipantId};
+use evidence::archive::{ArchiveEvent, CopyWanted, Digest, Tags, sha256};
+use evidence::said::What;
 use evidence::{cose, said};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Tags, and wishes for copies, that a manifest names: its events have them all.
+const MAX_TAGS: usize = 1_000;
 
 /// Everything kept of it.
 #[derive(Debug, Default)]
@@ -11,9 +15,24 @@ pub struct Speech {
     objects: BTreeSet<Digest>,
     numbers: BTreeMap<Digest, (ParticipantId, BTreeSet<u64>)>,
     declared: Vec<ArchiveEvent>,
+    trades: BTreeSet<String>,
+    counterparties: BTreeSet<String>,
+    copies: Vec<CopyWanted>,
 }
 
 impl Speech {
+    /// What the meeting is about.
+    pub(crate) fn tags(&self) -> Tags {
+        Tags {
+            trades: self.trades.iter().cloned().collect(),
+            counterparties: self.counterparties.iter().cloned().collect(),
+        }
+    }
+    /// Who of the firm asked for a copy.
+    pub(crate) fn copies_wanted(&self, firm: &FirmId) -> Vec<CopyWanted> {
+        self.copies.iter().filter(|one| one.participant.firm == *firm).cloned().collect()
+    }
+
     /// Is this object kept?
     pub fn has(&self, hash: &Digest) -> bool {
         self.objects.contains(hash)
@@ -28,6 +47,18 @@ impl Speech {
         let numbers =
             self.numbers.entry(sha256(&certificate)).or_insert_with(|| (participant.clone(), BTreeSet::new()));
         numbers.1.insert(said.sequence);
+        match said.what {
+            What::Tags { trades, counterparties } if self.trades.len() + self.counterparties.len() < MAX_TAGS => {
+                self.trades.extend(trades);
+                self.counterparties.extend(counterparties);
+            }
+            What::CopyWanted { language }
+                if self.copies.len() < MAX_TAGS && self.copies.iter().all(|one| one.participant != *participant) =>
+            {
+                self.copies.push(CopyWanted { participant: participant.clone(), language, at: said.at });
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn declared(&mut self, missing: &ArchiveEvent) {

@@ -60,6 +60,9 @@ pub struct Summary {
     pub frames: u64,
     /// Gaps already written down.
     pub gaps: Vec<Gap>,
+    /// The copy stands still until then.
+    pub paused_until: Option<UnixMillis>,
+    paused_since: Option<UnixMillis>,
     /// `Ended` was written.
     pub ended: bool,
     /// Account of frames.
@@ -155,6 +158,16 @@ impl Summary {
             }
             ArchiveEvent::SenderManifest { participant, manifest } => self.listed(at, participant, manifest),
             ArchiveEvent::Said { participant, said } => self.speech.said(participant, said),
+            ArchiveEvent::Paused { until, .. } => {
+                self.paused_since.get_or_insert(at);
+                self.paused_until = Some(*until);
+            }
+            ArchiveEvent::Resumed { .. } => {
+                self.paused_until = None;
+                if let Some(since) = self.paused_since.take() {
+                    self.accounts.paused(since, at);
+                }
+            }
             ArchiveEvent::Unsaid { .. } => self.speech.declared(event),
             ArchiveEvent::Durable { seq } => self.durable = *seq,
             ArchiveEvent::LinkUp { lost } if *lost > 0 => match self.away_since.take() {
@@ -292,6 +305,8 @@ impl Summary {
             segments,
             rejected: self.rejected,
             gaps: self.gaps.clone(),
+            tags: self.speech.tags(),
+            copies_wanted: self.speech.copies_wanted(parts.firm),
             clock: self.clock.unwrap_or(ClockState { synchronised: false, estimated_error_us: 0, against_sfu_ms: 0 }),
         })
     }

@@ -20,6 +20,7 @@ impl Live {
         self.ask_link_ms = None;
         self.statement = None;
         self.receipt = None;
+        self.acknowledged.clear();
         tokio::spawn(finish(recording, self.link.take(), self.session.take(), self.shared.clone()));
     }
 

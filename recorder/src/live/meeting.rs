@@ -14,6 +14,7 @@ use evidence::archive::manifest::Closed;
 use evidence::archive::{ArchiveEvent, Digest, EpochKey, event};
 use evidence::receipt::{Beacon, Receipt};
 use recorder_core::{Input, Output};
+use evidence::said::What;
 
 impl Live {
     pub(super) async fn session_event(&mut self, event: Event) {
@@ -25,7 +26,23 @@ impl Live {
             }
             Event::Epoch { epoch, members, .. } => self.on_epoch(epoch, members),
             Event::Manifest { from, manifest } => self.core(Input::SenderManifest { from, signed: manifest }),
-            Event::Incident { kind, participant } => {
+            Event::Acknowledged { from: participant, acknowledgement } => {
+                // a reconnection brings them all again
+                if self.acknowledged.insert(evidence::sha256(&acknowledgement)) {
+                    self.note(ArchiveEvent::Acknowledged { participant, acknowledgement });
+                }
+            }
+            Event::Declared { from, what, signed, .. } => {
+                self.core(Input::Said { from: from.clone(), signed });
+                // the session judged that the firm's statement names who may; another firm's pause is not ours
+                match what {
+                    What::Pause { at_most_ms, .. } if from.firm == self.shared.config.firm => {
+                        self.core(Input::Pause { by: from, at_most_ms });
+                    }
+                    What::Resume {} if from.firm == self.shared.config.firm => self.core(Input::Resume { by: from }),
+                    _ => {}
+                }
+            }
             Event::Said { from, signed, .. } => self.core(Input::Said { from, signed }),
                 tracing::warn!(room = %self.room, ?kind, "incident");
                 let firm = participant.map(|participant| participant.firm);

@@ -108,6 +108,8 @@ impl Site {
             files: Rule::Off,
             tier: Tier::Full,
             retention_years: 5,
+            pause: None,
+            copies: domain::policy::Copies::None,
             recorder_grace_ms: 2_000,
             archive_key_ids: Vec::new(),
             issued_at: UnixMillis(0),

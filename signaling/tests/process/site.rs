@@ -167,6 +167,8 @@ fn statement(policy: &SigningKey) -> Vec<u8> {
         files: Rule::Off,
         tier: Tier::Full,
         retention_years: 7,
+        pause: None,
+        copies: domain::policy::Copies::None,
         recorder_grace_ms: 2_000,
         archive_key_ids: Vec::new(),
         issued_at: domain::UnixMillis(1),

@@ -1,10 +1,10 @@
 // What must not be missed: sending stopped, a recorder late or gone, a wrong clock, media in repair. Alerts are spoken.
 
-import { t } from "../i18n";
+import { clockTime, t } from "../i18n";
 import { Icon } from "../ui/icons";
 import type { PageConfig } from "../wire/front";
 import { firmName } from "./problems";
-import type { CallState } from "./state";
+import { nameOf, type CallState } from "./state";
 
 /** Beyond it certificates may be judged out of time (signaling's rule too). */
 const SKEW_MS = 60_000;
@@ -50,6 +50,10 @@ export function bannersOf(config: PageConfig, state: CallState): Banner[] {
     banners.push({ id: `suspended-${firm}`, tone: "warn", text: t("firmSuspended", { firm: firmName(config, firm) }) });
   }
   if (Math.abs(state.clockSkewMs) > SKEW_MS) {
+  for (const [firm, pause] of Object.entries(state.pauses)) {
+    const values = { firm: firmName(config, firm), name: nameOf(state, pause.by), time: clockTime(pause.until) };
+    banners.push({ id: `pause-${firm}`, tone: "warn", text: t(pause.reason === "payment-card" ? "bannerPauseCard" : "bannerPauseLegal", values) });
+  }
     banners.push({ id: "skew", tone: "warn", text: t("skew", { seconds: Math.round(Math.abs(state.clockSkewMs) / 1000) }) });
   }
   const broken = (value: RTCPeerConnectionState): boolean => value === "failed" || value === "disconnected";

@@ -16,6 +16,7 @@ import type { CallController } from "./controller";
 import { Details } from "./details";
 import { CodeDialog, DeviceDialog, Help } from "./dialogs";
 import { Grid } from "./grid";
+import { NoticesAsked } from "./notices";
 import { codeGroups, PeoplePanel } from "./people";
 import { firmName } from "./problems";
 import { hearAll, Sound } from "./sound";
@@ -131,6 +132,9 @@ export function CallScreen({ config, call }: Props) {
       <Controls state={state} call={call} panel={panel} onOpen={onOpen} />
       <Sound call={call} state={state} />
       <Overlay state={state} call={call} />
+      {state.asked && (
+        <NoticesAsked config={config} statements={state.statements} onYes={() => call.acknowledge()} onLeave={() => call.leave()} />
+      )}
       {open === "help" && <Help onClose={close} />}
       {open === "code" && <CodeDialog config={config} state={state} onClose={close} />}
       {open === "devices" && <DeviceDialog call={call} state={state} onClose={close} />}

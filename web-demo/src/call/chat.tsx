@@ -51,7 +51,7 @@ function Writing({ config, call }: { config: PageConfig; call: CallController })
     if (text.trim() === "") return;
     try {
       if (tooMuch(text) > 0) throw new Error("too-long");
-      await call.say(text);
+      await call.words.say(text);
       setText("");
       setWrong(null);
     } catch (error) {
@@ -79,7 +79,7 @@ function Writing({ config, call }: { config: PageConfig; call: CallController })
 export function ChatPanel({ config, state, call }: { config: PageConfig; state: CallState; call: CallController }) {
   const end = useRef<HTMLSpanElement>(null);
   useEffect(() => {
-    call.chatSeen();
+    call.words.seen();
     end.current?.scrollIntoView({ block: "end" });
   }, [state.lines]);
   const forbidden = chatForbiddenBy(state.statements);

@@ -2,6 +2,7 @@
 
 import { asPictureCodec, sendable } from "../media/codecs";
 import { LocalMedia } from "../media/source";
+import { language } from "../i18n";
 import { store, type Store } from "../state/store";
 import { tab, type JoinChoice } from "../state/tab";
 import { Keys, WorkerProblem } from "../state/keys";
@@ -9,17 +10,20 @@ import { SLOT, type PageToServer, type ParticipantId, type ServerToPage } from "
 import type { LoginSession, PageConfig } from "../wire/front";
 import type { FromWorker, SessionEvent } from "../wire/worker";
 import { arrivals, withRoster, type Notice, type Roster } from "./notice";
+import { isKept, sameStatements } from "./notices";
 import { withFeeds } from "./reception";
-import { withKept, withNewMeeting, withSaid, withWaiting } from "./said";
+import { withNewMeeting } from "./said";
 import { Sources } from "./sources";
 import { initialState, type CallState } from "./state";
 import { Transports } from "./transports";
 import { View, type Shown } from "./view";
 import { AGAIN_MS, FAREWELL_MS, verdictOf } from "./verdict";
+import { Words } from "./words";
 
 export class CallController {
   readonly state: Store<CallState>;
   readonly joinedAt = performance.timeOrigin + performance.now();
+  readonly words: Words;
   private readonly transports: Transports;
   private readonly sources: Sources;
   private readonly view: View;
@@ -33,6 +37,7 @@ export class CallController {
     private readonly notice: (notice: Notice) => void) {
     this.state = store(initialState(room));
     this.state.patch({ micMuted: choice.muted, camOff: choice.videoOff });
+    this.words = new Words(keys, this.state);
     const camera = sendable().find((codec) => codec === asPictureCodec(choice.codec)) ?? "vp8";
     this.transports = new Transports(keys.worker, camera, {
       send: (message) => keys.tell({ type: "signal", message }),
@@ -78,15 +83,6 @@ export class CallController {
     setTimeout(() => this.over({ why: "left" }), FAREWELL_MS);
   }
 
-  /** Writes to everyone; throws why not. */
-  async say(text: string): Promise<void> {
-    const sequence = await this.keys.say(text);
-    this.state.patch({ lines: withWaiting(this.state.get(), sequence, text.trim(), Date.now()) });
-  }
-  chatSeen(): void {
-    if (this.state.get().unread > 0) this.state.patch({ unread: 0 });
-  }
-
   remove(participant: ParticipantId): void {
     this.keys.tell({ type: "remove", participant });
   }
@@ -111,10 +107,7 @@ export class CallController {
     this.view.show(shown);
   }
   connections(): { publish: RTCPeerConnection | null; subscribe: RTCPeerConnection | null } {
-    return {
-      publish: this.transports.publisher?.connection ?? null,
-      subscribe: this.transports.subscriber.connection,
-    };
+    return { publish: this.transports.publisher?.connection ?? null, subscribe: this.transports.subscriber.connection };
   }
 
   private heard(message: FromWorker): void {
@@ -192,23 +185,19 @@ export class CallController {
       case "epoch":
         return this.epoch(event);
       case "sending":
-        this.state.patch({ sending: event.sending });
-        return;
+        return this.state.patch({ sending: event.sending });
       case "recorders":
-        this.state.patch({ recorders: event.recorders });
-        return;
+        return this.state.patch({ recorders: event.recorders });
       case "removed": {
         const verdict = verdictOf(event.problem, this.state.get().phase === "in", this.tries);
         if (verdict === "again") return this.again();
         this.over({ why: verdict, problem: event.problem });
         return;
       }
-      case "said": {
-        const state = this.state.get();
-        return this.state.patch({ lines: withSaid(state, event), unread: state.unread + (event.from === state.me ? 0 : 1) });
-      }
+      case "said":
+      case "declared":
       case "kept":
-        return this.state.patch({ lines: withKept(this.state.get(), event.sequence, event.firm) });
+        return this.words.heard(event);
       case "incident":
         this.notice({ kind: "incident", text: event.kind });
         return;
@@ -249,8 +238,22 @@ export class CallController {
         this.notice({ kind: "joined-muted" });
       }
     }
-    this.transports.admitted();
     this.view.again();
+    const asked = isKept(statements) && !sameStatements(tab.acknowledged(), terms.statements);
+    this.state.patch({ asked });
+    if (!asked) this.acknowledge();
+  }
+
+  /** Says that the notices are known, and begins to send: nothing is offered to the SFU before. */
+  acknowledge(): void {
+    const { terms, statements } = this.state.get();
+    if (terms === null || this.ended) return;
+    if (isKept(statements)) {
+      tab.setAcknowledged(terms.statements);
+      this.keys.tell({ type: "acknowledge", language: language.get() });
+    }
+    this.state.patch({ asked: false });
+    this.transports.admitted();
   }
 
   private resumed(): boolean {

@@ -2,6 +2,7 @@
 // no statement says.
 
 import { t } from "../i18n";
+import { Dialog } from "../ui/dialog";
 import type { Statement } from "../wire/client";
 import type { PageConfig } from "../wire/front";
 import { firmName } from "./problems";
@@ -22,6 +23,15 @@ export function noticeOf(config: PageConfig, statement: Statement): string {
     case "off":
       return t("noticeOff", { firm });
   }
+}
+
+/** Does any firm keep anything? Then people acknowledge it before they send. */
+export function isKept(statements: readonly Statement[]): boolean {
+  return statements.some(({ audio_video, chat, files }) => [audio_video, chat, files].some((rule) => rule === "must" || rule === "should"));
+}
+
+export function sameStatements(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((signed, at) => signed === other[at]);
 }
 
 /** All that a firm's statement means for people, one sentence each. */
@@ -56,9 +66,27 @@ export function Notices({ config, statements, rule }: { config: PageConfig; stat
               )}
             </li>
           ))}
-          <li class="small">{t("noticeSigned")}</li>
+          <li class="small">{t("noticeSigned")} {isKept(statements) && t("noticeYes")}</li>
         </ul>
       )}
     </section>
+  );
+}
+
+/** Asked of who came without having seen the notices, and of who is inside when they change: nothing is sent meanwhile. */
+export function NoticesAsked({ config, statements, onYes, onLeave }: {
+  config: PageConfig; statements: Statement[]; onYes: () => void; onLeave: () => void;
+}) {
+  return (
+    <Dialog title={t("noticesTitle")} onClose={onLeave} testid="notices-dialog">
+      <p>{t("noticesWhy")}</p>
+      <ul>
+        {statements.map((statement) => <li key={statement.firm}>{noticesOf(config, statement).join(" ")}</li>)}
+      </ul>
+      <div class="row end">
+        <button type="button" class="button" onClick={onLeave}>{t("leave")}</button>
+        <button type="button" class="button primary" data-testid="notices-yes" onClick={onYes}>{t("noticesYes")}</button>
+      </div>
+    </Dialog>
   );
 }

@@ -10,6 +10,7 @@ import type { PageConfig } from "../wire/front";
 import type { RecorderState } from "../wire/worker";
 import type { CallController } from "./controller";
 import { firmName } from "./problems";
+import { RecordSection } from "./recordpanel";
 import { mutedOf, nameOf, peopleOf, type CallState } from "./state";
 import { FirmBadge } from "./tile";
 
@@ -109,6 +110,7 @@ export function PeoplePanel({ config, state, call, onCode }: Props) {
       <h2>{t("codeTitle")}</h2>
       <HumanCode config={config} state={state} />
       <button type="button" class="button quiet" onClick={onCode} data-testid="open-code">{t("codeTitle")}…</button>
+      <RecordSection state={state} call={call} />
       {asking !== null && (
         <Ask title={t("removeAsk", { name: nameOf(state, asking) })} why={t("removeWhy")} go={t("remove")} danger="danger"
           onGo={() => call.remove(asking)} onClose={() => setAsking(null)} />

@@ -205,6 +205,8 @@ export function PreJoin({ config, login, keys, room, onJoin, onBack, onSignOut }
   const statements = useStatements(keys, room);
   const { local: { sound, view }, video, choice, ready, take } = preview;
   const join = (): void => {
+    // what is shown beside the button is what is acknowledged by it; if other statements bind, the call asks
+    if (statements !== null) tab.setAcknowledged(room.statements ?? []);
     const testPicture = view?.test ?? choice.testPicture;
     onJoin(take(), { ...choice, testPicture, testTone: sound?.test ?? choice.testTone });
   };

@@ -4,6 +4,7 @@ import type { Feed, MeetingTerms, ParticipantId, Problem, RosterEntry, Statement
 import { firmOf, SLOT, userOf } from "../wire/client";
 import type { Link, Member, RecorderState, Sending, TrackCounters } from "../wire/worker";
 import type { RemoteTrack } from "../media/subscriber";
+import type { Pause } from "./record";
 import type { Line } from "./said";
 
 export type Over =
@@ -37,6 +38,13 @@ export interface CallState {
   counters: TrackCounters[];
   /** What the SFU sends of each source, by participant and slot. */
   feeds: Record<string, Feed>;
+  /** Somebody keeps something here and this person has not acknowledged it: nothing is sent. */
+  asked: boolean;
+  /** Firms whose copy stands still. */
+  pauses: Record<string, Pause>;
+  /** What the meeting is about. */
+  tags: { trades: readonly string[]; counterparties: readonly string[] };
+  copyAsked: boolean;
   /** What was written, and how much of it nobody looked at yet. */
   lines: readonly Line[];
   unread: number;
@@ -61,7 +69,8 @@ export function initialState(room: string): CallState {
   return {
     room, phase: "joining", over: null, link: "connecting", startedAt: Date.now(), me: null, terms: null, statements: [],
     members: [], roster: {}, epoch: null, code: null, sending: { state: "stopped", why: "no-group", firm: null },
-    recorders: [], suspended: [], speaker: null, speaking: {}, tracks: [], counters: [], feeds: {}, lines: [], unread: 0, sharing: null, publish: "new",
+    recorders: [], suspended: [], speaker: null, speaking: {}, tracks: [], counters: [], feeds: {}, asked: false, pauses: {},
+    tags: { trades: [], counterparties: [] }, copyAsked: false, lines: [], unread: 0, sharing: null, publish: "new",
     subscribe: "new", path: "found", network: "up", micMuted: false, camOff: false, testPicture: false, testTone: false, audioBlocked: false,
     clockSkewMs: 0, seen: {},
   };

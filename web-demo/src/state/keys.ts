@@ -2,7 +2,7 @@
 // page ever makes, under a Trusted Types policy that knows no other.
 
 import type { Problem } from "../wire/client";
-import type { ApprovalAsk, Enrolment, FromWorker, ReplayAsk, ToWorker, WorkerSetup } from "../wire/worker";
+import type { ApprovalAsk, Enrolment, FromWorker, ReplayAsk, ToWorker, WorkerSetup, What } from "../wire/worker";
 
 declare const WORKER_PATH: string;
 
@@ -63,6 +63,9 @@ export class Keys {
   }
   statements(signed: string[]): Promise<unknown[]> {
     return this.ask((id) => ({ type: "statements", id, signed }));
+  }
+  declare(what: What): Promise<number> {
+    return this.ask((id) => ({ type: "declare", id, what }));
   }
   say(text: string): Promise<number> {
     return this.ask((id) => ({ type: "say", id, text }));

@@ -8,6 +8,7 @@ const LOGIN = "strongroom.login";
 const DEVICE = "strongroom.device";
 const ROOM = "strongroom.room";
 const CHOICE = "strongroom.choice";
+const ACKNOWLEDGED = "strongroom.acknowledged";
 
 /** What a person chose before joining, so that a reload needs no question. */
 export interface JoinChoice { testPicture: boolean; testTone: boolean; camera: string | null; microphone: string | null; muted: boolean; videoOff: boolean; codec?: PictureCodec }
@@ -33,6 +34,9 @@ export const tab = {
   setRoom: (room: InRoom | null): void => write(ROOM, room),
   choice: (): JoinChoice | null => read<JoinChoice>(CHOICE),
   setChoice: (choice: JoinChoice): void => write(CHOICE, choice),
+  /** The statements whose notices were acknowledged in this tab, as signed. */
+  acknowledged: (): string[] => read<string[]>(ACKNOWLEDGED) ?? [],
+  setAcknowledged: (statements: readonly string[]): void => write(ACKNOWLEDGED, statements),
   /** 8 random bytes as hexadecimal, made once a tab. */
   device: (): string => {
     const kept = read<string>(DEVICE);

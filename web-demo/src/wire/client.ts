@@ -36,8 +36,9 @@ export interface Feed {
 
 export type ProblemCode =
   | "upgrade" | "bad-message" | "bad-certificate" | "bad-signature" | "trust-mismatch" | "not-a-member" | "replaced"
-  | "removed" | "policy-clash" | "recorder-missing" | "meeting-full" | "media-unavailable" | "media-full" | "stale-epoch"
-  | "bad-commit" | "rate-limited" | "not-host" | "not-recorder" | "internal";
+  | "removed" | "policy-clash" | "barred" | "terms-change" | "recorder-missing" | "meeting-full" | "media-unavailable"
+  | "media-full" | "stale-epoch" | "bad-commit" | "rate-limited" | "not-acknowledged" | "not-host" | "not-recorder"
+  | "internal";
 export interface Problem { code: ProblemCode | string; detail: string; firm: string | null }
 
 /** The only messages the page may have the worker send for it. */
@@ -85,6 +86,9 @@ export interface Statement {
   tier: "audio" | "p360" | "full" | "screen-only";
   retention_years: number;
   recorder_grace_ms: number;
+  /** Who of the firm may let its copy stand still, and for how long. */
+  pause?: { by: string[]; at_most_ms: number };
+  copies?: "none" | "on-request";
 }
 
 export function firmOf(participant: ParticipantId): string {

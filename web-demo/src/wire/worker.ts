@@ -17,9 +17,18 @@ export type SessionEvent =
   | { type: "sending"; sending: Sending }
   | { type: "recorders"; recorders: RecorderState[] }
   | { type: "said"; from: ParticipantId; epoch: number; sequence: number; at: number; words: string | null }
+  | { type: "declared"; from: ParticipantId; what: What }
   | { type: "kept"; sequence: number; firm: string }
   | { type: "removed"; problem: Problem }
   | { type: "incident"; kind: string; participant: ParticipantId | null };
+
+/** What is said besides chat lines (`evidence::said::What`). */
+export type What =
+  | { tags: { trades: string[]; counterparties: string[] } }
+  | { pause: { reason: PauseReason; at_most_ms: number } }
+  | { resume: Record<string, never> }
+  | { "copy-wanted": { language: string } };
+export type PauseReason = "payment-card" | "legal";
 
 /** Frames of one track since it began, counted where they are sealed or opened. */
 export interface TrackCounters {
@@ -53,6 +62,10 @@ export type ToWorker =
   | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }
   /** A chat line; answered by its number, or by a problem whose detail says why not. */
   | { type: "say"; id: number; text: string }
+  /** Something that is no chat line; answered as `say`. */
+  | { type: "declare"; id: number; what: What }
+  /** The notices were shown in this language and acknowledged. */
+  | { type: "acknowledge"; language: string }
   | { type: "join"; room: string }
   | { type: "leave" }
   /** Is signaling still there? Answered by `alive`, or by a new connection. */

@@ -28,6 +28,10 @@ export interface Session {
   disconnected(now: number): void;
   /** The connection is back: say hello again with what is still held. */
   reconnected(now: number): void;
+  /** Something that is no chat line, as JSON; its number. Throws a code why not. */
+  declare(now: number, what: string): number;
+  /** The notices of this meeting were acknowledged. */
+  acknowledge(now: number, language: string): void;
   /** A chat line; its number. Throws a code why not. */
   say(now: number, text: string): number;
   leave(): void;

@@ -2,7 +2,7 @@
 // error: a newer module may say more than this page shows.
 
 import type { MeetingTerms, Problem, RosterEntry } from "../wire/client";
-import type { Member, RecorderState, Sending, SessionEvent } from "../wire/worker";
+import type { Member, RecorderState, Sending, SessionEvent, What } from "../wire/worker";
 
 type Json = Record<string, unknown>;
 
@@ -52,6 +52,8 @@ export function readEvent(json: Json): SessionEvent | null {
         at: Number(json["at"]),
         words: who(json["words"]),
       };
+    case "declared":
+      return { type: "declared", from: String(json["from"]), what: json["what"] as What };
     case "kept":
       return { type: "kept", sequence: Number(json["sequence"]), firm: String(json["firm"]) };
     case "removed":

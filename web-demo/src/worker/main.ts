@@ -66,6 +66,16 @@ async function join(room: string): Promise<void> {
   early = [];
 }
 
+/** Says something in the meeting; a code tells why it was not said. */
+function say(tell: (live: Meeting) => number): number {
+  try {
+    if (meeting === null) throw new Error("not-in");
+    return tell(meeting);
+  } catch (error) {
+    throw new Refused({ code: "not-said", detail: error instanceof Error ? error.message : String(error), firm: null });
+  }
+}
+
 async function handle(message: ToWorker): Promise<void> {
   switch (message.type) {
     case "setup":
@@ -88,14 +98,12 @@ async function handle(message: ToWorker): Promise<void> {
     case "sign-approval":
       return answer(message.id, async () => signApproval(await officer(), message.signedRequest, message.approve));
     case "say":
-      return answer(message.id, async () => {
-        try {
-          if (meeting === null) throw new Error("not-in");
-          return meeting.say(message.text);
-        } catch (error) {
-          throw new Refused({ code: "not-said", detail: error instanceof Error ? error.message : String(error), firm: null });
-        }
-      });
+      return answer(message.id, async () => say((live) => live.say(message.text)));
+    case "declare":
+      return answer(message.id, async () => say((live) => live.declare(message.what)));
+    case "acknowledge":
+      meeting?.acknowledge(message.language);
+      return;
     case "join":
       return join(message.room);
     case "leave":

@@ -2,7 +2,7 @@
 // it to the transforms. Sends nothing for the page but the closed list of [`PageToServer`].
 
 import type { Codec, PageToServer, ServerToPage, Statement, SubscribedTrack } from "../wire/client";
-import type { FromWorker, LayerStream, SessionEvent } from "../wire/worker";
+import type { FromWorker, LayerStream, SessionEvent, What } from "../wire/worker";
 import type { CounterBook } from "./counters";
 import { Dead, guarded, isDead, type OpenOutcome, type Output, type Sealed, type Session } from "./engine";
 import { readEvent } from "./events";
@@ -90,11 +90,22 @@ export class Meeting implements Sealer {
     this.run((session) => session.remove(participant));
   }
 
+  acknowledge(language: string): void {
+    this.run((session) => session.acknowledge(Date.now(), language));
+  }
+
   /** Says a chat line; its number. */
   say(text: string): number {
+    return this.told((session) => session.say(Date.now(), text));
+  }
+  /** Says something that is no chat line; its number. */
+  declare(what: What): number {
+    return this.told((session) => session.declare(Date.now(), JSON.stringify(what)));
+  }
+  private told(tell: (session: Session) => number): number {
     const session = this.session;
     if (session === null || this.over) throw new Error("not-in");
-    const sequence = guarded(() => session.say(Date.now(), text));
+    const sequence = guarded(() => tell(session));
     this.pump();
     return sequence;
   }

@@ -23,6 +23,8 @@ interface RawSession {
   add_source(slot: number, codec: string): void;
   seal(now: number, slot: number, keyFrame: boolean, frame: Uint8Array, captureUs: number): Uint8Array<ArrayBuffer>;
   open(now: number, from: string, slot: number, codec: string, wire: Uint8Array): RawOpened;
+  declare(now: number, what: string): number;
+  acknowledge(now: number, language: string): void;
   say(now: number, text: string): number;
   leave(): void;
   remove(participant: string): void;
@@ -68,6 +70,12 @@ class WasmSession implements Session {
   }
   addSource(slot: number, codec: Codec): void {
     this.raw.add_source(slot, codec);
+  }
+  declare(now: number, what: string): number {
+    return this.raw.declare(now, what);
+  }
+  acknowledge(now: number, language: string): void {
+    this.raw.acknowledge(now, language);
   }
   say(now: number, text: string): number {
     return this.raw.say(now, text);

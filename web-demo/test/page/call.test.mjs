@@ -92,6 +92,23 @@ test("C opens the chat, Enter sends, the other is told and reads it, and who kee
   for (const person of [anna, ben]) await person.click("people");
 });
 
+test("what the meeting is about is named, a pause is announced to all and ended, a copy is asked for", async () => {
+  await anna.page.type(id("tags-text"), "IRS-4711, 5493001KJTIIGC8Y1R12");
+  await anna.click("tags-go");
+  await eventually("ben sees it", () => ben.page.$eval(id("tags"), (line) => /IRS-4711/.test(line.textContent) && /5493001/.test(line.textContent)));
+  assert.equal(await ben.page.$(id("pause")), null, "ben is not named by his firm");
+  await anna.click("pause");
+  await anna.wait(id("pause-dialog"));
+  await anna.click("pause-go");
+  await ben.wait(id("banner-pause-bank-a"));
+  assert.match(await ben.page.$eval(id("banner-pause-bank-a"), (line) => line.textContent), /Bank Aurelia's record stands still until .* payment card/);
+  await anna.click("resume");
+  await eventually("it goes on", async () => (await ben.page.$(id("banner-pause-bank-a"))) === null);
+  await anna.click("copy");
+  await anna.click("ask-go");
+  await anna.wait(id("copy-asked"));
+});
+
 test("arrows move over tiles, Enter enlarges, ? lists the keys", async () => {
   await anna.page.focus('[data-tile="0"]');
   await anna.page.keyboard.press("ArrowDown");
@@ -111,6 +128,19 @@ test("a lost connection is said, retried and healed without a question", async (
   const before = (await anna.stats()).frames_decoded;
   all.services.dropSockets();
   await eventually("both are back", async () => (await anna.page.$(id("reconnecting"))) === null && (await ben.page.$(id("reconnecting"))) === null);
+  await eventually("anna decodes on", async () => (await anna.stats()).frames_decoded > before + 20);
+});
+
+test("who is inside when the statements change acknowledges anew before anything more is sent", async () => {
+  all.services.meeting.more = 3;
+  all.services.dropSockets();
+  for (const person of [anna, ben]) {
+    await person.wait(id("notices-dialog"));
+    assert.match(await person.page.$eval(id("notices-dialog"), (dialog) => dialog.textContent), /Bank Aurelia keeps audio and video for 10 years/);
+    await person.click("notices-yes");
+    await eventually("it is gone", async () => (await person.page.$(id("notices-dialog"))) === null);
+  }
+  const before = (await anna.stats()).frames_decoded;
   await eventually("anna decodes on", async () => (await anna.stats()).frames_decoded > before + 20);
 });
 

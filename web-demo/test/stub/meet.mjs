@@ -14,6 +14,8 @@ export class StubMeeting {
   constructor() {
     this.members = new Map();
     this.epoch = 0;
+    /** The firms keep so many years more than was said before the meeting. */
+    this.more = 0;
     this.startedAt = Date.now();
     this.recorders = Object.fromEntries(FIRMS.map(({ firm }) => [firm, "recording"]));
   }
@@ -69,6 +71,7 @@ export class StubMeeting {
         return;
       }
       case "application": {
+        if ("what" in message.message) return this.all({ type: "stub-event", event: "declared", data: message.message }, member);
         this.all({ type: "stub-event", event: "said", data: message.message }, member);
         return this.send(member, { type: "stub-event", event: "kept", data: { sequence: message.message.sequence, firm: "bank-a" } });
       }
@@ -94,7 +97,7 @@ export class StubMeeting {
     this.members.set(member.id, member);
     const { room } = member;
     const roster = [...[...this.members.values()].map((one) => this.entry(one)), ...this.recorderEntries()];
-    const terms = { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: room.room, title: room.title, statements: statementsOf(room), trust: "", started_at: this.startedAt };
+    const terms = { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: room.room, title: room.title, statements: statementsOf({ ...room, years: room.years.map((years) => years + this.more) }), trust: "", started_at: this.startedAt };
     this.send(member, { type: "relays", relays: [RELAY] });
     this.send(member, { type: "admitted", participant: member.id, terms, statements: plainStatementsOf(room), entry: { how: "create" }, roster, now: Date.now() });
     this.all({ type: "roster-changed", entry: this.entry(member) }, member);

@@ -8,6 +8,7 @@ import { columnsFor } from "../../src/call/grid";
 import { arrivals, withRoster } from "../../src/call/notice";
 import { noticeOf, noticesOf } from "../../src/call/notices";
 import { tooMuch, withKept, withNewMeeting, withSaid, withWaiting } from "../../src/call/said";
+import { mayPause, tagsOf, withDeclared, withTime } from "../../src/call/record";
 import { initialState, lockOf, meetingLock, type CallState } from "../../src/call/state";
 import { de } from "../../src/i18n/de";
 import { deOfficer } from "../../src/i18n/de.officer";
@@ -158,6 +159,29 @@ test("who keeps the chat alone is not said to keep nothing", () => {
   assert.deepEqual(noticesOf(config, statement), ["Bank B keeps what is written in the chat for 5 years."]);
   assert.equal(noticesOf(config, { ...statement, audio_video: "must" }).length, 2);
   assert.deepEqual(noticesOf(config, { ...statement, chat: "off" }), ["Bank B keeps no recording."]);
+});
+
+test("who may pause is named by the own firm's statement alone, and a pause ends by itself and is not made longer", () => {
+  const statement: Statement = {
+    firm: "bank-a", room: "r", audio_video: "must", chat: "must", files: "off", tier: "full", retention_years: 5, recorder_grace_ms: 2000,
+    pause: { by: ["sam"], at_most_ms: 60_000 },
+  };
+  assert.equal(mayPause([statement], "bank-a/sam/1"), 60_000);
+  assert.equal(mayPause([statement], "bank-a/anna/1"), null);
+  assert.equal(mayPause([statement], "bank-b/sam/1"), null);
+  const pause = { pause: { reason: "payment-card" as const, at_most_ms: 30_000 } };
+  const paused = inCall({ sending: { state: "allowed" }, ...withDeclared(inCall({}), "bank-a/sam/1", pause, 1_000) });
+  assert.match(bannersOf(config, paused)[0]?.text ?? "", /Bank A's record stands still until .* a payment card is read out \(Sam\)/);
+  assert.deepEqual(withDeclared(paused, "bank-a/sam/1", pause, 20_000), {});
+  assert.equal(Object.keys(withTime(paused, 30_999)).length, 1);
+  assert.deepEqual(withTime(paused, 31_000), {});
+  assert.deepEqual(withDeclared(paused, "bank-a/sam/1", { resume: {} }, 2_000), { pauses: {} });
+});
+
+test("tags are told apart by their form", () => {
+  assert.deepEqual(tagsOf("IRS-4711, 5493001KJTIIGC8Y1R12"), { trades: ["IRS-4711"], counterparties: ["5493001KJTIIGC8Y1R12"] });
+  const first = inCall(withDeclared(inCall({}), "bank-a/anna/1", { tags: { trades: ["b"], counterparties: [] } }, 1));
+  assert.deepEqual(withDeclared(first, "bank-b/ben/1", { tags: { trades: ["a", "b"], counterparties: [] } }, 2), { tags: { trades: ["a", "b"], counterparties: [] } });
 });
 
 test("every language says the same things with the same places for names", () => {

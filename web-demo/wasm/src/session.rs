@@ -116,6 +116,16 @@ impl Session {
             Err(why) => Err(JsError::new(why.code())),
         }
     }
+    /// Says something that is no chat line: JSON of `evidence::said::What`. As [`Session::say`], and `out-of-range`, `no-pause`,
+    /// `pause-too-long`, `no-copies`.
+    pub fn declare(&mut self, now: f64, what: &str) -> Result<f64, JsError> {
+        let what = serde_json::from_str(what).map_err(|_| JsError::new("out-of-range"))?;
+        self.0.declare(time(now), what).map(|number| number as f64).map_err(error)
+    }
+    /// The notices were shown in this language (`en`) and acknowledged.
+    pub fn acknowledge(&mut self, now: f64, language: &str) {
+        self.0.acknowledge(time(now), language);
+    }
     /// Says a chat line; its number. Throws why not: `not-in`, `empty`, `too-long`, `too-fast`, `forbidden:` and the firm.
     pub fn say(&mut self, now: f64, text: &str) -> Result<f64, JsError> {
         self.0.say(time(now), text).map(|number| number as f64).map_err(error)

@@ -175,6 +175,8 @@ fn statement(serial: u64) -> Statement {
         files: Rule::Off,
         tier: Tier::Full,
         retention_years: 7,
+        pause: None,
+        copies: domain::policy::Copies::None,
         archive: domain::policy::Archive::Worm,
         recorder_grace_ms: 2000,
         archive_key_ids: Vec::new(),

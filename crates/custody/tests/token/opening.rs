@@ -50,6 +50,8 @@ fn manifest(house: &House, meeting: &MeetingId) -> MeetingManifest {
 }
 
 /// The three processes and two officers of a firm, and a meeting of it.
+        tags: Default::default(),
+        copies_wanted: Vec::new(),
 struct Desk {
     house: House,
     faulty: Faulty,

@@ -120,6 +120,12 @@ pub enum ToServer {
         /// Pixels.
         heights: Vec<u16>,
     },
+    /// I know who keeps what here: signed (`evidence::acknowledgement`). Where anything is kept no offer to publish is taken
+    /// before it.
+    Acknowledge {
+        /// COSE_Sign1.
+        acknowledgement: B64,
+    },
     /// Recorder only: signed receipt for an epoch (`evidence::receipt`).
     Receipt {
         /// COSE_Sign1.
@@ -329,6 +335,11 @@ pub enum ToClient {
     Application {
         /// MLSMessage.
         message: B64,
+    },
+    /// Somebody's acknowledgement of the notices; those given before come after [`ToClient::Admitted`].
+    Acknowledged {
+        /// COSE_Sign1.
+        acknowledgement: B64,
     },
     /// A recorder's receipt.
     Receipt {
@@ -564,6 +575,8 @@ pub enum ProblemCode {
     NotHost,
     /// Only a recorder may.
     NotRecorder,
+    /// The notices are to be acknowledged first.
+    NotAcknowledged,
     /// Our fault.
     Internal,
 }

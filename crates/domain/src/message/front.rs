@@ -190,6 +190,15 @@ pub struct ArchivedMeeting {
     pub integrity: String,
     /// SHA-256 of the signed meeting manifest: what requests name.
     pub manifest_hash: B64,
+    /// Trade ids that members named.
+    #[serde(default)]
+    pub trades: Vec<String>,
+    /// LEIs of counterparties that members named.
+    #[serde(default)]
+    pub counterparties: Vec<String>,
+    /// Who of the firm asked for a copy, with the language (`bank-a/anna/0f de`).
+    #[serde(default)]
+    pub copies_wanted: Vec<String>,
 }
 
 /// `POST /api/search`: what an officer looks for. Every given criterion must hold; an empty one holds always.

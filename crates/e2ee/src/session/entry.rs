@@ -6,6 +6,7 @@ use super::{Event, IncidentKind, Meeting, Member, PING_MS, Phase, Session};
 use crate::mls::{self, GroupError};
 use domain::limits::{MAX_CLIENT_MESSAGE, RESYNC_SPACING_MS};
 use domain::message::client::{Entry, MeetingTerms, Problem, ProblemCode, RosterEntry, ToServer, challenge_bytes};
+use domain::policy::Statement;
 use domain::{B64, Epoch, ParticipantId, UnixMillis};
 use evidence::policy::{PolicyError, rules};
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl Session {
         self.ping_at = Some(now.plus(PING_MS));
         self.recorders.reconnected(now);
         self.tell(Event::Admitted { participant, terms, roster });
+        self.say_yes(now);
         self.enter(now, entry);
     }
 
@@ -70,6 +72,12 @@ impl Session {
         // whoever leaves it out takes our firm's rule away
         let own = &self.own.participant.firm;
         rules.firm_rule(own).ok_or_else(|| PolicyError::Missing(own.clone()))?;
+        // a signed statement stays signed for ever: the newest one seen is remembered, an older one is a downgrade
+        let older = |s: &&Statement| self.serials.get(&s.firm).is_some_and(|seen| *seen > s.serial);
+        if let Some(stated) = rules.statements().iter().find(older) {
+            return Err(PolicyError::Older(stated.firm.clone()));
+        }
+        self.serials.extend(rules.statements().iter().map(|s| (s.firm.clone(), s.serial)));
         let same = self.meeting.as_ref().is_some_and(|m| m.terms.meeting == terms.meeting && m.rules == rules);
         if same {
             return Ok(());

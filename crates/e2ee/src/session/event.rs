@@ -75,6 +75,28 @@ pub enum Event {
         /// COSE_Sign1 (`evidence::said`).
         signed: B64,
     },
+    /// Somebody acknowledged the notices of this meeting.
+    Acknowledged {
+        /// Who.
+        from: ParticipantId,
+        /// COSE_Sign1 (`evidence::acknowledgement`).
+        acknowledgement: B64,
+    },
+    /// Somebody, we included, said something that is no chat line, and may say it here.
+    Declared {
+        /// Who.
+        from: ParticipantId,
+        /// In which epoch.
+        epoch: Epoch,
+        /// Number by its certificate.
+        sequence: u64,
+        /// The sender's clock.
+        at: UnixMillis,
+        /// What.
+        what: evidence::said::What,
+        /// COSE_Sign1 (`evidence::said`).
+        signed: B64,
+    },
     /// A firm's recorder has something we said on disk.
     Kept {
         /// Its number.
@@ -236,6 +258,8 @@ pub enum IncidentKind {
     BadManifest,
     /// Something said that is not its sender's, or that nobody may say here.
     BadSaid,
+    /// An acknowledgement that is not its person's, or of other statements.
+    BadAcknowledgement,
     /// Our own group state failed: resync.
     GroupLost,
 }
@@ -295,7 +319,10 @@ pub enum SayError {
     /// Too much at once, or too much that still waits.
     #[error("too-fast")]
     TooFast,
-    /// A firm forbids chat here.
-    #[error("forbidden:{0}")]
-    Forbidden(FirmId),
+    /// The statements forbid it.
+    #[error(transparent)]
+    Forbidden(#[from] evidence::said::Forbidden),
+    /// Tags, times or languages beyond their limits.
+    #[error("out-of-range")]
+    OutOfRange,
 }

@@ -11,6 +11,7 @@ mod commits;
 mod entry;
 mod epochs;
 mod event;
+mod notices;
 mod orders;
 mod recorders;
 mod recording;
@@ -89,10 +90,13 @@ pub struct Session {
     own: Identity,
     phase: Phase,
     meeting: Option<Meeting>,
+    /// Newest statement of each firm that was shown.
+    serials: BTreeMap<domain::FirmId, u64>,
     group: Option<Group>,
     epochs: Epochs,
     sender: Sender,
     speech: said::Speech,
+    yes: Option<notices::Yes>,
     recorders: Recorders,
     orders: orders::Orders,
     ahead_commits: BTreeMap<Epoch, Vec<u8>>,
@@ -136,11 +140,13 @@ impl Session {
             room: config.room,
             phase: Phase::Greeting,
             meeting: None,
+            serials: BTreeMap::new(),
             group: None,
             epochs: Epochs::new(own.role),
             own,
             sender: Sender::default(),
             speech: said::Speech::default(),
+            yes: None,
             recorders: Recorders::default(),
             orders: orders::Orders::default(),
             ahead_commits: BTreeMap::new(),
@@ -231,6 +237,7 @@ impl Session {
             ToClient::Withdrawn { epoch } => self.on_withdrawn(now, epoch),
             ToClient::NeedKeyPackage {} => self.on_need_key_package(now),
             ToClient::Application { message } => self.on_application(now, message.0),
+            ToClient::Acknowledged { acknowledgement } => self.on_acknowledged(now, acknowledgement),
             ToClient::Receipt { receipt } => self.on_receipt(now, &receipt),
             ToClient::Beacon { beacon } => self.on_beacon(now, &beacon),
             ToClient::Pong {} => {}

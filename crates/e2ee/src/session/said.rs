@@ -10,7 +10,6 @@ use super::{Phase, Session};
 use crate::said::{Place, SaidKey};
 use domain::message::client::ToServer;
 use domain::message::custody::LeafRole;
-use domain::policy::Rule;
 use domain::{B64, Epoch, FirmId, ParticipantId, UnixMillis};
 use evidence::identity::Identity;
 use evidence::said::{self, LABEL, MAX_TEXT, Said, What};
@@ -39,7 +38,12 @@ const SPACING_MS: u64 = 1_000;
 
 struct Waiting {
     sequence: u64,
-    words: Words,
+    content: Content,
+}
+
+enum Content {
+    Words(Words),
+    Plain(What),
 }
 
 /// Something this participant said.
@@ -143,23 +147,35 @@ impl Session {
         if text.len() > MAX_TEXT {
             return Err(SayError::TooLong);
         }
-        if let Some(firm) = self.chat_forbidden() {
-            return Err(SayError::Forbidden(firm));
+        self.queue(now, Content::Words(Words(text.to_owned())))
+    }
+
+    /// Says something that is no chat line: tags, a pause, a wish for a copy. As [`Self::say`].
+    pub fn declare(&mut self, now: UnixMillis, what: What) -> Result<u64, SayError> {
+        if matches!(self.phase, Phase::Over) || self.own.role == LeafRole::Recorder {
+            return Err(SayError::NotIn);
         }
+        if matches!(what, What::Text { .. }) || !what.is_in_range() {
+            return Err(SayError::OutOfRange);
+        }
+        self.queue(now, Content::Plain(what))
+    }
+
+    fn queue(&mut self, now: UnixMillis, content: Content) -> Result<u64, SayError> {
+        let Some(meeting) = &self.meeting else { return Err(SayError::NotIn) };
+        let kind = match &content {
+            Content::Words(_) => &What::Text { sealed: Vec::new() },
+            Content::Plain(what) => what,
+        };
+        kind.allowed(&self.own.participant, meeting.rules.statements())?;
         if self.speech.waiting.len() >= MAX_WAITING || !self.speech.take(now) {
             return Err(SayError::TooFast);
         }
         self.speech.sequence += 1;
         let sequence = self.speech.sequence;
-        self.speech.waiting.push_back(Waiting { sequence, words: Words(text.to_owned()) });
+        self.speech.waiting.push_back(Waiting { sequence, content });
         self.settle(now);
         Ok(sequence)
-    }
-
-    /// Which firm switches chat off here, if one does.
-    pub fn chat_forbidden(&self) -> Option<FirmId> {
-        let rules = &self.meeting.as_ref()?.rules;
-        rules.statements().iter().find(|statement| statement.chat == Rule::Forbidden).map(|one| one.firm.clone())
     }
 
     /// Is there a group to say something in, and a connection to say it by?
@@ -209,13 +225,15 @@ impl Session {
         let (Some(state), Some(meeting)) = (self.epochs.latest(), &self.meeting) else { return Err(waiting) };
         let (participant, epoch, sequence) = (self.own.participant.clone(), state.epoch, waiting.sequence);
         let place = Place { meeting: &meeting.terms.meeting, participant: &participant, epoch, sequence };
-        let sealed = SaidKey::of(&state.base).seal(&place, waiting.words.0.as_bytes());
+        let what = match &waiting.content {
+            Content::Words(words) => What::Text { sealed: SaidKey::of(&state.base).seal(&place, words.0.as_bytes()) },
+            Content::Plain(what) => what.clone(),
+        };
         let there = |firm: &&FirmId| {
             state.members.values().any(|m| m.role == LeafRole::Recorder && m.participant.firm == **firm)
         };
         let missing = self.recorders.chat_keepers().filter(there).cloned().collect();
-        let said =
-            Said { meeting: meeting.terms.meeting.clone(), epoch, sequence, at: now, what: What::Text { sealed } };
+        let said = Said { meeting: meeting.terms.meeting.clone(), epoch, sequence, at: now, what: what.clone() };
         let signed = B64(self.key.sign_cose(LABEL, &said::encode(&said), Some(&self.certificate)));
         if !self.to_group(&Message::Said { signed: signed.clone() }) {
             return Err(waiting);
@@ -226,7 +244,12 @@ impl Session {
         }
         let own = Own { at: now, said_at: now, sequence, signed: signed.clone(), hash, missing, doubtful: false };
         self.speech.own.push_back(own);
-        self.tell(Event::Said { from: participant, epoch, sequence, at: now, words: Some(waiting.words), signed });
+        self.tell(match waiting.content {
+            Content::Words(words) => {
+                Event::Said { from: participant, epoch, sequence, at: now, words: Some(words), signed }
+            }
+            Content::Plain(what) => Event::Declared { from: participant, epoch, sequence, at: now, what, signed },
+        });
         Ok(())
     }
 
@@ -235,26 +258,33 @@ impl Session {
         let from = sender.participant.clone();
         let judged = said::judge_member(sender, &signed).ok();
         let judged = judged.filter(|said| self.is_this_meeting(&said.meeting) && sender.role != LeafRole::Recorder);
-        let Some(said) = judged.filter(|_| self.chat_forbidden().is_none()) else {
+        let rules = self.meeting.as_ref().map(|meeting| &meeting.rules);
+        let allowed = |said: &Said| rules.is_some_and(|rules| said.what.allowed(&from, rules.statements()).is_ok());
+        let Some(said) = judged.filter(allowed) else {
             return self.incident(IncidentKind::BadSaid, Some(from));
         };
         // said before we came, and again for somebody who was away
         if self.speech.first_epoch.is_some_and(|first| said.epoch < first) {
             return;
         }
-        let words = match self.read_words(sender, &said) {
-            Ok(words) => words,
-            Err(kind) => return self.incident(kind, Some(from)),
+        let words = match &said.what {
+            What::Text { sealed } => match self.read_words(sender, &said, sealed) {
+                Ok(words) => words,
+                Err(kind) => return self.incident(kind, Some(from)),
+            },
+            _ => None,
         };
         if self.speech.is_new(sender.certificate_hash, said.sequence) {
-            let Said { epoch, sequence, at, .. } = said;
-            self.tell(Event::Said { from, epoch, sequence, at, words, signed });
+            let Said { epoch, sequence, at, what, .. } = said;
+            self.tell(match what {
+                What::Text { .. } => Event::Said { from, epoch, sequence, at, words, signed },
+                what => Event::Declared { from, epoch, sequence, at, what, signed },
+            });
         }
     }
 
     /// The words, or none where the epoch was never held here or is erased.
-    fn read_words(&self, sender: &Identity, said: &Said) -> Result<Option<Words>, IncidentKind> {
-        let What::Text { sealed } = &said.what else { return Err(IncidentKind::BadSaid) };
+    fn read_words(&self, sender: &Identity, said: &Said, sealed: &[u8]) -> Result<Option<Words>, IncidentKind> {
         let Some(state) = self.epochs.by_epoch(said.epoch) else {
             let ahead = self.epochs.latest().is_none_or(|latest| said.epoch > latest.epoch);
             return if ahead { Err(IncidentKind::BadSaid) } else { Ok(None) };

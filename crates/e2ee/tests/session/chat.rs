@@ -10,7 +10,7 @@ use domain::message::member::MemberMessage;
 use domain::policy::Rule;
 use domain::{B64, ParticipantId};
 use e2ee::session::{Event, IncidentKind, SayError, SendState, Words};
-use evidence::said::MAX_TEXT;
+use evidence::said::{Forbidden, MAX_TEXT, PauseReason, What};
 
 struct Chat {
     net: Net,
@@ -202,7 +202,7 @@ fn what_one_firm_forbids_nobody_says() {
     let mut net = Net::new(World::of_chat(Rule::Off, Rule::Forbidden, GRACE));
     let anna = net.join("bank-a/anna/1");
     net.advance(1_000);
-    assert_eq!(say(&mut net, &anna, "hello"), Err(SayError::Forbidden("bank-b".parse().unwrap())));
+    assert_eq!(say(&mut net, &anna, "hello"), Err(SayError::Forbidden(Forbidden::Chat("bank-b".parse().unwrap()))));
 }
 
 #[test]
@@ -246,4 +246,23 @@ fn w2_words_stay_closed_to_whoever_was_removed() {
     assert!(net.service.epoch > before);
     assert_eq!(heard(&net, &anna).last(), Some(&line("anna", 2, "about ben")));
     assert_eq!(heard(&net, &ben).len(), 1);
+}
+
+#[test]
+fn r16_a_pause_by_whom_the_firm_does_not_name_is_refused_by_the_own_session_and_by_everybody_else() {
+    let Chat { mut net, anna, ben, recorder } = chat();
+    let pause = What::Pause { reason: PauseReason::PaymentCard, at_most_ms: 10_000 };
+    let now = net.now;
+    let refused = net.peer(&anna).session.declare(now, pause.clone());
+    assert_eq!(refused, Err(SayError::Forbidden(Forbidden::Pause)));
+    let tags = What::Tags { trades: vec!["IRS-4711".to_owned()], counterparties: vec![] };
+    assert_eq!(net.peer(&anna).session.declare(now, tags.clone()), Ok(1));
+    net.pump();
+    for at in [&anna, &ben, &recorder] {
+        let found =
+            net.peers[at].events.iter().any(|event| matches!(event, Event::Declared { what, .. } if *what == tags));
+        assert!(found, "{at}");
+    }
+    let empty = What::Tags { trades: vec![], counterparties: vec![] };
+    assert_eq!(net.peer(&anna).session.declare(now, empty), Err(SayError::OutOfRange));
 }

@@ -21,6 +21,8 @@ pub enum GapCause {
     NoKey,
     /// Arrived and did not authenticate.
     Rejected,
+    /// The firm's copy stood still by its own rule.
+    Paused,
     /// The recorder was not in the meeting.
     RecorderAbsent,
     /// The archive could not be written.
@@ -151,6 +153,13 @@ pub enum ArchiveEvent {
         /// COSE_Sign1.
         manifest: B64,
     },
+    /// Somebody acknowledged the notices, before anything of theirs was sent.
+    Acknowledged {
+        /// Who.
+        participant: ParticipantId,
+        /// `evidence::acknowledgement`, COSE_Sign1.
+        acknowledgement: B64,
+    },
     /// Something a member said to the meeting, as signed.
     Said {
         /// Who.
@@ -197,6 +206,18 @@ pub enum ArchiveEvent {
         participant: ParticipantId,
         /// How many since the last such record.
         frames: u64,
+    },
+    /// The firm's copy stands still: no sound and picture is kept. Why and by whom stands in what was `said`.
+    Paused {
+        /// Who wanted it.
+        by: ParticipantId,
+        /// It ends by itself then (recorder's clock).
+        until: UnixMillis,
+    },
+    /// It goes on.
+    Resumed {
+        /// Who wanted it; `None`: its time was over.
+        by: Option<ParticipantId>,
     },
     /// Something an examiner should see, in plain words.
     Incident {

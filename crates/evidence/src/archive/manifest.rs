@@ -159,6 +159,35 @@ pub struct ClockState {
     pub against_sfu_ms: i64,
 }
 
+/// What members said the meeting is about: to find it by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tags {
+    /// Trade ids, in order.
+    pub trades: Vec<String>,
+    /// LEIs of counterparties, in order.
+    pub counterparties: Vec<String>,
+}
+
+impl Tags {
+    /// Nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.trades.is_empty() && self.counterparties.is_empty()
+    }
+}
+
+/// Somebody of the firm asked for a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyWanted {
+    /// Who.
+    pub participant: ParticipantId,
+    /// The person's language.
+    pub language: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
 /// How the archive was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -223,6 +252,12 @@ pub struct MeetingManifest {
     pub gaps: Vec<Gap>,
     /// Recorder's clock at the end.
     pub clock: ClockState,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+    /// Who of the firm wants a copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies_wanted: Vec<CopyWanted>,
 }
 
 impl std::fmt::Debug for MeetingManifest {

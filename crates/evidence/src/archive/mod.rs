@@ -28,7 +28,8 @@ pub use digest::{Digest, sha256};
 pub use event::{ArchiveEvent, Gap, GapCause};
 pub use log::{Checkpoint, LogProof};
 pub use manifest::{
-    Attendance, ClockState, EpochEntry, EpochKey, MeetingManifest, SealedKey, SealedKeys, SegmentEntry, TrackEntry,
+    Attendance, ClockState, CopyWanted, EpochEntry, EpochKey, MeetingManifest, SealedKey, SealedKeys, SegmentEntry,
+    Tags, TrackEntry,
 };
 pub use record::{Media, Placed, Record, RecordError, SegmentHeader, SegmentReader, TrackInfo};
 pub use segment::{SegmentManifest, SegmentWriter};

@@ -2,7 +2,7 @@
 
 use super::configs;
 use super::files;
-use super::plan::{FIRMS, Firm, GRACE_MS, Plan, ROOMS, Room, TOKENS};
+use super::plan::{FIRMS, Firm, GRACE_MS, PAUSE_MS, Plan, ROOMS, Room, TOKENS};
 use crate::{run, say};
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -132,6 +132,7 @@ pub fn statements(plan: &Plan, firm: &Firm, now_ms: u128) -> anyhow::Result<()> 
             "version": 1, "serial": 1, "firm": firm.id, "room": room,
             "audio_video": rule, "chat": chat, "files": "off", "tier": "full",
             "retention_years": firm.retention_years, "recorder_grace_ms": GRACE_MS,
+            "pause": { "by": [firm.supervisor], "at_most_ms": PAUSE_MS }, "copies": "on-request",
             "archive_key_ids": ids, "issued_at": now_ms as u64,
         });
         let file = plan.firm(firm, &format!("statement.{room}.json"));

@@ -30,7 +30,9 @@ pub struct Firm {
     /// For how long it keeps its copy of the recorded room, years.
     pub retention_years: u16,
     /// Its people.
-    pub people: [Person; 4],
+    pub people: [Person; 5],
+    /// Who may let the firm's record stand still.
+    pub supervisor: &'static str,
 }
 
 /// The two banks.
@@ -45,7 +47,9 @@ pub const FIRMS: [Firm; 2] = [
             Person { user: "carol", name: "Carol Castell", roles: &["compliance"], what: "compliance officer" },
             Person { user: "chris", name: "Chris Claes", roles: &["compliance"], what: "compliance, approver" },
             Person { user: "adam", name: "Adam Ames", roles: &["administrator"], what: "administrator" },
+            Person { user: "sam", name: "Sam Sutter", roles: &["member"], what: "supervisor, may pause the record" },
         ],
+        supervisor: "sam",
     },
     Firm {
         id: "bank-b",
@@ -57,7 +61,14 @@ pub const FIRMS: [Firm; 2] = [
             Person { user: "dora", name: "Dora Dahl", roles: &["compliance"], what: "compliance officer" },
             Person { user: "dirk", name: "Dirk Doyle", roles: &["compliance"], what: "compliance, approver" },
             Person { user: "beth", name: "Beth Berger", roles: &["administrator"], what: "administrator" },
+            Person {
+                user: "stella",
+                name: "Stella Stein",
+                roles: &["member"],
+                what: "supervisor, may pause the record",
+            },
         ],
+        supervisor: "stella",
     },
 ];
 
@@ -81,6 +92,9 @@ pub const ROOMS: [Room; 3] = [
 ];
 /// Recorder grace of both rooms, ms: the shortest there is, so that a demonstration need not wait.
 pub const GRACE_MS: u64 = 2_000;
+
+/// Longest pause of a record, ms: to read out a card takes less.
+pub const PAUSE_MS: u64 = 120_000;
 
 /// The three tokens of a firm.
 pub const TOKENS: [&str; 3] = ["people", "record", "archive"];

@@ -9,7 +9,7 @@ use domain::message::record_link::FromSfuRecord;
 use domain::{Codec, Epoch, MediaKind, ParticipantId, Slot, UnixMillis, sframe};
 use evidence::archive::record::{DISCONTINUITY, KEY_FRAME, NO_KEY, OPENED};
 use evidence::archive::{ArchiveEvent, Media, Record, TrackInfo};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Ask for a key frame so long after the last one, ms: a replay seeks to key frames.
 pub const KEY_FRAME_MS: u64 = 10_000;
@@ -45,6 +45,8 @@ pub(super) struct Link {
     /// By their number on the link.
     tracks: BTreeMap<u32, Track>,
     held: Vec<HeldFrame>,
+    /// Tracks whose frames were not kept in a pause.
+    skipped: BTreeSet<u32>,
     sfu_us: u64,
     skew_ms: i64,
     next_tick_ms: u64,
@@ -58,6 +60,7 @@ impl Link {
             received: durable,
             tracks: BTreeMap::new(),
             held: Vec::new(),
+            skipped: BTreeSet::new(),
             sfu_us: 0,
             skew_ms: 0,
             next_tick_ms: 0,
@@ -244,6 +247,10 @@ impl Meeting {
     }
 
     fn judged(&mut self, now: Now, info: &TrackInfo, frame: &Assembled, verdict: Verdict) {
+        if self.summary.paused_until.is_some() {
+            self.link.skipped.insert(info.track);
+            return;
+        }
         let parsed = sframe::shim(info.codec, &frame.bytes).and_then(|shim| {
             let (head, sealed) = frame.bytes.split_at(shim.len);
             let header = sframe::header(sealed).ok().filter(|header| header.kid.is_ours())?;
@@ -263,7 +270,8 @@ impl Meeting {
             return;
         }
         let key_frame = info.codec.kind() == MediaKind::Video && shim.key_frame.unwrap_or(frame.key);
-        let hole = if frame.before == Before::Hole { DISCONTINUITY } else { 0 };
+        let before = if self.link.skipped.remove(&info.track) { Before::Hole } else { frame.before };
+        let hole = if before == Before::Hole { DISCONTINUITY } else { 0 };
         let flags = judged_flag | if key_frame { KEY_FRAME } else { 0 } | hole;
         let media = Media {
             sfu_us: frame.sfu_us,
@@ -278,7 +286,13 @@ impl Meeting {
         if self.summary.media(now.wall, info.track, &media) == Layer::Switched {
             self.record_event(now, ArchiveEvent::Layer { track: info.track, slot });
         }
-        self.after_frame(now, info.track, key_frame, frame.before);
+        self.after_frame(now, info.track, key_frame, before);
+    }
+
+    /// Frames are kept again: pictures begin with a key frame.
+    pub(super) fn link_resumed(&mut self) {
+        let pictures = self.link.tracks.iter().filter(|(_, track)| track.info.codec.kind() == MediaKind::Video);
+        self.out.extend(pictures.map(|(link, _)| super::Output::NeedKeyFrame { track: *link }));
     }
 
     fn after_frame(&mut self, now: Now, number: u32, key_frame: bool, before: Before) {

@@ -4,6 +4,7 @@
 //! `handle_timeout` next (monotonic milliseconds).
 
 mod link;
+mod pause;
 mod recover;
 mod said;
 #[cfg(test)]
@@ -127,6 +128,18 @@ pub enum Input {
         /// COSE_Sign1.
         signed: B64,
     },
+    /// The firm's copy is to stand still; who may say so was judged.
+    Pause {
+        /// Who wants it.
+        by: ParticipantId,
+        /// For so long at most, ms.
+        at_most_ms: u64,
+    },
+    /// The firm's copy is to go on.
+    Resume {
+        /// Who wants it.
+        by: ParticipantId,
+    },
     /// Something else for the archive.
     Event(ArchiveEvent),
     /// A group commit is durable.
@@ -220,6 +233,8 @@ pub struct Meeting {
     out: VecDeque<Output>,
     receipts: Vec<WaitingReceipt>,
     said: said::Waiting,
+    /// Monotonic ms at which a pause is looked at again.
+    pause_ends_ms: Option<u64>,
     receipt_epoch: Option<Epoch>,
     beacons: u64,
     next_beacon_ms: u64,
@@ -243,11 +258,13 @@ impl Meeting {
             phase: Phase::Armed,
             acknowledged: summary.durable,
             link: link::Link::new(summary.durable),
-            summary,
             writer,
             out: VecDeque::new(),
             receipts: Vec::new(),
             said: said::Waiting::default(),
+            // a restart inside a pause: it goes on to its end, and no longer
+            pause_ends_ms: summary.paused_until.map(|until| now.mono_ms + until.since(now.wall)),
+            summary,
             receipt_epoch: None,
             // a restart from a checkpoint signs with the same key: its beacons must count on above the old ones, and a
             // clock in ms always runs ahead of one beacon every 500 ms
@@ -317,6 +334,8 @@ impl Meeting {
                 self.record_event(now, ArchiveEvent::SenderManifest { participant: from, manifest: signed });
             }
             Input::Said { from, signed } => self.said(now, from, signed),
+            Input::Pause { by, at_most_ms } => self.pause(now, by, at_most_ms),
+            Input::Resume { by } => self.resume(now, Some(by)),
             Input::Finish => self.finish(now, opener),
         }
         self.step(now);
@@ -326,6 +345,9 @@ impl Meeting {
     pub fn handle_timeout(&mut self, now: Now, opener: &mut dyn Opener) {
         if matches!(self.phase, Phase::Armed | Phase::Recording) {
             self.link_tick(now, opener);
+            if self.summary.paused_until.is_some_and(|until| until <= now.wall) {
+                self.resume(now, None);
+            }
             self.writer.rotate_by_age(now);
         }
         self.step(now);
@@ -431,6 +453,9 @@ impl Meeting {
                 self.summary.gaps.push(gap);
             }
         }
+        if self.summary.paused_until.is_some() {
+            self.resume(now, None);
+        }
         for missing in self.summary.speech.missing() {
             self.record_event(now, missing);
         }
@@ -457,6 +482,7 @@ impl Meeting {
                 at = at.min(self.next_ack_ms);
             }
             at = at
+                .min(self.pause_ends_ms.unwrap_or(u64::MAX))
                 .min(self.next_names_ms)
                 .min(self.writer.poll_timeout().unwrap_or(u64::MAX))
                 .min(self.link.poll_timeout());

@@ -647,3 +647,48 @@ fn a_recorder_of_events_alone_is_recording_without_a_record_link() {
     rig.commit();
     rig.finish();
 }
+
+#[test]
+fn r16_a_pause_keeps_no_frame_ends_by_itself_and_is_a_gap_with_its_reason() {
+    let mut rig = Rig::new(1);
+    rig.commit();
+    rig.up(1);
+    let all = stream(60, |_| 1);
+    let (before, rest) = all.split_at(100);
+    let (during, after) = rest.split_at(70);
+    before.iter().cloned().for_each(|message| rig.give(Input::Link(message)));
+    rig.run(500);
+    let sam: ParticipantId = "bank-a/sam/d1".parse().expect("an id");
+    rig.give(Input::Pause { by: sam.clone(), at_most_ms: 20_000 });
+    let kept = rig.frames().len();
+    during.iter().cloned().for_each(|message| rig.give(Input::Link(message)));
+    rig.run(1_000);
+    assert_eq!(rig.frames().len(), kept, "nothing is kept");
+    assert_eq!(rig.acked, 170, "and the SFU need not keep it either");
+    rig.give(Input::Pause { by: sam, at_most_ms: 600_000 });
+    rig.asked.clear();
+    rig.run(18_999);
+    assert!(rig.meeting.summary().paused_until.is_some());
+    rig.run(1);
+    assert!(rig.meeting.summary().paused_until.is_none(), "it ends by itself, and was not made longer");
+    assert!(!rig.asked.is_empty(), "pictures begin anew with a key frame");
+    after.iter().cloned().for_each(|message| rig.give(Input::Link(message)));
+    rig.run(500);
+    assert!(rig.frames().len() > kept);
+    rig.finish();
+    let gaps = &rig.meeting.summary().gaps;
+    assert!(!gaps.is_empty() && gaps.iter().all(|gap| gap.cause == GapCause::Paused), "{gaps:?}");
+}
+
+#[test]
+fn r16_a_restart_inside_a_pause_does_not_lengthen_it() {
+    let mut rig = Rig::new(1);
+    rig.give(Input::Pause { by: anna(), at_most_ms: 10_000 });
+    rig.run(1_000);
+    let recovered = Recovered::new(&rig.disk[&FileId::Events], &rig.disk[&FileId::EpochKeys]).expect("reads");
+    let mut again = Rig::with(recovered.go_on(config(2), at(4_000)), at(4_000), 1);
+    again.run(5_999);
+    assert!(again.meeting.summary().paused_until.is_some());
+    again.run(1);
+    assert!(again.meeting.summary().paused_until.is_none());
+}

@@ -57,6 +57,14 @@ impl<'a> Marks<'a> {
             ArchiveEvent::Left { participant } => {
                 self.present.remove(participant).then(|| ("leave", name_of(self.manifest, participant)))?
             }
+            ArchiveEvent::Paused { by, .. } => ("pause", format!("record paused by {}", name_of(self.manifest, by))),
+            ArchiveEvent::Resumed { by } => {
+                let by = by.as_ref().map_or_else(|| "its time was over".to_owned(), |by| name_of(self.manifest, by));
+                ("pause", format!("record resumed ({by})"))
+            }
+            ArchiveEvent::Acknowledged { participant, .. } => {
+                ("notice", format!("{} acknowledged the notices", name_of(self.manifest, participant)))
+            }
             ArchiveEvent::Epoch { epoch, members, .. } => {
                 ("epoch", format!("epoch {} with {} members", epoch.0, members.len()))
             }

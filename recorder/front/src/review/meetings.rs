@@ -159,6 +159,9 @@ impl Known {
             gaps: manifest.gaps.len() as u64,
             integrity: String::new(),
             manifest_hash: verified.hash.into(),
+            trades: manifest.tags.trades.clone(),
+            counterparties: manifest.tags.counterparties.clone(),
+            copies_wanted: manifest.copies_wanted.iter().map(|c| format!("{} {}", c.participant, c.language)).collect(),
         };
         let segments = manifest.segments.iter().map(|segment| (segment.path.clone(), segment.size)).collect();
         let people = manifest.roster.iter().map(Person::of).collect();
@@ -195,6 +198,9 @@ fn unverified(meeting: MeetingId, folder: &Path, integrity: String) -> ArchivedM
         gaps: 0,
         integrity,
         manifest_hash: B64::default(),
+        trades: Vec::new(),
+        counterparties: Vec::new(),
+        copies_wanted: Vec::new(),
     }
 }
 

@@ -537,6 +537,8 @@ pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
     evidence::sha256(&signed)
 }
 
+        tags: Default::default(),
+        copies_wanted: Vec::new(),
 /// The key of the kit's one epoch, sealed and written.
 pub fn epoch(folder: &Path, meeting: &MeetingId) -> (EpochKey, SealedBaseKey) {
     let meeting_key = MeetingKey::from_bytes(&[9; 32]).expect("32 bytes");

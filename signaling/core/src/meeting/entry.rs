@@ -32,6 +32,9 @@ impl Meeting {
             Seat { participant: who.clone(), recorder: entrant.recorder, certificate_hash: entrant.certificate_hash };
         let (meeting, recorder) = (self.terms.meeting.clone(), entrant.recorder);
         let person = self.people.entry(who.clone()).or_insert_with(|| Person::new(now, entrant.clone(), conn));
+        if person.entrant.certificate_hash != entrant.certificate_hash {
+            person.acknowledgement = None;
+        }
         person.entrant = entrant;
         person.heard = now;
         person.sources.clear();
@@ -89,6 +92,9 @@ impl Meeting {
         replay.into_iter().for_each(|message| self.tell(who, message));
         if continues {
             self.send_receipts(who);
+        let others = self.people.iter().filter(|(other, _)| *other != who);
+        let given: Vec<_> = others.filter_map(|(_, person)| person.acknowledgement.clone()).collect();
+        given.into_iter().for_each(|acknowledgement| self.tell(who, ToClient::Acknowledged { acknowledgement }));
         }
         for firm in self.suspended.clone() {
             self.tell(who, ToClient::FirmSuspended { firm, suspended: true });

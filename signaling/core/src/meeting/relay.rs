@@ -9,6 +9,7 @@ use domain::limits::{MAX_LAYERS, MAX_WISHES};
 use domain::message::client::{Problem, ProblemCode, PublishedTrack, Source, ToClient, ToServer, Wish};
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{B64, Epoch, ParticipantId, Slot, TransportKind, UnixMillis};
+use evidence::acknowledgement;
 use evidence::identity::Identity;
 use evidence::order::Reason;
 use evidence::receipt::{judge_beacon, judge_receipt};
@@ -21,6 +22,7 @@ impl Meeting {
             ToServer::Candidate { transport, candidate } => self.candidate(who, transport, candidate),
             ToServer::View { wishes } => self.view(who, wishes),
             ToServer::Layers { slot, heights } => self.layers(who, slot, heights),
+            ToServer::Acknowledge { acknowledgement } => self.acknowledge(now, who, acknowledgement),
             ToServer::Receipt { receipt } => self.receipt(now, who, receipt),
             ToServer::Beacon { beacon } => self.beacon(now, who, beacon),
             ToServer::NeedRecordLink {} => self.record_link(now, who),
@@ -93,6 +95,11 @@ impl Meeting {
         if !fit {
             return Err(bad_message("a track's slot is unknown, used twice, or of another kind than its codec"));
         }
+        let said_yes = self.people.get(who).is_some_and(|person| person.acknowledgement.is_some());
+        if self.rules.keeps_anything() && !said_yes {
+            let first = "who keeps what in this meeting is to be acknowledged before anything is sent";
+            return Err(problem(ProblemCode::NotAcknowledged, first));
+        }
         if let Some(person) = self.people.get_mut(who) {
             let muted = |slot| person.sources.iter().any(|source| source.slot == slot && source.muted);
             person.sources = tracks.iter().map(|t| Source { slot: t.slot, muted: muted(t.slot) }).collect();
@@ -161,6 +168,22 @@ impl Meeting {
         } else {
             Err(problem(ProblemCode::BadSignature, "signed by another certificate, or about another meeting"))
         }
+    }
+
+    /// By the very certificate of the connection, of this meeting and the statements that bind it.
+    fn acknowledge(&mut self, now: UnixMillis, who: &ParticipantId, signed: B64) -> Result<(), Problem> {
+        let judged = acknowledgement::judge(&self.ports.trust, &signed, now.seconds());
+        let (content, signer) = judged.map_err(|why| problem(ProblemCode::BadSignature, why.to_string()))?;
+        let Some(person) = self.people.get_mut(who) else { return Ok(()) };
+        let own = signer.participant == *who && signer.certificate_hash == person.entrant.certificate_hash;
+        let this = content.meeting == self.terms.meeting && content.statements == self.rules.statements_hash();
+        if !own || !this {
+            let other = "the acknowledgement is of another certificate, meeting or set of statements";
+            return Err(problem(ProblemCode::BadSignature, other));
+        }
+        person.acknowledgement = Some(signed.clone());
+        self.tell_all(Some(who), ToClient::Acknowledged { acknowledgement: signed });
+        Ok(())
     }
 
     fn receipt(&mut self, now: UnixMillis, who: &ParticipantId, receipt: B64) -> Result<(), Problem> {

@@ -6,7 +6,7 @@ use crate::limits::EXPIRED_MS;
 use crate::ports::ConnId;
 use domain::limits::SILENT_MS;
 use domain::message::client::{RosterEntry, Source, ToClient};
-use domain::{LeafIndex, ParticipantId, TransportKind, UnixMillis};
+use domain::{B64, LeafIndex, ParticipantId, TransportKind, UnixMillis};
 use evidence::order::Reason;
 
 /// One participant of the meeting, connected or expected back.
@@ -18,6 +18,8 @@ pub(super) struct Person {
     pub(super) heard: UnixMillis,
     /// Transports up at the SFU.
     pub(super) media: Vec<TransportKind>,
+    /// That it knows who keeps what, as signed.
+    pub(super) acknowledgement: Option<B64>,
     pub(super) bucket: Bucket,
     pub(super) token_at: Option<UnixMillis>,
 }
@@ -30,6 +32,7 @@ impl Person {
             sources: Vec::new(),
             heard: now,
             media: Vec::new(),
+            acknowledgement: None,
             bucket: Bucket::new(now),
             token_at: None,
         }

@@ -129,6 +129,8 @@ impl Firm {
             files: Rule::Off,
             tier: Tier::Full,
             retention_years: 7,
+            pause: None,
+            copies: domain::policy::Copies::None,
             recorder_grace_ms: 2_000,
             archive_key_ids: Vec::new(),
             issued_at: START,

@@ -1,10 +1,14 @@
 //! What passes through: JSEP, mute, application messages; and the SFU's link going and coming.
 
+use crate::firms::sign;
 use crate::world::World;
 use domain::limits::MAX_WISHES;
 use domain::message::client::{ProblemCode, PublishedTrack, Source, ToClient, ToServer, Weight, Wish};
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{Codec, Slot, TransportKind};
+use evidence::acknowledgement::{self, Acknowledgement};
+use evidence::cose;
+use evidence::policy::statements_hash;
 use signaling_core::Input;
 
 fn track(slot: u8, codec: Codec) -> PublishedTrack {
@@ -223,4 +227,49 @@ fn what_the_media_server_lost_is_said_again() {
     let again = said(&world);
     assert_eq!(again[0], "meeting");
     assert!(again.contains(&"leaves") && again.iter().filter(|kind| **kind == "person").count() == 2, "{again:?}");
+}
+
+/// That `name` knows who keeps what, as its page signs it.
+fn yes(world: &World, name: &str, statements: &[domain::B64]) -> ToServer {
+    let member = &world.members[name];
+    let acknowledgement = Acknowledgement {
+        meeting: member.terms.clone().unwrap().meeting,
+        statements: statements_hash(statements),
+        language: "en".into(),
+        at: world.now,
+    };
+    let (payload, leaf) = (acknowledgement::encode(&acknowledgement), &member.leaf);
+    let signer = |hash: &[u8; 32]| Ok::<[u8; 64], ()>(sign(&leaf.key, hash));
+    let signed = cose::sign(acknowledgement::LABEL, &payload, Some(&leaf.certificate), signer).unwrap();
+    ToServer::Acknowledge { acknowledgement: signed.into() }
+}
+
+#[test]
+fn r15_nobody_publishes_before_the_own_signed_acknowledgement_of_these_statements() {
+    let mut world = World::must();
+    world.gather(&["anna", "ben"]);
+    let statements = world.members["anna"].terms.clone().unwrap().statements;
+    let offer = || ToServer::Offer { sdp: "offer".into(), tracks: vec![track(0, Codec::Opus)] };
+    let offers = |world: &World| world.to_sfu.iter().filter(|(_, m)| matches!(m, ToSfu::PublishOffer { .. })).count();
+    world.say("anna", offer());
+    let of_others = yes(&world, "anna", &statements[..1]);
+    world.say("anna", of_others);
+    let of_ben = yes(&world, "ben", &statements);
+    world.say("anna", of_ben);
+    world.say("anna", offer());
+    let problems = world.problems("anna");
+    use ProblemCode::{BadSignature, NotAcknowledged};
+    assert_eq!(problems, [NotAcknowledged, BadSignature, BadSignature, NotAcknowledged]);
+    assert_eq!(offers(&world), 0);
+    let own = yes(&world, "anna", &statements);
+    world.say("anna", own);
+    world.say("anna", offer());
+    assert_eq!(offers(&world), 1);
+    let told =
+        |world: &World, name: &str| world.got(name, |m| matches!(m, ToClient::Acknowledged { .. }).then_some(())).len();
+    assert_eq!((told(&world, "ben"), told(&world, "anna")), (1, 0));
+    // who comes later, a recorder above all, has it too
+    world.join("rec-a");
+    world.advance(2_000);
+    assert_eq!(told(&world, "rec-a"), 1);
 }

@@ -76,6 +76,16 @@ export class Session {
     if (!MARK.every((byte, at) => wire[skip + at] === byte)) throw new Error("unauthentic");
     return { data: wire.slice(skip + MARK.length), capture_us: 0, key_frame: false, free() {} };
   }
+  declare(_now, what) {
+    this.said = (this.said ?? 0) + 1;
+    const word = { from: this.me, epoch: 1, sequence: this.said, at: Date.now(), what: JSON.parse(what), signed: "" };
+    this.event("declared", word);
+    this.out.push({ send: { type: "application", message: word } });
+    return this.said;
+  }
+  acknowledge(_now, language) {
+    this.out.push({ send: { type: "acknowledge", acknowledgement: language } });
+  }
   say(_now, text) {
     if (text.length > 4000) throw new Error("too-long");
     this.said = (this.said ?? 0) + 1;

@@ -1,0 +1,53 @@
+// What is written and declared in a call: asks the worker, keeps the lines, lets pauses end and be heard. Draws nothing.
+
+import { language } from "../i18n";
+import { cue } from "../media/cue";
+import type { Keys } from "../state/keys";
+import type { Store } from "../state/store";
+import type { ParticipantId } from "../wire/client";
+import type { SessionEvent, What } from "../wire/worker";
+import { withDeclared, withTime } from "./record";
+import { withKept, withSaid, withWaiting } from "./said";
+import type { CallState } from "./state";
+
+export class Words {
+  constructor(private readonly keys: Keys, private readonly state: Store<CallState>) {}
+
+  /** Writes to everyone; throws why not. */
+  async say(text: string): Promise<void> {
+    const sequence = await this.keys.say(text);
+    this.state.patch({ lines: withWaiting(this.state.get(), sequence, text.trim(), Date.now()) });
+  }
+  async declare(what: What): Promise<void> {
+    await this.keys.declare(what);
+  }
+  askCopy(): Promise<void> {
+    return this.declare({ "copy-wanted": { language: language.get() } });
+  }
+  seen(): void {
+    if (this.state.get().unread > 0) this.state.patch({ unread: 0 });
+  }
+
+  heard(event: SessionEvent & { type: "said" | "declared" | "kept" }): void {
+    const state = this.state.get();
+    if (event.type === "kept") return this.state.patch({ lines: withKept(state, event.sequence, event.firm) });
+    if (event.type === "declared") return this.declared(event.from, event.what);
+    this.state.patch({ lines: withSaid(state, event), unread: state.unread + (event.from === state.me ? 0 : 1) });
+  }
+
+  /** A pause is heard, too: who shares a screen does not see the banner. */
+  private declared(from: ParticipantId, what: What): void {
+    const before = this.state.get().pauses;
+    this.state.patch(withDeclared(this.state.get(), from, what, Date.now()));
+    if (this.state.get().pauses === before) return;
+    cue("pause" in what ? "down" : "up");
+    if ("pause" in what) setTimeout(() => this.pauseOver(), what.pause.at_most_ms);
+  }
+
+  private pauseOver(): void {
+    const left = withTime(this.state.get(), Date.now());
+    if (this.state.get().phase === "over" || Object.keys(left).length === Object.keys(this.state.get().pauses).length) return;
+    this.state.patch({ pauses: left });
+    cue("up");
+  }
+}
