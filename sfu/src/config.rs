@@ -27,8 +27,9 @@ pub struct Config {
     /// Local addresses to bind; empty: all of the machine.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
-    /// Where `/metrics`, `/livez` and `/readyz` are served; loopback only. Absent: nowhere.
-    pub metrics: Option<SocketAddr>,
+    /// How operators see it.
+    #[serde(default)]
+    pub operations: service::operations::Settings,
     /// Processors the shards are pinned to, in order; empty: those this process may use, from the last.
     #[serde(default)]
     pub cores: Vec<usize>,
@@ -78,6 +79,7 @@ impl Config {
             *path = folder.join(&*path);
         }
         config.judge(file)?;
+        config.operations.settle(file)?;
         Ok(config)
     }
 
@@ -90,9 +92,6 @@ impl Config {
         let value = |key, detail: &str| service::config::value(file, key, detail);
         if !self.control.url.starts_with("wss://") {
             return Err(value("control.url", "must begin with wss://; the control link is mutual TLS"));
-        }
-        if self.metrics.is_some_and(|at| !at.ip().is_loopback()) {
-            return Err(value("metrics", "must be a loopback address; put a proxy before it for others"));
         }
         if self.shards > MAX_SHARDS {
             return Err(value("shards", "must be at most 64; 0 means one for each processor"));
@@ -152,6 +151,12 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_sample_is_good() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deploy/config/sfu.toml");
+        Config::load_with(&sample, std::iter::empty()).expect("good");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let unknown = load(&GOOD.replace("udp_port", "udp_prot"), &[]).expect_err("unknown key");
         assert!(unknown.contains("udp_prot") && unknown.contains("sfu.toml"), "{unknown}");
@@ -159,8 +164,8 @@ mod tests {
         assert!(nested.contains("advertize"), "{nested}");
         let plain = load(&GOOD.replace("wss://", "ws://"), &[]).expect_err("plain");
         assert!(plain.contains("control.url"), "{plain}");
-        let open = load(&format!("metrics = \"0.0.0.0:9\"\n{GOOD}"), &[]).expect_err("open");
-        assert!(open.contains("metrics"), "{open}");
+        let open = load(&format!("{GOOD}[operations]\nlisten = \"0.0.0.0:9\"\n"), &[]).expect_err("open");
+        assert!(open.contains("operations.listen"), "{open}");
         let many = load(&format!("shards = 65\n{GOOD}"), &[]).expect_err("too many");
         assert!(many.contains("shards"), "{many}");
         let high = load(&format!("shards = 2\n{}", GOOD.replace("8445", "65535")), &[]).expect_err("no port");

@@ -83,7 +83,10 @@ pub async fn run(
                 connected.store(false, Ordering::Relaxed);
                 match ended {
                     Ok(()) => return,
-                    Err(why) => tracing::warn!(%why, "control link down; running media goes on"),
+                    Err(why) => {
+                        tracing::warn!(%why, "control link down; running media goes on");
+                        service::security::report(service::security::Event::ControlLinkLost);
+                    }
                 }
             }
             Err(why) => tracing::warn!(%why, retry_ms = wait.as_millis() as u64, "control link"),

@@ -60,6 +60,7 @@ fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(at, "panic");
+        service::security::report(service::security::Event::Panicked);
     }));
 }
 
@@ -67,12 +68,14 @@ fn run(config: Config) -> Result<(), Failure> {
     // links and metrics only: media has its own threads
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|e| Failure::Other(format!("cannot start: {e}")))?;
-    runtime.block_on(async { node::run(config, service::stop::asked()).await }).map_err(blame)
+    let operations = service::operations::open(&config.operations, service::metrics::Service::Sfu)?;
+    runtime.block_on(async { node::run(config, operations, service::stop::asked()).await }).map_err(blame)
 }
 
 fn blame(error: NodeError) -> Failure {
     let text = error.to_string();
     match error {
+        NodeError::Operations(failure) => failure,
         NodeError::Tls(_) => Failure::Config(text),
         NodeError::Listen { .. } => Failure::Unavailable(text),
         _ => Failure::Other(text),

@@ -1,7 +1,7 @@
 //! One SFU process: opens what the configuration names, starts the shards' threads and the links, and closes them in
 //! order. Everything that can be wrong with the machine is found here, before `ready`.
 
-use crate::admin::{self, Admin};
+use crate::admin::Admin;
 use crate::config::Config;
 use crate::control::{self, Dial};
 use crate::record::{self, tokens::Tokens};
@@ -13,6 +13,7 @@ use crate::tcp::gate::{self, Gate};
 use crate::tls::{self, TlsError};
 use crate::transport::ice_dtls::{FactoryError, IceDtlsFactory};
 use domain::message::control::FromSfu;
+use service::operations::Operations;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -48,6 +49,9 @@ pub enum NodeError {
     /// DTLS.
     #[error(transparent)]
     Dtls(#[from] FactoryError),
+    /// The operations listener.
+    #[error(transparent)]
+    Operations(#[from] service::ended::Failure),
     /// Our bug: a shard's thread ended by itself.
     #[error("a shard ended by itself; its last words are above")]
     ShardEnded,
@@ -75,14 +79,10 @@ pub fn open(config: &Config) -> Result<Opened, NodeError> {
 }
 
 /// Serves until `stop` is done.
-pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+pub async fn run(config: Config, operations: Operations, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
     let opened = open(&config)?;
     let addresses = if config.addresses.is_empty() { local_addresses()? } else { config.addresses.clone() };
     let recorders = listen(config.record.listen).await?;
-    let metrics = match config.metrics {
-        Some(at) => Some(listen(at).await?),
-        None => None,
-    };
     let doors = open_doors(&addresses, config.tcp_port)?;
     let tcp = doors.iter().map(std::net::TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
     let (control, outgoing) = mpsc::channel(CONTROL_QUEUE);
@@ -98,10 +98,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
     for door in doors {
         tokio::spawn(gate::serve(TcpListener::from_std(door)?, gate.clone(), shards.clone()));
     }
-    if let Some(listener) = metrics {
-        let router = admin::router(Admin { shards: shards.clone(), connected, gate });
-        tokio::spawn(async move { axum::serve(listener, router).await });
-    }
+    operations.serve(Arc::new(Admin { shards: shards.clone(), connected, gate }))?;
     let media: Vec<String> = running.locals.iter().map(SocketAddr::to_string).collect();
     let tcp = tcp.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(" ");
     tracing::info!(node = config.node, udp = media.join(" "), tcp, record = %config.record.listen, "ready");

@@ -195,11 +195,12 @@ fn configure(folder: &Path, ca: &Authority, control_port: u16, ports: [u16; 2]) 
     write(
         "sfu.toml",
         &format!(
-            "node = \"sfu-1\"\nudp_port = 0\naddresses = [\"127.0.0.1\"]\nmetrics = \"127.0.0.1:{metrics}\"\n\
+            "node = \"sfu-1\"\nudp_port = 0\naddresses = [\"127.0.0.1\"]\n\
              [control]\nurl = \"wss://localhost:{control_port}/v1/sfu\"\nca = \"ca.pem\"\n\
              certificate = \"sfu.pem\"\nkey = \"sfu.key\"\n\
              [record]\nlisten = \"127.0.0.1:{record}\"\nadvertise = \"127.0.0.1:{record}\"\n\
-             server_name = \"localhost\"\ncertificate = \"sfu.pem\"\nkey = \"sfu.key\"\n"
+             server_name = \"localhost\"\ncertificate = \"sfu.pem\"\nkey = \"sfu.key\"\n\
+             [operations]\nlisten = \"127.0.0.1:{metrics}\"\n"
         ),
     );
     Config::load_with(&folder.join("sfu.toml"), std::iter::empty()).expect("a good configuration")
@@ -243,7 +244,8 @@ async fn scenario() {
     let (record_port, metrics) = (free_port().await, free_port().await);
     let config = configure(folder.path(), &ca, signaling.port(), [record_port, metrics]);
     let (stop, stopped) = oneshot::channel::<()>();
-    let node = tokio::spawn(sfu::node::run(config, async move {
+    let operations = service::operations::open(&config.operations, service::metrics::Service::Sfu).expect("opened");
+    let node = tokio::spawn(sfu::node::run(config, operations, async move {
         let _ = stopped.await;
     }));
     let (mut socket, hello) = signaling.accept().await;

@@ -95,6 +95,7 @@ impl RoomActor {
             return;
         }
         tracing::error!("a message made the room's core fail (our bug): its connection is closed");
+        service::security::report(service::security::Event::Panicked);
         let refusal = ToClient::Refusal(problem(ProblemCode::Internal, "your message made this service fail"));
         if let Ok(text) = serde_json::to_string(&refusal) {
             self.send(conn, Outbound::Text(text.into()));
@@ -112,6 +113,7 @@ impl RoomActor {
         let gone: Vec<_> = self.members.difference(&now).cloned().collect();
         self.members = now;
         for (firm, user) in gone {
+            service::security::report(service::security::Event::MemberRemoved);
             self.room.handle(self.hub.clock.now(), Input::MembershipEnded { firm, user });
         }
     }

@@ -28,6 +28,9 @@ pub struct Config {
     pub directory: Directory,
     /// TURN servers for networks that let no UDP through; none by default.
     pub relays: Option<Relays>,
+    /// How operators see it.
+    #[serde(default)]
+    pub operations: service::operations::Settings,
 }
 
 /// TURN servers that share a secret with us (coturn's `use-auth-secret`).
@@ -83,6 +86,7 @@ fn read_with(path: &Path, environment: impl Iterator<Item = (String, String)>) -
     let mut parsed: Config = service::config::read(path, environment).map_err(|error| config(error.to_string()))?;
     parsed.rebase(&service::config::folder(path));
     parsed.check(path)?;
+    parsed.operations.settle(path)?;
     Ok(parsed)
 }
 
@@ -159,6 +163,12 @@ path = "rooms.db"
         assert_eq!(read.control.listen.port(), 9);
         let said = read_text(GOOD, &[("STRONGROOM__CONTROL__COLOUR", "red")]).unwrap_err();
         assert!(said.contains("colour"), "{said}");
+    }
+
+    #[test]
+    fn the_documented_sample_is_good() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deploy/config/signaling.toml");
+        assert!(read_with(&sample, std::iter::empty()).is_ok_and(|sample| sample.operations.security.is_some()));
     }
 
     #[test]

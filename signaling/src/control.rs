@@ -9,6 +9,7 @@ use domain::limits::MAX_CONTROL_MESSAGE;
 use domain::message::control::{FromSfu, ToSfu};
 use futures_util::stream::SplitStream;
 use futures_util::{SinkExt, StreamExt};
+use service::security::{self, Event};
 use signaling_core::limits::HELLO_TIMEOUT_MS;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ async fn serve(hub: Arc<Hub>, socket: WebSocket) {
     let hello = timeout(Duration::from_millis(HELLO_TIMEOUT_MS), next(&mut stream)).await;
     let Ok(Heard::Message(hello @ FromSfu::Hello { .. })) = hello else {
         tracing::warn!("a control link did not begin with hello");
+        security::report(Event::ControlLinkRefused);
         return;
     };
     let FromSfu::Hello { node, .. } = &hello else { return };
@@ -79,6 +81,7 @@ async fn serve(hub: Arc<Hub>, socket: WebSocket) {
         }
     }
     tracing::warn!(node, "SFU lost");
+    security::report(Event::SfuLost);
     hub.sfu.send_if_modified(|current| {
         let own = weak.upgrade();
         let mine = current.as_ref().is_some_and(|handle| own.is_some_and(|own| own.same_channel(&handle.to)));

@@ -48,7 +48,9 @@ async fn bound(address: SocketAddr, key: &'static str) -> Result<tokio::net::Tcp
 pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let public = bound(loaded.config.listen, "listen").await?;
     let link = bound(loaded.config.control.listen, "control.listen").await?;
+    let operations = service::operations::open(&loaded.config.operations, service::metrics::Service::Signaling)?;
     let hub = Hub::new(&loaded);
+    operations.serve(hub.clone())?;
     let mut app = Router::new()
         .route("/v1/meet", get(meet::upgrade))
         .route("/livez", get(async || "alive\n"))

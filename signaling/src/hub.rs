@@ -11,6 +11,7 @@ use dashmap::mapref::entry::Entry;
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{MeetingId, RoomId};
 use evidence::identity::TrustMap;
+use service::metrics::names::signaling as names;
 use signaling_core::{ConnId, Input, Ports, Randomness, RoomRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -121,6 +122,7 @@ impl Hub {
     /// that was deleted has no members.
     pub fn directory_members(&self, room: &RoomId) -> Option<RoomRecord> {
         let found = self.directory.room(room).inspect_err(|error| {
+            names::DIRECTORY_FAILED.count();
             tracing::error!("the room directory does not answer: {}", error.0);
         });
         let (title, members) = found.ok()?.map(|found| (found.title, found.members)).unwrap_or_default();
@@ -148,6 +150,7 @@ impl Hub {
                 tokio::spawn(async move {
                     // its connections end with it: they wait on its queue
                     if tokio::spawn(actor.run(inputs)).await.is_err() {
+                        service::security::report(service::security::Event::Panicked);
                         tracing::error!(
                             "a room failed (our bug): its meeting ends, its people come back into a new one"
                         );
@@ -158,6 +161,14 @@ impl Hub {
                 sender
             }
         }
+    }
+
+    /// Can the room directory and the folder of statements be read? Blocks.
+    pub fn readable(&self) -> (bool, bool) {
+        // a room that nobody has: only the directory's own failure counts
+        let nobody = "operations-probe".parse::<RoomId>();
+        let directory = nobody.is_ok_and(|room| self.directory.room(&room).is_ok());
+        (directory, std::fs::read_dir(&self.statements).is_ok())
     }
 
     /// A room's task is gone: the next who comes starts it anew, and the SFU forgets its meeting.

@@ -14,6 +14,7 @@ mod http;
 mod hub;
 mod loaded;
 mod meet;
+mod operations;
 mod relays;
 mod statements;
 

@@ -1,6 +1,7 @@
 //! `/v1/meet`: a participant's WebSocket. Handshake, then JSON in both directions through bounded queues.
 
 use crate::hub::{CONNECTION_QUEUE, Hub, Outbound};
+use crate::operations;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -35,6 +36,7 @@ pub async fn upgrade(State(hub): State<Arc<Hub>>, headers: HeaderMap, upgrade: W
         let known = origin.to_str().is_ok_and(|origin| hub.origins.iter().any(|known| known == origin));
         if !known {
             tracing::warn!("a page of an origin that is not in `origins` was refused");
+            service::security::report(service::security::Event::OriginRefused);
             return (StatusCode::FORBIDDEN, "this origin is not one of the fronts in the configuration\n")
                 .into_response();
         }
@@ -65,7 +67,7 @@ async fn serve(hub: Arc<Hub>, socket: WebSocket) {
         Err(_) => Some(problem::bad_message("no hello and proof within 10 s")),
     };
     if let Some(problem) = refused {
-        tracing::info!(code = ?problem.code, "a connection was refused");
+        operations::refused(problem.code);
         let _ = write(&mut sink, &ToClient::Refusal(problem)).await;
     }
     let _ = timeout(WRITE, sink.close()).await;
@@ -105,11 +107,12 @@ async fn meet(hub: Arc<Hub>, mut sink: Sink, stream: Stream, proven: Box<Proven>
     let record = tokio::task::spawn_blocking(move || lookup.record(&wanted)).await.ok().flatten();
     let Some(record) = record else {
         let unknown = problem::problem(ProblemCode::NotAMember, "no such room, or you are not a member of it");
-        tracing::info!(firm = %proven.identity.participant.firm, code = ?unknown.code, "a connection was refused");
+        operations::refused(unknown.code);
         let _ = write(&mut sink, &ToClient::Refusal(unknown)).await;
         let _ = timeout(WRITE, sink.close()).await;
         return;
     };
+    service::metrics::names::signaling::JOINS.count();
     let conn = hub.number();
     let (queue, outbound) = mpsc::channel(CONNECTION_QUEUE);
     hub.connections.insert(conn, queue);

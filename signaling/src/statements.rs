@@ -34,7 +34,10 @@ pub fn about(folder: &Path, trust: &TrustMap, room: &RoomId) -> std::io::Result<
                 }
             }
             Ok(_) => {}
-            Err(why) => tracing::warn!("{}: {why}: left out", path.display()),
+            Err(why) => {
+                tracing::warn!("{}: {why}: left out", path.display());
+                service::security::report(service::security::Event::StatementRefused);
+            }
         }
     }
     Ok(found.into_iter().map(|(firm, (_, signed))| (firm, signed)).collect())

@@ -85,7 +85,7 @@ impl System {
         let metrics = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let config = plan.at("operator/sfu.toml");
         let text = std::fs::read_to_string(&config)?;
-        std::fs::write(&config, format!("metrics = \"127.0.0.1:{metrics}\"\n{text}"))?;
+        std::fs::write(&config, format!("{text}[operations]\nlisten = \"127.0.0.1:{metrics}\"\n"))?;
         let mut system = Self::start_prepared(plan, state)?;
         system.metrics = Some(metrics);
         Ok(system)

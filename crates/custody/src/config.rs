@@ -45,6 +45,9 @@ pub struct Config {
     /// A single call inside the module for so long, s, means that it hangs; the process then ends.
     #[serde(default = "hang")]
     pub hang_s: u64,
+    /// How operators see it.
+    #[serde(default)]
+    pub operations: service::operations::Settings,
     /// SoftHSM2 (test token) only.
     pub softhsm: Option<ModuleFile>,
     /// kryoptic (test token) only.
@@ -152,6 +155,7 @@ impl Config {
         config.folder = service::config::folder(path);
         let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
         config.judge().map_err(bad)?;
+        config.operations.settle(path)?;
         config.place();
         Ok(config)
     }
@@ -316,6 +320,14 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         let text = error.to_string();
         assert!(text.contains("custody.toml") && text.contains("`pin`"), "{text}");
+    }
+
+    #[test]
+    fn the_documented_samples_are_good() {
+        for token in ["people", "record", "archive"] {
+            let sample = format!("../../docs/deploy/config/custody-{token}.toml");
+            Config::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(sample)).expect("good");
+        }
     }
 
     #[test]

@@ -6,6 +6,10 @@ use crate::failure::Failure;
 use crate::service::Service;
 use crate::token::actor::CALL_DEADLINE;
 use crate::token::{Device, Facts, Handle};
+use ::service::metrics::{Sample, Service as Program, names::custody as names};
+use ::service::operations::reason::Reason;
+use ::service::operations::{Answer as Answered, Operations, Watched};
+use ::service::security::{Event, report};
 use custody::frame;
 use domain::message::custody::{Answer, Ask};
 use std::path::Path;
@@ -28,36 +32,43 @@ const WATCH: Duration = Duration::from_secs(1);
 /// # Errors
 /// See [`Failure`].
 pub fn run(config: &Config) -> Result<(), Failure> {
+    let operations = ::service::operations::open(&config.operations, Program::Custody)?;
     let mut device = Device::open(ceremony::settings(config)?)?;
     let facts = ceremony::facts(config, &mut device)?;
     if facts.test_token {
         tracing::warn!(token = facts.token, "test token: fit for trying, not for records that must be kept");
+        report(Event::TestToken);
     }
     let (token, thread) = Handle::start(device, CALL_DEADLINE);
-    let ended = with_token(config, &facts, token);
+    let ended = with_token(config, &facts, token, operations);
     if thread.end().is_err() {
         tracing::error!("the token's module hangs; this process ends hard so that a supervisor starts it again");
+        report(Event::TokenHangs);
         // an orderly exit would run the module's own tear-down under the hanging call
         std::process::abort();
     }
     ended
 }
 
-fn with_token(config: &Config, facts: &Facts, token: Handle) -> Result<(), Failure> {
+fn with_token(config: &Config, facts: &Facts, token: Handle, operations: Operations) -> Result<(), Failure> {
     let service = Arc::new(Service::new(config, facts, token.clone())?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| Failure::Other(format!("cannot start: {e}")))?;
-    let ended = runtime.block_on(serve(config, service, token));
+    let seen = Arc::new(Seen { token: token.clone() });
+    let ended = runtime.block_on(async {
+        operations.serve(seen)?;
+        serve(config, service, token).await
+    });
     // requests that are inside the token now get their answer, or not
     runtime.shutdown_timeout(CALL_DEADLINE);
     ended
 }
 
 async fn serve(config: &Config, service: Arc<Service>, token: Handle) -> Result<(), Failure> {
-    let mut stop = std::pin::pin!(service::stop::asked());
+    let mut stop = std::pin::pin!(::service::stop::asked());
     let listener = listen(&config.socket)?;
     let hang = Duration::from_secs(config.hang_s);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -89,6 +100,23 @@ async fn serve(config: &Config, service: Arc<Service>, token: Handle) -> Result<
     };
     std::fs::remove_file(&config.socket).unwrap_or_default();
     ended
+}
+
+/// The token as operators see it.
+struct Seen {
+    token: Handle,
+}
+
+impl Watched for Seen {
+    fn troubles(&self) -> Answered<'_, Vec<Reason>> {
+        let slow = self.token.inside_module() > CALL_DEADLINE;
+        Box::pin(std::future::ready(slow.then_some(Reason::TokenSlow).into_iter().collect()))
+    }
+
+    fn samples(&self) -> Answered<'_, Option<Vec<Sample>>> {
+        names::INSIDE_MODULE_MILLISECONDS.set(self.token.inside_module().as_millis() as u64);
+        Box::pin(std::future::ready(Some(Vec::new())))
+    }
 }
 
 /// Binds the socket so that nobody else can ever open it, and takes the place of one that no one serves any more.

@@ -7,6 +7,8 @@ use crate::people::People;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::token::{Facts, Handle};
+use ::service::metrics::names::custody as names;
+use ::service::security::{Code, Event, report, report_as};
 use domain::UnixMillis;
 use domain::message::custody::{Answer, Ask, Info, TokenRole};
 
@@ -38,6 +40,15 @@ impl Service {
 
     /// Answers one request; may block for as long as the token does.
     pub fn answer(&self, now: UnixMillis, ask: Ask) -> Answer {
+        let begun = std::time::Instant::now();
+        let answer = self.judged(now, ask);
+        names::REQUESTS.count();
+        names::BUSY_MILLISECONDS.add(begun.elapsed().as_millis() as u64);
+        tell(&answer);
+        answer
+    }
+
+    fn judged(&self, now: UnixMillis, ask: Ask) -> Answer {
         let answered = match (&self.role, ask) {
             (_, Ask::Info {}) => Ok(Answer::Info(self.info.clone())),
             (Role::People(people), ask) => people.answer(now, ask),
@@ -48,5 +59,24 @@ impl Service {
             tracing::info!(code = %problem.code, "refused");
             Answer::Refused(problem)
         })
+    }
+}
+
+/// What an answer means to whoever watches: counted, and reported without a word of what was asked.
+fn tell(answer: &Answer) {
+    match answer {
+        Answer::Refused(problem) => {
+            let code = Code::of(&problem.code);
+            if ["unavailable", "pin-incorrect", "token-missing"].contains(&problem.code.as_str()) {
+                names::UNAVAILABLE.count();
+                report_as(Event::TokenFailing, code);
+            } else {
+                names::REFUSED.count();
+                report_as(Event::CustodyRefused, code);
+            }
+        }
+        Answer::MeetingKeys { .. } => report(Event::KeyOpened),
+        Answer::Certificate { .. } => report(Event::CertificateIssued),
+        _ => {}
     }
 }

@@ -1,6 +1,8 @@
 //! One TOML file, overridden by `STRONGROOM__A__B` from the environment (key `b` of table `a`). An unknown key is an error,
-//! and every error names the file, the key and what to do.
+//! and every error names the file, the key and what to do. Secrets are in files that a key names: one that stands in the
+//! configuration itself is refused, and no error repeats a value that could be one.
 
+use crate::nearest::nearest;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -60,7 +62,7 @@ pub fn read<T: DeserializeOwned>(
     let malformed = |detail: String| ConfigError::Malformed { file: file.to_owned(), detail };
     let text =
         String::from_utf8(bytes(file, "file", file)?).map_err(|_| malformed("the file is not UTF-8".to_owned()))?;
-    let mut table: Table = toml::from_str(&text).map_err(|e| malformed(one_line(&e)))?;
+    let mut table: Table = toml::from_str(&text).map_err(|e| malformed(said(&e, &text)))?;
     let mut overridden = Vec::new();
     for (name, value) in environment {
         if let Some(keys) = name.strip_prefix(PREFIX) {
@@ -70,13 +72,32 @@ pub fn read<T: DeserializeOwned>(
             overridden.push(name);
         }
     }
+    if let Some(key) = secret_in(&table, "") {
+        return Err(malformed(format!(
+            "`{key}` holds a private key; write it into a file of mode 0600 and name that file"
+        )));
+    }
     if overridden.is_empty() {
         // from the text itself: its errors know the line
-        return toml::from_str(&text).map_err(|e| malformed(one_line(&e)));
+        return toml::from_str(&text).map_err(|e| malformed(said(&e, &text)));
     }
     let with = overridden.join(", ");
     T::deserialize(Value::Table(table))
-        .map_err(|e| malformed(format!("{} (with {with} of the environment)", one_line(&e))))
+        .map_err(|e| malformed(format!("{} (with {with} of the environment)", said(&e, &text))))
+}
+
+/// The key below which a private key in PEM stands, if one does.
+fn secret_in(table: &Table, above: &str) -> Option<String> {
+    table.iter().find_map(|(key, value)| secret_value(value, &format!("{above}{key}")))
+}
+
+fn secret_value(value: &Value, key: &str) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains("PRIVATE KEY-----").then(|| key.to_owned()),
+        Value::Array(list) => list.iter().find_map(|one| secret_value(one, key)),
+        Value::Table(table) => secret_in(table, &format!("{key}.")),
+        _ => None,
+    }
 }
 
 /// Reads a file that `key` of `file` names.
@@ -103,10 +124,24 @@ pub fn folder(file: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-fn one_line(error: &toml::de::Error) -> String {
-    let text = error.to_string();
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join(" ").trim_end_matches('.').to_owned()
+/// What the parser says, without the line it quotes: a secret may stand there. An unknown key gets the nearest known one.
+fn said(error: &toml::de::Error, text: &str) -> String {
+    let line = error.span().and_then(|at| text.get(..at.start)).map(|before| before.matches('\n').count() + 1);
+    let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    let message = error.message().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let Some(rest) = message.strip_prefix("unknown field ") else {
+        return format!("{place}{}", message.trim_end_matches('.'));
+    };
+    let names: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let Some((wrong, known)) = names.split_first() else { return format!("{place}{message}") };
+    let hint = match nearest(wrong, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    let secret = ["pin", "secret", "password", "token", "private_key"].contains(wrong);
+    let file =
+        if secret { "; secrets are never in the configuration, a key ending in `_file` names their file" } else { "" };
+    format!("{place}unknown key `{wrong}`; {hint}{file}")
 }
 
 /// Sets `path` in `table`. On failure names the part that is no table.
@@ -176,6 +211,31 @@ mod tests {
         assert!(said.contains("colour") && said.contains("STRONGROOM__COLOUR"), "{said}");
         let said = load(GOOD, &[("STRONGROOM__NAME__DEEP", "1")]).expect_err("refused");
         assert!(said.contains("STRONGROOM__NAME__DEEP") && said.contains("`name`"), "{said}");
+    }
+
+    #[test]
+    fn the_nearest_known_key_is_named() {
+        let said = load(&GOOD.replace("port", "prot"), &[]).expect_err("refused");
+        assert!(said.contains("unknown key `prot`; did you mean `port`?"), "{said}");
+        let said = load(&format!("{GOOD}[inner]\nlimits = 1\n"), &[]).expect_err("refused");
+        assert!(said.contains("line 5: unknown key `limits`; did you mean `limit`?"), "{said}");
+        let said = load(&format!("{GOOD}colour = 1\n"), &[]).expect_err("refused");
+        assert!(said.contains("known here: name, port, rooms, inner"), "{said}");
+    }
+
+    #[test]
+    fn a_secret_in_the_configuration_is_refused_and_never_repeated() {
+        for key in ["pin", "password", "secret"] {
+            let said = load(&format!("{GOOD}{key} = 'hunter2'\n"), &[]).expect_err("refused");
+            assert!(said.contains("`_file`") && !said.contains("hunter2"), "{said}");
+        }
+        let pem = "-----BEGIN PRIVATE KEY-----\\nMIGH\\n-----END PRIVATE KEY-----";
+        let said = load(&GOOD.replace("name = 'a'", &format!("name = \"{pem}\"")), &[]).expect_err("refused");
+        assert!(said.contains("`name` holds a private key") && !said.contains("MIGH"), "{said}");
+        let said = load(GOOD, &[("STRONGROOM__ROOMS", "-----BEGIN EC PRIVATE KEY-----")]).expect_err("refused");
+        assert!(said.contains("`rooms` holds a private key"), "{said}");
+        let said = load(&format!("{GOOD}pin = hunter2\n"), &[]).expect_err("not TOML");
+        assert!(!said.contains("hunter2"), "{said}");
     }
 
     #[test]

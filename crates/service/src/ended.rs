@@ -2,6 +2,7 @@
 //! supervisor understands.
 
 use crate::config::ConfigError;
+use crate::security;
 use std::process::ExitCode;
 
 /// Why a process ends, by blame.
@@ -43,9 +44,13 @@ impl From<ConfigError> for Failure {
 /// The last word of `main`: a failure is in the log, its code is the process's.
 pub fn end(done: Result<(), Failure>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            security::ended(security::Event::Stopped);
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             tracing::error!("{failure}");
+            security::ended(security::Event::Failed);
             ExitCode::from(failure.exit_code())
         }
     }

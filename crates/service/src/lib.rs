@@ -1,4 +1,5 @@
-//! What the edge of every service does the same way: read its configuration, write its log, listen, end with an exit code.
+//! What the edge of every service does the same way: read its configuration, write its log, listen, say how it is
+//! (`/livez`, `/readyz`, `/metrics`), report what concerns security, end with an exit code.
 //!
 //! Knows nothing of meetings, keys or messages, so that the operator's binaries may link it as well as a firm's.
 
@@ -7,4 +8,8 @@ pub mod ended;
 #[cfg(feature = "http")]
 pub mod listen;
 pub mod log;
+pub mod metrics;
+mod nearest;
+pub mod operations;
+pub mod security;
 pub mod stop;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use xtask::args::Args;
 use xtask::ended::{Ended, usage};
 use xtask::place::Place;
-use xtask::{check, demo, laws, say, setup, test};
+use xtask::{check, demo, laws, page_hash, say, sbom, setup, test};
 
 const HELP: &str = "usage: cargo xtask COMMAND
 
@@ -25,6 +25,8 @@ const HELP: &str = "usage: cargo xtask COMMAND
     --filter WORD        only tests whose name has WORD in it
   tidy                   sizes, module docs, machine paths
   laws [--prove]         the four laws of docs/ARCHITECTURE.md; --prove plants a violation of each
+  sbom [--out FILE]      the bill of materials, CycloneDX 1.6, from the lock files (default strongroom.cdx.json)
+  page-hash              build the page twice and print its hash; fails if the two differ
 
 exit codes: 0 ok, 1 failed, 2 usage, 3 verification failed, 4 something it needs is not there
 ";
@@ -94,6 +96,15 @@ fn dispatch() -> anyhow::Result<()> {
             let prove = args.flag("--prove");
             args.finish()?;
             if prove { laws::prove::prove(&place, laws::prove::Depth::All).map(|_| ()) } else { laws::laws(&place) }
+        }
+        Some("sbom") => {
+            let out = args.value("--out")?.unwrap_or_else(|| sbom::FILE.to_owned());
+            args.finish()?;
+            sbom::write(&place, &out)
+        }
+        Some("page-hash") => {
+            args.finish()?;
+            page_hash::print(&place)
         }
         Some("help") | None => {
             say::line(HELP);

@@ -88,6 +88,9 @@ pub async fn serve(
         tokio::spawn(async move {
             if let Err(why) = link(stream, &acceptor, &tokens, &shards).await {
                 tracing::info!(%why, "record link ended");
+                if matches!(why, LinkError::Tls | LinkError::Token | LinkError::NoHello) {
+                    service::security::report(service::security::Event::RecordLinkRefused);
+                }
             }
             drop(place);
         });

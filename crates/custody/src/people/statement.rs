@@ -46,6 +46,7 @@ pub fn sign(people: &People, now: UnixMillis, wanted: &Statement, administrators
     if consenting.len() < needed {
         return refuse("two-persons", format!("{needed} administrator(s) of the firm must sign this very statement"));
     }
+    service::security::report(service::security::Event::StatementSigned);
     tracing::info!(room = %wanted.room, serial = wanted.serial, "statement signed");
     Ok(cose::sign(statement::LABEL, &payload, None, |hash| people.token.sign(POLICY, hash))?)
 }

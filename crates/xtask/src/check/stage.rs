@@ -156,7 +156,7 @@ fn with_counters_and_tcp(plan: &Plan) -> anyhow::Result<String> {
     let path = plan.at("operator/sfu.toml");
     let config = fs::read_to_string(&path)?;
     // before the first table
-    files::write(&path, &format!("metrics = \"127.0.0.1:{port}\"\ntcp_port = 0\n{config}"))?;
+    files::write(&path, &format!("tcp_port = 0\n{config}[operations]\nlisten = \"127.0.0.1:{port}\"\n"))?;
     Ok(format!("http://127.0.0.1:{port}/metrics"))
 }
 

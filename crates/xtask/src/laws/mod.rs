@@ -9,6 +9,7 @@
 //! | 4 everything has a limit | [`text::limits`] |
 
 pub mod links;
+pub mod logs;
 pub mod prove;
 pub mod source;
 pub mod text;
@@ -42,13 +43,14 @@ pub fn tidy(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Laws 1, 3 and 4; law 2 and the rest of law 1 are clippy's.
+/// Laws 1, 3 and 4, and that logs name nobody; law 2 and the rest of law 1 are clippy's.
 pub fn laws(place: &Place) -> anyhow::Result<()> {
-    let step = say::step("laws: what the shipped binaries link, wire types, limits");
+    let step = say::step("laws: what the shipped binaries link, wire types, limits, logs");
     let sources: Vec<Source> = source::all(&place.root)?;
     let mut findings = links::judge_all(&place.root)?;
     findings.extend(text::wire_types(&sources));
     findings.extend(text::limits(&sources));
+    findings.extend(logs::logs(&sources));
     judge(findings)?;
     step.done();
     Ok(())
