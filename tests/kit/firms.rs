@@ -109,9 +109,11 @@ impl Firm {
             pause: None,
             copies: domain::policy::Copies::None,
             recorder_grace_ms: grace_ms,
+            archive: domain::policy::Archive::Worm,
             archive_key_ids: vec![],
             issued_at: T0,
         };
+            conditions: Box::default(),
         self.sign(evidence::statement::LABEL, &evidence::statement::encode(&statement))
     }
 }

@@ -1,4 +1,9 @@
-//! What a firm states about recording in a room. Signing and judging statements is `evidence::statement`.
+//! What a firm states about recording in a room. Signing and judging statements is `evidence::statement`; what several
+//! mean together is `policy`.
+
+mod conditions;
+
+pub use conditions::{Barrier, Conditions, Demand, Language, Permission, Side};
 
 use crate::{FirmId, RoomId, UnixMillis, UserId};
 use serde::{Deserialize, Serialize};
@@ -17,6 +22,13 @@ pub enum Rule {
     Forbidden,
 }
 
+impl Rule {
+    /// Is there a copy under this rule?
+    pub fn keeps(self) -> bool {
+        matches!(self, Self::Must | Self::Should)
+    }
+}
+
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,6 +39,11 @@ pub enum ContentClass {
     Chat,
     /// Files.
     Files,
+}
+
+impl ContentClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::AudioVideo, Self::Chat, Self::Files];
 }
 
 /// How much of the picture a firm's copy keeps.
@@ -41,6 +58,24 @@ pub enum Tier {
     Full,
     /// Sound and screens.
     ScreenOnly,
+}
+
+/// What the firm's copy must lie on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Archive {
+    /// A store that neither deletes nor shortens, proven by the probe.
+    #[default]
+    Worm,
+    /// Also the audit-trail alternative: log, time stamps and two stores that show every change.
+    AuditTrail,
+}
+
+impl Archive {
+    /// Is it the default?
+    pub fn is_worm(&self) -> bool {
+        *self == Self::Worm
+    }
 }
 
 /// Who may let the firm's copy stand still, and for how long: card numbers must not be kept, not even sealed.
@@ -75,7 +110,7 @@ impl Copies {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
-    /// Always 1.
+    /// 1, or 2 where there are conditions.
     pub version: u16,
     /// Serial, raised with each change.
     pub serial: u64,
@@ -93,6 +128,9 @@ pub struct Statement {
     pub tier: Tier,
     /// How long the copy is kept, in years.
     pub retention_years: u16,
+    /// What the copy must lie on where it must be kept.
+    #[serde(default, skip_serializing_if = "Archive::is_worm")]
+    pub archive: Archive,
     /// Who may pause the copy; nobody where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
@@ -105,4 +143,26 @@ pub struct Statement {
     pub archive_key_ids: Vec<String>,
     /// When it was signed.
     pub issued_at: UnixMillis,
+    /// What it says beside keeping; since version 2.
+    #[serde(default, skip_serializing_if = "Conditions::is_none")]
+    pub conditions: Box<Conditions>,
+}
+
+impl Statement {
+    /// Its rule for a content class.
+    pub fn rule(&self, class: ContentClass) -> Rule {
+        match class {
+            ContentClass::AudioVideo => self.audio_video,
+            ContentClass::Chat => self.chat,
+            ContentClass::Files => self.files,
+        }
+    }
+    /// The same, to change.
+    pub fn rule_mut(&mut self, class: ContentClass) -> &mut Rule {
+        match class {
+            ContentClass::AudioVideo => &mut self.audio_video,
+            ContentClass::Chat => &mut self.chat,
+            ContentClass::Files => &mut self.files,
+        }
+    }
 }

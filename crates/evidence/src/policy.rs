@@ -1,11 +1,12 @@
-//! From the terms of a meeting to what binds its group: the judged statements, the clash check, and the bytes of the two
-//! GroupContext extensions that every member recomputes and compares.
+//! From the terms of a meeting to what binds its group: the judged statements, resolved by the crate `policy`, and the
+//! bytes of the two GroupContext extensions that every member recomputes and compares.
 
 use crate::identity::TrustMap;
 use crate::sha256;
 use crate::statement::{StatementError, judge_statement};
+use ::policy::{Clash, Resolved, resolve, words};
 use domain::message::client::MeetingTerms;
-use domain::policy::{ContentClass, Rule, Statement};
+use domain::policy::{ContentClass, Language, Rule, Statement};
 use domain::{B64, FirmId, Kid, MeetingId, RoomId};
 use serde::Serialize;
 
@@ -34,11 +35,14 @@ pub enum PolicyError {
     /// A firm with people here states nothing.
     #[error("the statement of {0} is missing")]
     Missing(FirmId),
+    /// An older statement than one that was shown before: whoever serves it would take back what the firm changed.
+    #[error("the statement of {0} is older than one shown before")]
+    Older(FirmId),
     /// Not ordered by firm, or one firm twice, or too many.
     #[error("the statements are not one per firm, ordered by firm")]
     Order,
     /// One firm must keep what another forbids to be kept.
-    #[error("{must} must record what {forbidden} forbids to record ({class:?})")]
+    #[error("{}", explain(.all))]
     Clash {
         /// Who must.
         must: FirmId,
@@ -46,13 +50,18 @@ pub enum PolicyError {
         forbidden: FirmId,
         /// What.
         class: ContentClass,
+        /// This clash and all others, with statements and contacts.
+        all: Vec<Clash>,
     },
+    /// Statements that cannot hold together for another reason.
+    #[error("{}", explain(.0))]
+    Disagree(Vec<Clash>),
 }
 
-/// The rules of one meeting, made of verified statements only. A `should` that another firm forbids is off.
+/// The rules of one meeting, made of verified statements only and resolved as `policy` does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingRules {
-    statements: Vec<Statement>,
+    resolved: Resolved,
     stated: [u8; 32],
     meeting_policy: Vec<u8>,
     recorders: Vec<u8>,
@@ -79,40 +88,19 @@ struct RecorderPlace<'a> {
     classes: Vec<(ContentClass, Rule)>,
 }
 
-fn classes(statement: &Statement) -> [(ContentClass, Rule); 3] {
-    [
-        (ContentClass::AudioVideo, statement.audio_video),
-        (ContentClass::Chat, statement.chat),
-        (ContentClass::Files, statement.files),
-    ]
-}
-
-fn keeps(rule: Rule) -> bool {
-    matches!(rule, Rule::Must | Rule::Should)
-}
-
-fn clash(statements: &[Statement]) -> Result<(), PolicyError> {
-    for must in statements {
-        for forbidden in statements {
-            for ((class, a), (_, b)) in classes(must).into_iter().zip(classes(forbidden)) {
-                if a == Rule::Must && b == Rule::Forbidden {
-                    let (must, forbidden) = (must.firm.clone(), forbidden.firm.clone());
-                    return Err(PolicyError::Clash { must, forbidden, class });
-                }
-            }
+fn refuse(clashes: Vec<Clash>) -> PolicyError {
+    match clashes.first() {
+        Some(Clash::Veto { class, must, forbidden }) => {
+            let (must, forbidden, class) = (must.firm.clone(), forbidden.firm.clone(), *class);
+            PolicyError::Clash { must, forbidden, class, all: clashes }
         }
+        _ => PolicyError::Disagree(clashes),
     }
-    Ok(())
 }
 
-/// What one firm forbids no firm keeps: a `must` is a clash, a `should` gives way.
-fn veto(statements: &mut [Statement]) {
-    let rules: [fn(&mut Statement) -> &mut Rule; 3] = [|s| &mut s.audio_video, |s| &mut s.chat, |s| &mut s.files];
-    for rule in rules {
-        if statements.iter_mut().any(|s| *rule(s) == Rule::Forbidden) {
-            statements.iter_mut().map(rule).filter(|r| **r == Rule::Should).for_each(|r| *r = Rule::Off);
-        }
-    }
+/// In English, for logs and for who administers; the page has its own words.
+fn explain(clashes: &[Clash]) -> String {
+    clashes.iter().map(|clash| words::clash(Language::En, clash)).collect::<Vec<_>>().join(" ")
 }
 
 /// SHA-256 over (u32 length ‖ signed statement) of each, in the order of the terms.
@@ -145,8 +133,7 @@ pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, Pol
         }
         statements.push(statement);
     }
-    clash(&statements)?;
-    veto(&mut statements);
+    let resolved = resolve(&statements).map_err(refuse)?;
     let stated = statements_hash(&terms.statements);
     let meeting_policy = crate::cbor::encode(&MeetingPolicy {
         version: 1,
@@ -158,13 +145,14 @@ pub fn rules(trust: &TrustMap, terms: &MeetingTerms) -> Result<MeetingRules, Pol
         kid_bits: [Kid::SLOT_BITS, Kid::LEAF_BITS, Kid::EPOCH_BITS],
         sframe_only: true,
     });
-    let places: Vec<RecorderPlace<'_>> = statements.iter().filter_map(place).collect();
+    let places: Vec<RecorderPlace<'_>> = resolved.statements().iter().filter_map(place).collect();
     let recorders = crate::cbor::encode(&places);
-    Ok(MeetingRules { statements, stated, meeting_policy, recorders })
+    Ok(MeetingRules { resolved, stated, meeting_policy, recorders })
 }
 
 fn place(statement: &Statement) -> Option<RecorderPlace<'_>> {
-    let kept: Vec<_> = classes(statement).into_iter().filter(|(_, rule)| keeps(*rule)).collect();
+    let each = ContentClass::ALL.into_iter().map(|class| (class, statement.rule(class)));
+    let kept: Vec<_> = each.filter(|(_, rule)| rule.keeps()).collect();
     let archive_key_ids = &statement.archive_key_ids;
     (!kept.is_empty()).then(|| RecorderPlace { firm: &statement.firm, archive_key_ids, classes: kept })
 }
@@ -184,15 +172,19 @@ impl MeetingRules {
     }
     /// What binds a firm; `None` if it has no statement for the room.
     pub fn firm_rule(&self, firm: &FirmId) -> Option<&Statement> {
-        self.statements.iter().find(|statement| statement.firm == *firm)
+        self.resolved.firm(firm)
     }
     /// What binds each firm, ordered by firm.
     pub fn statements(&self) -> &[Statement] {
-        &self.statements
+        self.resolved.statements()
+    }
+    /// What the statements mean together: who keeps, what is let in, who may enter.
+    pub fn resolved(&self) -> &Resolved {
+        &self.resolved
     }
     /// Firms whose people send sound and picture only while their recorder keeps it.
     pub fn must_firms(&self) -> Vec<&FirmId> {
-        self.statements.iter().filter(|s| s.audio_video == Rule::Must).map(|s| &s.firm).collect()
+        self.statements().iter().filter(|s| s.audio_video == Rule::Must).map(|s| &s.firm).collect()
     }
     /// What people acknowledge: [`statements_hash`] of the terms.
     pub fn statements_hash(&self) -> [u8; 32] {
@@ -200,10 +192,10 @@ impl MeetingRules {
     }
     /// Does any firm keep anything here? Then people acknowledge the notices before they send.
     pub fn keeps_anything(&self) -> bool {
-        self.statements.iter().any(|s| classes(s).iter().any(|(_, rule)| keeps(*rule)))
+        ContentClass::ALL.into_iter().any(|class| self.resolved.keepers(class).next().is_some())
     }
     /// May a recorder of this firm be in the group?
     pub fn has_recorder_place(&self, firm: &FirmId) -> bool {
-        self.firm_rule(firm).is_some_and(|s| classes(s).iter().any(|(_, rule)| keeps(*rule)))
+        self.firm_rule(firm).is_some_and(|s| ContentClass::ALL.into_iter().any(|class| s.rule(class).keeps()))
     }
 }

@@ -5,14 +5,23 @@ use crate::identity::TrustMap;
 use crate::key::PublicKey;
 use domain::FirmId;
 use domain::limits::{GRACE_MAX_MS, GRACE_MIN_MS, MAX_PAUSERS, PAUSE_MAX_MS, PAUSE_MIN_MS};
-use domain::policy::Statement;
+use domain::policy::{Barrier, Conditions, Side, Statement};
 
 /// COSE label.
 pub const LABEL: &str = "strongroom statement v1";
-/// Version of the payload.
-pub const VERSION: u16 = 1;
+/// Newest version of the payload. Version 1 has no conditions; it is still read.
+pub const VERSION: u16 = 2;
 /// Archive keys a meeting key is sealed to: two today, room for a rotation and a third partition.
 pub const MAX_ARCHIVE_KEYS: usize = 8;
+
+/// Longest contact, characters: an office, a number, an address.
+pub const MAX_CONTACT: usize = 200;
+/// Longest text that a firm adds to the notice, characters in one language: it is read before speaking.
+pub const MAX_NOTICE: usize = 600;
+/// Regions, barriers and firms of a veto: each is compared with everybody who enters.
+pub const MAX_NAMED: usize = 64;
+/// Longest name of a region or group.
+pub const MAX_NAME: usize = 64;
 
 /// Why a statement is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,9 +71,13 @@ pub fn judge_statement(trust: &TrustMap, signed: &[u8]) -> Result<Statement, Sta
 /// Checks the ranges a statement must keep; whoever signs one checks before.
 pub fn check_ranges(statement: &Statement) -> Result<(), StatementError> {
     let refuse = |what| Err(StatementError::OutOfRange { firm: statement.firm.clone(), what });
-    if statement.version != VERSION {
+    if !(1..=VERSION).contains(&statement.version) {
         return refuse("version");
     }
+    if statement.version == 1 && !statement.conditions.is_none() {
+        return refuse("conditions of a version 1");
+    }
+    conditions_in_range(&statement.conditions).or_else(refuse)?;
     if !(GRACE_MIN_MS..=GRACE_MAX_MS).contains(&statement.recorder_grace_ms) {
         return refuse("recorder_grace_ms");
     }
@@ -78,6 +91,41 @@ pub fn check_ranges(statement: &Statement) -> Result<(), StatementError> {
     }
     if statement.archive_key_ids.len() > MAX_ARCHIVE_KEYS {
         return refuse("archive_key_ids");
+    }
+    Ok(())
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "._- ".contains(c))
+}
+
+/// Short, in one line, without control characters: it is shown to people of other firms.
+fn is_line(text: &str, most: usize) -> bool {
+    text.chars().count() <= most && !text.chars().any(char::is_control)
+}
+
+fn conditions_in_range(conditions: &Conditions) -> Result<(), &'static str> {
+    if !is_line(&conditions.contact, MAX_CONTACT) {
+        return Err("contact");
+    }
+    if !conditions.notice.values().all(|text| is_line(text, MAX_NOTICE)) {
+        return Err("notice");
+    }
+    let regions = conditions.regions.as_ref();
+    if regions.is_some_and(|named| named.len() > MAX_NAMED || !named.iter().all(|name| is_name(name))) {
+        return Err("regions");
+    }
+    let side = |side: &Side| !matches!(side, Side::Group(group) if !is_name(group));
+    let barrier = |barrier: &Barrier| side(&barrier.from) && barrier.ours.as_deref().is_none_or(is_name);
+    if conditions.barriers.len() > MAX_NAMED || !conditions.barriers.iter().all(barrier) {
+        return Err("barriers");
+    }
+    if conditions.veto.len() > MAX_NAMED {
+        return Err("veto");
+    }
+    let digest = |text: &String| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if !conditions.previous.as_ref().is_none_or(digest) {
+        return Err("previous");
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use domain::message::client::MeetingTerms;
-use domain::policy::{Rule, Statement, Tier};
+use domain::policy::{Conditions, Language, Rule, Statement, Tier};
 use domain::{B64, Ctr, Epoch, Slot, UnixMillis};
 use evidence::cose::{self, CoseError};
 use evidence::identity::{FirmTrust, TrustMap};
@@ -57,9 +57,11 @@ fn statement(id: &str, rule: Rule) -> Statement {
         pause: None,
         copies: domain::policy::Copies::None,
         recorder_grace_ms: 5_000,
+        archive: domain::policy::Archive::Worm,
         archive_key_ids: vec![],
         issued_at: UnixMillis(1),
     }
+        conditions: Box::default(),
 }
 fn signed(seed: u8, statement: &Statement) -> B64 {
     sign(seed, statement::LABEL, &statement::encode(statement))
@@ -88,7 +90,7 @@ fn a_statement_holds_under_its_own_firms_policy_key_and_in_range() {
         let odd = Statement { recorder_grace_ms: grace, ..good.clone() };
         assert!(matches!(judge_statement(&trust(), &signed(1, &odd)), Err(StatementError::OutOfRange { .. })));
     }
-    let version = Statement { version: 2, ..good.clone() };
+    let version = Statement { version: 3, ..good.clone() };
     let keys = Statement { archive_key_ids: vec![String::new(); 9], ..good.clone() };
     for odd in [version, keys] {
         assert!(matches!(judge_statement(&trust(), &signed(1, &odd)), Err(StatementError::OutOfRange { .. })));
@@ -132,6 +134,46 @@ fn what_one_firm_forbids_no_firm_keeps() {
 }
 
 #[test]
+#[test]
+fn a_statement_of_version_1_still_reads_and_has_no_conditions() {
+    let old = signed(1, &statement("bank-a", Rule::Must));
+    assert!(judge_statement(&trust(), &old).unwrap().conditions.is_none());
+    let conditions = || Conditions { contact: "Desk 12".to_owned(), ..Conditions::default() };
+    let with = |version, conditions: Conditions| {
+        let wanted = Statement { version, conditions: Box::new(conditions), ..statement("bank-a", Rule::Must) };
+        judge_statement(&trust(), &signed(1, &wanted))
+    };
+    assert_eq!(with(2, conditions()).unwrap().conditions.contact, "Desk 12");
+    assert!(matches!(with(1, conditions()), Err(StatementError::OutOfRange { .. })));
+    let many = (0..65).map(|n| format!("r{n}")).collect();
+    for (what, odd) in [
+        ("contact", Conditions { contact: "one\ntwo".to_owned(), ..Conditions::default() }),
+        ("contact", Conditions { contact: "x".repeat(201), ..Conditions::default() }),
+        ("notice", Conditions { notice: [(Language::De, "x".repeat(601))].into(), ..Conditions::default() }),
+        ("regions", Conditions { regions: Some(many), ..Conditions::default() }),
+        ("previous", Conditions { previous: Some("ab".to_owned()), ..Conditions::default() }),
+    ] {
+        let refused = with(2, odd).unwrap_err();
+        assert!(matches!(refused, StatementError::OutOfRange { what: named, .. } if named == what), "{refused}");
+    }
+}
+
+#[test]
+fn a_clash_names_both_statements_and_whom_to_call() {
+    let stated = |seed, id: &str, rule, contact: &str| {
+        let conditions = Box::new(Conditions { contact: contact.to_owned(), ..Conditions::default() });
+        signed(seed, &Statement { version: 2, serial: 7, conditions, ..statement(id, rule) })
+    };
+    let must = stated(1, "bank-a", Rule::Must, "Policy desk, +44 20 7946 0000");
+    let forbidden = stated(2, "bank-b", Rule::Forbidden, "Compliance, +49 69 900000");
+    let said = rules(&trust(), &terms(vec![must, forbidden])).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "bank-a must keep audio and video (statement 7), bank-b forbids it (statement 7). \
+         Call bank-a: Policy desk, +44 20 7946 0000. Call bank-b: Compliance, +49 69 900000."
+    );
+}
+
 fn an_order_is_the_delivery_services_alone() {
     let order = RemovalOrder {
         meeting: "m1".parse().unwrap(),

@@ -182,6 +182,7 @@ fn statement(serial: u64) -> Statement {
         archive_key_ids: Vec::new(),
         issued_at: now(),
     }
+        conditions: Box::default(),
 }
 
 async fn a_statement_wants_as_many_administrators_as_the_firm_says(kind: Kind) {

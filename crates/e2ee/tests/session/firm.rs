@@ -154,9 +154,11 @@ impl Firm {
     }
 }
 
+            archive: domain::policy::Archive::Worm,
 /// Two firms, their trust map and the terms of one meeting.
 pub struct World {
     pub a: Firm,
+            conditions: Box::default(),
     pub b: Firm,
     pub trust: TrustMap,
     pub order: LeafKey,

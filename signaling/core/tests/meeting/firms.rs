@@ -119,7 +119,12 @@ impl Firm {
     }
 
     pub fn statement(&self, room: &str, rule: Rule) -> B64 {
-        let statement = Statement {
+        self.sign_statement(&self.stated(room, rule))
+    }
+
+    /// What [`Firm::statement`] signs.
+    pub fn stated(&self, room: &str, rule: Rule) -> Statement {
+        Statement {
             version: 1,
             serial: 1,
             firm: self.id.clone(),
@@ -134,8 +139,12 @@ impl Firm {
             recorder_grace_ms: 2_000,
             archive_key_ids: Vec::new(),
             issued_at: START,
-        };
-        let payload = evidence::statement::encode(&statement);
+            conditions: Box::default(),
+        }
+    }
+
+    pub fn sign_statement(&self, statement: &Statement) -> B64 {
+        let payload = evidence::statement::encode(statement);
         let signed =
             evidence::cose::sign::<()>(evidence::statement::LABEL, &payload, None, |hash| Ok(sign(&self.policy, hash)));
         signed.unwrap().into()
