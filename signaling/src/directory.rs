@@ -6,6 +6,7 @@ use domain::{FirmId, RoomId, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
 use signaling_core::Member;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -46,6 +47,9 @@ struct SeedMember {
     user: UserId,
     #[serde(default)]
     host: bool,
+    /// Groups of its firm it is in; information barriers name them.
+    #[serde(default)]
+    groups: BTreeSet<String>,
 }
 
 /// The embedded directory.
@@ -57,7 +61,7 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS rooms (room TEXT PRIMARY KEY, title TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS members (
         room TEXT NOT NULL REFERENCES rooms(room) ON DELETE CASCADE,
-        firm TEXT NOT NULL, user TEXT NOT NULL, host INTEGER NOT NULL,
+        firm TEXT NOT NULL, user TEXT NOT NULL, host INTEGER NOT NULL, groups TEXT NOT NULL DEFAULT '[]',
         PRIMARY KEY (room, firm, user)) STRICT;
 ";
 
@@ -70,11 +74,21 @@ impl Embedded {
         };
         let mut database = Connection::open(path).map_err(fail)?;
         database.execute_batch(SCHEMA).map_err(fail)?;
+        widen(&database).map_err(fail)?;
         if let Some(seed) = seed {
             plant(&mut database, &read_seed(seed)?).map_err(fail)?;
         }
         Ok(Self(Mutex::new(database)))
     }
+}
+
+/// A directory of before there were groups gets their column.
+fn widen(database: &Connection) -> rusqlite::Result<()> {
+    let known = "SELECT count(*) FROM pragma_table_info('members') WHERE name = 'groups'";
+    if database.query_row(known, [], |row| row.get::<_, u32>(0))? == 0 {
+        database.execute_batch("ALTER TABLE members ADD COLUMN groups TEXT NOT NULL DEFAULT '[]'")?;
+    }
+    Ok(())
 }
 
 fn read_seed(path: &Path) -> Result<Vec<SeedRoom>, Failure> {
@@ -96,12 +110,16 @@ fn plant(database: &mut Connection, rooms: &[SeedRoom]) -> rusqlite::Result<()> 
         )?;
         for member in &seed.members {
             change.execute(
-                "INSERT OR REPLACE INTO members (room, firm, user, host) VALUES (?1, ?2, ?3, ?4)",
-                params![room, member.firm.as_str(), member.user.as_str(), member.host],
+                "INSERT OR REPLACE INTO members (room, firm, user, host, groups) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![room, member.firm.as_str(), member.user.as_str(), member.host, listed(&member.groups)],
             )?;
         }
     }
     change.commit()
+}
+
+fn listed(groups: &BTreeSet<String>) -> String {
+    serde_json::to_string(groups).expect("names are JSON")
 }
 
 fn bad_row(error: impl std::fmt::Display) -> DirectoryError {
@@ -117,17 +135,19 @@ impl RoomDirectory for Embedded {
             .map_err(bad_row)?;
         let Some(title) = title else { return Ok(None) };
         let mut query = database
-            .prepare_cached("SELECT firm, user, host FROM members WHERE room = ?1 ORDER BY firm, user")
+            .prepare_cached("SELECT firm, user, host, groups FROM members WHERE room = ?1 ORDER BY firm, user")
             .map_err(bad_row)?;
         let rows = query
             .query_map([room.as_str()], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
+                let who = (row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+                Ok((who, row.get::<_, bool>(2)?, row.get::<_, String>(3)?))
             })
             .map_err(bad_row)?;
         let mut members = Vec::new();
         for row in rows {
-            let (firm, user, host) = row.map_err(bad_row)?;
-            members.push(Member { firm: firm.parse().map_err(bad_row)?, user: user.parse().map_err(bad_row)?, host });
+            let ((firm, user), host, groups) = row.map_err(bad_row)?;
+            let (firm, user) = (firm.parse().map_err(bad_row)?, user.parse().map_err(bad_row)?);
+            members.push(Member { firm, user, host, groups: serde_json::from_str(&groups).map_err(bad_row)? });
         }
         Ok(Some(DirectoryRoom { title, members }))
     }
@@ -153,6 +173,19 @@ mod tests {
         let again = Embedded::open(&path, Some(&seed)).unwrap();
         assert_eq!(again.room(&deal).unwrap().expect("still there").members.len(), 1);
         assert_eq!(again.room(&"other".parse().unwrap()).unwrap(), None);
+    }
+
+    #[test]
+    fn groups_are_read_and_a_directory_of_before_them_is_widened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, seed) = (folder.path().join("rooms.db"), folder.path().join("rooms.json"));
+        let before = SCHEMA.replace(", groups TEXT NOT NULL DEFAULT '[]'", "");
+        assert_ne!(before, SCHEMA);
+        Connection::open(&path).unwrap().execute_batch(&before).unwrap();
+        std::fs::write(&seed, SEED.replace(r#""user":"ben""#, r#""user":"ben","groups":["research"]"#)).unwrap();
+        let room = Embedded::open(&path, Some(&seed)).unwrap().room(&"deal-room".parse().unwrap()).unwrap().unwrap();
+        assert!(room.members[0].groups.is_empty());
+        assert_eq!(room.members[1].groups, ["research".to_owned()].into());
     }
 
     #[test]

@@ -69,8 +69,12 @@ impl World {
     pub fn new(seed: u64, rules: (Rule, Rule), people: &[&str]) -> Self {
         let firms = Firms::new(rules.0, rules.1, GRACE_MS);
         let people: Vec<ParticipantId> = people.iter().map(|text| id(text)).collect();
-        let member =
-            |(n, who): (usize, &ParticipantId)| Member { firm: who.firm.clone(), user: who.user.clone(), host: n == 0 };
+        let member = |(n, who): (usize, &ParticipantId)| Member {
+            firm: who.firm.clone(),
+            user: who.user.clone(),
+            host: n == 0,
+            groups: BTreeSet::new(),
+        };
         let record = RoomRecord {
             room: room(),
             title: "Project Alder".to_owned(),

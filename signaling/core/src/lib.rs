@@ -11,8 +11,8 @@ pub mod admission;
 pub mod bucket;
 pub mod delivery;
 pub mod limits;
+mod lobby;
 pub mod meeting;
-
 pub mod ports;
 pub mod problem;
 pub mod room;

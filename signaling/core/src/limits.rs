@@ -37,5 +37,9 @@ pub const MESSAGE_BURST: u64 = 400;
 pub const EXPIRED_MS: u64 = 3_600_000;
 /// Record link tokens at most one per, ms and recorder.
 pub const RECORD_TOKEN_MS: u64 = 1_000;
+/// Stricter terms begin after, ms: who is inside finishes a sentence, and reads what will hold.
+pub const TERMS_CHANGE_MS: u64 = 30_000;
+/// People who wait for new terms: as many as a meeting takes.
+pub const MAX_WAITING: usize = domain::limits::MAX_MEMBERS;
 /// Removal orders are kept for those who return and replay commits, ms: as long as the commits.
 pub const KEPT_ORDERS_MS: u64 = domain::limits::KEPT_COMMITS_MS;

@@ -4,7 +4,8 @@
 //! is gone the meeting ends and recorders are told. The directory owns rooms; this is a view handed in with each join.
 
 use crate::limits::MAX_PARKED;
-use crate::meeting::{Entrant, Flow, Meeting, SfuInfo};
+use crate::lobby::Lobby;
+use crate::meeting::{Change, Entrant, Flow, Meeting, SfuInfo};
 use crate::ports::{ConnId, Input, Output, Ports};
 use crate::problem::{bad_message, of_firm, problem};
 use domain::message::client::{Problem, ProblemCode, Resume, ToClient, ToServer};
@@ -35,6 +36,8 @@ pub struct Member {
     pub user: UserId,
     /// May remove others.
     pub host: bool,
+    /// Groups of its firm it is in; information barriers name them.
+    pub groups: BTreeSet<String>,
 }
 
 impl RoomRecord {
@@ -47,10 +50,18 @@ impl RoomRecord {
     }
 }
 
-struct Parked {
-    conn: ConnId,
-    entrant: Entrant,
-    resume: Option<Resume>,
+/// What the directory says of somebody.
+#[derive(Default)]
+struct Standing {
+    host: bool,
+    groups: BTreeSet<String>,
+}
+
+/// A connection that waits.
+pub(crate) struct Parked {
+    pub(crate) conn: ConnId,
+    pub(crate) entrant: Entrant,
+    pub(crate) resume: Option<Resume>,
 }
 
 /// One room's state.
@@ -58,6 +69,7 @@ pub struct Room {
     ports: Ports,
     sfu: Option<SfuInfo>,
     parked: Vec<Parked>,
+    lobby: Lobby,
     meeting: Option<Meeting>,
     out: VecDeque<Output>,
 }
@@ -65,7 +77,7 @@ pub struct Room {
 impl Room {
     /// Empty, the SFU not known.
     pub fn new(ports: Ports) -> Self {
-        Self { ports, sfu: None, parked: Vec::new(), meeting: None, out: VecDeque::new() }
+        Self { ports, sfu: None, parked: Vec::new(), lobby: Lobby::default(), meeting: None, out: VecDeque::new() }
     }
 
     /// Takes one input.
@@ -74,11 +86,12 @@ impl Room {
             Input::Join { conn, proven, room } => {
                 let id = &proven.identity;
                 match self.admissible(&room, &proven) {
-                    Ok(host) => {
+                    Ok(Standing { host, groups }) => {
                         let entrant = Entrant {
                             participant: id.participant.clone(),
                             recorder: proven.is_recorder(),
                             host,
+                            groups,
                             certificate_hash: id.certificate_hash,
                             not_after_s: id.not_after_s,
                         };
@@ -95,6 +108,7 @@ impl Room {
             }
             Input::Closed { conn } => {
                 self.parked.retain(|parked| parked.conn != conn);
+                self.lobby.closed(conn);
                 if let Some(meeting) = &mut self.meeting {
                     meeting.closed(now, conn);
                 }
@@ -107,6 +121,9 @@ impl Room {
                 }
             }
             Input::MembershipEnded { firm, user } => {
+                for conn in self.lobby.membership_ended(&firm, &user) {
+                    self.refuse(conn, problem(ProblemCode::Removed, "you are no longer a member of this room"));
+                }
                 if let Some(meeting) = &mut self.meeting {
                     meeting.membership_ended(now, &firm, &user);
                 }
@@ -121,11 +138,12 @@ impl Room {
             meeting.timeout(now);
         }
         self.follow(now);
+        self.change_terms(now);
     }
 
     /// When [`Room::timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<UnixMillis> {
-        self.meeting.as_ref().and_then(Meeting::poll_timeout)
+        self.meeting.as_ref().and_then(Meeting::poll_timeout).into_iter().chain(self.lobby.due()).min()
     }
 
     /// What to do next.
@@ -140,20 +158,21 @@ impl Room {
 
     /// Nothing here: the edge may drop this room.
     pub fn is_empty(&self) -> bool {
-        self.meeting.is_none() && self.parked.is_empty()
+        self.meeting.is_none() && self.parked.is_empty() && self.lobby.is_empty()
     }
 
-    /// May it enter at all? Tells whether it is a host.
-    fn admissible(&self, room: &RoomRecord, proven: &crate::Proven) -> Result<bool, Problem> {
+    /// May it enter at all? Tells what the directory says of it.
+    fn admissible(&self, room: &RoomRecord, proven: &crate::Proven) -> Result<Standing, Problem> {
         let who = &proven.identity.participant;
         let unknown = || problem(ProblemCode::NotAMember, "no such room, or you are not a member of it");
         if proven.room != room.room {
             return Err(unknown());
         }
         if proven.is_recorder() {
-            return if room.firms().contains(&who.firm) { Ok(false) } else { Err(unknown()) };
+            return if room.firms().contains(&who.firm) { Ok(Standing::default()) } else { Err(unknown()) };
         }
-        room.member(&who.firm, &who.user).map(|member| member.host).ok_or_else(unknown)
+        let standing = |member: &Member| Standing { host: member.host, groups: member.groups.clone() };
+        room.member(&who.firm, &who.user).map(standing).ok_or_else(unknown)
     }
 
     fn join(
@@ -182,6 +201,17 @@ impl Room {
             }
         }
         let Some(meeting) = &mut self.meeting else { return };
+        match meeting.change_for(now, &entrant, room) {
+            Ok(Change::Nothing) => {}
+            Ok(change) => {
+                self.wait(now, Parked { conn, entrant, resume }, change, room);
+                return;
+            }
+            Err(problem) => {
+                self.refuse(conn, problem);
+                return;
+            }
+        }
         meeting.enter(now, conn, entrant, resume);
         for Parked { conn, entrant, resume } in self.parked.drain(..) {
             meeting.enter(now, conn, entrant, resume);
@@ -216,9 +246,61 @@ impl Room {
                     self.refuse(conn, bad_message("no meeting runs yet: wait for admitted"));
                 }
             }
+        } else if self.lobby.holds(conn) {
+            match message {
+                ToServer::Ping {} => {
+                    self.out.push_back(Output::Send { to: vec![conn], message: Box::new(ToClient::Pong {}) });
+                }
+                _ => {
+                    // whatever else it says, it is not in a meeting: it goes, or comes again
+                    self.lobby.closed(conn);
+                    self.out.push_back(Output::Close { conn });
+                }
+            }
         } else if let Some(meeting) = &mut self.meeting {
             meeting.message(now, conn, message);
         }
+    }
+
+    /// Terms are about to change: who came waits, and everybody is told by which firm's statement.
+    fn wait(&mut self, now: UnixMillis, new: Parked, change: Change, record: &Arc<RoomRecord>) {
+        let Change::Terms { begins, because } = change else { return };
+        if self.lobby.is_full() {
+            self.refuse(new.conn, problem(ProblemCode::MeetingFull, "too many people wait for the new terms"));
+            return;
+        }
+        let conn = new.conn;
+        let told = of_firm(
+            ProblemCode::TermsChange,
+            format!("{} has a new statement about this room: the meeting begins anew under it", because),
+            &because,
+        );
+        let message = Box::new(ToClient::Problem(told.clone()));
+        self.out.push_back(Output::Send { to: vec![conn], message });
+        if let Some(old) = self.lobby.wait(new, begins, record) {
+            self.refuse(old, problem(ProblemCode::Replaced, "a newer connection took this place"));
+        }
+        if let Some(meeting) = &mut self.meeting {
+            meeting.announce(&told);
+            self.out.extend(meeting.take_output());
+        }
+        self.change_terms(now);
+    }
+
+    /// When the time is up, or nobody is left inside, the meeting begins anew under the newest statements. Whoever is
+    /// inside comes along and is asked again before it sends; its new terms are in the archive of the new meeting.
+    fn change_terms(&mut self, now: UnixMillis) {
+        if self.meeting.is_some() && self.lobby.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let Some((record, waiting)) = self.lobby.open() else { return };
+        if self.meeting.is_some() {
+            self.restart_with(now, Some(record.clone()));
+        }
+        for Parked { conn, entrant, resume } in waiting {
+            self.join(now, conn, entrant, resume, &record);
+        }
+        self.follow(now);
     }
 
     fn hear_sfu(&mut self, now: UnixMillis, message: FromSfu) {
@@ -251,6 +333,7 @@ impl Room {
                     meeting.end();
                     self.out.extend(meeting.take_output());
                     self.meeting = None;
+                    self.change_terms(now);
                 }
                 Flow::GroupLost => self.restart(now),
             }
@@ -259,8 +342,13 @@ impl Room {
 
     /// The group is lost: the same people get a new meeting with a new group.
     fn restart(&mut self, now: UnixMillis) {
+        self.restart_with(now, None);
+    }
+
+    /// The same people get a new meeting with a new group, under the statements of `newer` if there are newer ones.
+    fn restart_with(&mut self, now: UnixMillis, newer: Option<Arc<RoomRecord>>) {
         let Some(mut old) = self.meeting.take() else { return };
-        let (record, sfu) = (old.record().clone(), old.sfu().or(self.sfu.clone()));
+        let (record, sfu) = (newer.unwrap_or_else(|| old.record().clone()), old.sfu().or(self.sfu.clone()));
         let entrants = old.dissolve();
         let expelled = old.expelled();
         self.out.extend(old.take_output());

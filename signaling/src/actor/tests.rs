@@ -125,7 +125,12 @@ impl Site {
         RoomRecord {
             room: ROOM.parse().expect("an id"),
             title: "Project Alder".into(),
-            members: vec![Member { firm: firm.clone(), user: "anna".parse().expect("an id"), host: true }],
+            members: vec![Member {
+                firm: firm.clone(),
+                user: "anna".parse().expect("an id"),
+                host: true,
+                groups: Default::default(),
+            }],
             statements: vec![(firm, signed.into())],
         }
     }

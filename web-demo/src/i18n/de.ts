@@ -174,6 +174,8 @@ export const de: Record<keyof typeof en, string> = {
   pFront: "Der Server Ihres Hauses antwortet nicht. Prüfen Sie die Verbindung und versuchen Sie es erneut.",
   pSession: "Ihre Anmeldung ist abgelaufen. Melden Sie sich neu an.",
   pNotHost: "Das darf nur die Leitung.",
+  pBarred: "Die Erklärung von {firm} lässt Sie derzeit nicht in diese Sitzung. {detail}",
+  pTermsChange: "{firm} hat eine neue Erklärung zu diesem Raum: in höchstens 30 Sekunden beginnt die Sitzung unter ihr neu.",
   pDead: "Die Verschlüsselung hielt mit einem inneren Fehler an; es wird nichts mehr gesendet. Laden Sie die Seite neu, um mit neuen Schlüsseln zurückzukommen.",
   pInternal: "Etwas ging schief: {detail}",
   overLeft: "Sie haben die Sitzung verlassen",

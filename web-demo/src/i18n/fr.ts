@@ -174,6 +174,8 @@ export const fr: Record<keyof typeof en, string> = {
   pFront: "Le serveur de votre établissement ne répond pas. Vérifiez la connexion, puis réessayez.",
   pSession: "Votre session est terminée. Reconnectez-vous.",
   pNotHost: "Seul un hôte peut le faire.",
+  pBarred: "La déclaration de {firm} ne vous permet pas de participer à cette réunion pour le moment. {detail}",
+  pTermsChange: "{firm} a une nouvelle déclaration pour cette salle : dans 30 secondes au plus, la réunion recommence sous ces termes.",
   pDead: "Le chiffrement s'est arrêté sur une erreur interne : plus rien n'est émis. Rechargez la page pour revenir avec de nouvelles clés.",
   pInternal: "Un problème est survenu : {detail}",
   overLeft: "Vous avez quitté la réunion",

@@ -557,6 +557,10 @@ pub enum ProblemCode {
     Removed,
     /// Statements clash (`must` against `forbidden`).
     PolicyClash,
+    /// A firm's statement keeps you out: an information barrier, say.
+    Barred,
+    /// Statements are new or changed: whoever comes waits, and the meeting begins anew under them when the time is up.
+    TermsChange,
     /// A must-record firm's recorder is not there.
     RecorderMissing,
     /// Full.

@@ -64,6 +64,9 @@ impl Meeting {
             let full = "the media server is full: try again in a minute";
             return Err(problem(ProblemCode::MediaFull, full));
         }
+        if !known {
+            self.barred(entrant)?;
+        }
         if !known && self.sfu.is_none() {
             return Err(problem(ProblemCode::MediaUnavailable, "no media server is connected: try again"));
         }

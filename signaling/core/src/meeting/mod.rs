@@ -1,22 +1,25 @@
 //! One meeting: terms, roster, who is connected by which connection, removals and relays. The order of the group's
 //! commits is [`crate::delivery`]'s; rooms and waiting recorders are [`crate::room`]'s.
 //!
-//! `entry` admits, `removal` removes, `relay` passes on what is not the group's.
+//! `terms` binds, `entry` admits, `removal` removes, `relay` passes on what is not the group's.
 
 mod entry;
 mod relay;
 mod removal;
 mod roster;
+mod terms;
+
+pub use terms::Change;
 
 use crate::delivery::{Delivery, Order, SfuLink};
 use crate::ports::{ConnId, Output, Ports};
-use crate::problem::{of_firm, problem};
+use crate::problem::problem;
 use crate::room::RoomRecord;
 use domain::message::client::{MeetingTerms, Problem, ProblemCode, RosterEntry, ToClient, ToServer};
 use domain::message::control::{FirmRule, ToSfu};
 use domain::{B64, Epoch, FirmId, MeetingId, ParticipantId, UnixMillis, UserId};
 use evidence::order::Reason;
-use evidence::policy::{MeetingRules, PolicyError, rules};
+use evidence::policy::MeetingRules;
 use roster::Person;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -41,6 +44,8 @@ pub struct Entrant {
     pub recorder: bool,
     /// May remove others.
     pub host: bool,
+    /// Groups of its firm it is in.
+    pub groups: BTreeSet<String>,
     /// SHA-256 of its certificate.
     pub certificate_hash: [u8; 32],
     /// End of its certificate's validity, s since 1970.
@@ -83,39 +88,10 @@ fn meeting_id(random: [u8; 32]) -> MeetingId {
     text.parse().expect("32 hexadecimal digits are an id")
 }
 
-fn clash(error: &PolicyError) -> Problem {
-    match error {
-        PolicyError::Clash { must, forbidden, .. } => of_firm(
-            ProblemCode::PolicyClash,
-            format!("{error}: the administrators of {must} and {forbidden} must agree first"),
-            forbidden,
-        ),
-        PolicyError::WrongRoom(firm) => of_firm(ProblemCode::PolicyClash, error.to_string(), firm),
-        _ => problem(ProblemCode::Internal, format!("the statements of this room do not judge well: {error}")),
-    }
-}
-
 impl Meeting {
     /// Begins a meeting; refused when statements are missing or clash.
     pub fn begin(now: UnixMillis, ports: Ports, record: Arc<RoomRecord>, sfu: SfuInfo) -> Result<Self, Problem> {
-        let mut statements = Vec::new();
-        for firm in record.firms() {
-            let signed = record.statements.iter().find(|(of, _)| of == firm).map(|(_, signed)| signed.clone());
-            let missing = || {
-                let detail = format!("{firm} has no statement about this room: its administrator must sign one");
-                of_firm(ProblemCode::PolicyClash, detail, firm)
-            };
-            statements.push(signed.ok_or_else(missing)?);
-        }
-        let terms = MeetingTerms {
-            meeting: meeting_id(ports.random.bytes()),
-            room: record.room.clone(),
-            title: record.title.clone(),
-            statements,
-            trust: ports.trust.hash().into(),
-            started_at: now,
-        };
-        let rules = rules(&ports.trust, &terms).map_err(|error| clash(&error))?;
+        let (terms, rules) = terms::judged(now, &ports, &record, meeting_id(ports.random.bytes()))?;
         let extensions = rules.extensions().map(|(kind, bytes)| (kind, bytes.to_vec())).to_vec();
         let delivery = Delivery::new(ports.trust.clone(), terms.meeting.clone(), extensions, SfuLink::Up);
         let mut meeting = Self {

@@ -16,4 +16,5 @@ mod refusals;
 mod removals;
 mod resyncs;
 mod sessions;
+mod terms;
 mod world;

@@ -81,7 +81,12 @@ impl Net {
     fn new(seed: u64, rule: Rule) -> Self {
         let firms = vec![Firm::new("bank-a"), Firm::new("bank-b")];
         let trust = trust(&firms, &key(9));
-        let member = |name: &&str| DirectoryMember { firm: id(name).firm, user: id(name).user, host: *name == "ann" };
+        let member = |name: &&str| DirectoryMember {
+            firm: id(name).firm,
+            user: id(name).user,
+            host: *name == "ann",
+            groups: [].into(),
+        };
         let statements = firms.iter().map(|firm| (firm.id.clone(), firm.statement(ROOM, rule))).collect();
         let members = PEOPLE.iter().map(member).collect();
         let record = Arc::new(RoomRecord { room: ROOM.parse().unwrap(), title: "Alder".into(), members, statements });

@@ -66,6 +66,7 @@ impl World {
             firm: firm.parse().unwrap(),
             user: user.parse().unwrap(),
             host: user == "anna",
+            groups: BTreeSet::new(),
         };
         let people = [("bank-a", "anna"), ("bank-a", "amy"), ("bank-a", "abe"), ("bank-b", "ben"), ("bank-b", "bob")];
         let record = RoomRecord {

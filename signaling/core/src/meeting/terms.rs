@@ -1,0 +1,124 @@
+//! What binds a meeting: terms from the signed statements, what newer statements would change, and whom they keep out.
+
+use super::{Entrant, Meeting};
+use crate::limits::TERMS_CHANGE_MS;
+use crate::ports::Ports;
+use crate::problem::{of_firm, problem};
+use crate::room::RoomRecord;
+use domain::message::client::{MeetingTerms, Problem, ProblemCode, ToClient};
+use domain::policy::Language;
+use domain::{FirmId, MeetingId, UnixMillis};
+use evidence::policy::{MeetingRules, PolicyError, rules};
+use policy::{Effect, Person, changes, words};
+
+/// What newer statements change for a running meeting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It goes on under its terms.
+    Nothing,
+    /// It begins anew.
+    Terms {
+        /// When.
+        begins: UnixMillis,
+        /// A firm whose statement is new.
+        because: FirmId,
+    },
+}
+
+fn clash(error: &PolicyError) -> Problem {
+    match error {
+        PolicyError::Clash { forbidden, .. } => of_firm(ProblemCode::PolicyClash, error.to_string(), forbidden),
+        PolicyError::WrongRoom(firm) => of_firm(ProblemCode::PolicyClash, error.to_string(), firm),
+        PolicyError::Disagree(all) => {
+            let firm = all.iter().flat_map(policy::Clash::causes).next().map(|cause| cause.firm.clone());
+            Problem { firm, ..problem(ProblemCode::PolicyClash, error.to_string()) }
+        }
+        _ => problem(ProblemCode::Internal, format!("the statements of this room do not judge well: {error}")),
+    }
+}
+
+/// Terms and rules of a meeting of this room; refused when statements are missing or clash.
+pub(super) fn judged(
+    now: UnixMillis,
+    ports: &Ports,
+    record: &RoomRecord,
+    meeting: MeetingId,
+) -> Result<(MeetingTerms, MeetingRules), Problem> {
+    let mut statements = Vec::new();
+    for firm in record.firms() {
+        let signed = record.statements.iter().find(|(of, _)| of == firm).map(|(_, signed)| signed.clone());
+        let missing = || {
+            let detail = format!("{firm} has no statement about this room: its administrator must sign one");
+            of_firm(ProblemCode::PolicyClash, detail, firm)
+        };
+        statements.push(signed.ok_or_else(missing)?);
+    }
+    let terms = MeetingTerms {
+        meeting,
+        room: record.room.clone(),
+        title: record.title.clone(),
+        statements,
+        trust: ports.trust.hash().into(),
+        started_at: now,
+    };
+    let rules = rules(&ports.trust, &terms).map_err(|error| clash(&error))?;
+    Ok((terms, rules))
+}
+
+fn person(entrant: &Entrant) -> Person {
+    Person {
+        firm: entrant.participant.firm.clone(),
+        user: entrant.participant.user.clone(),
+        groups: entrant.groups.clone(),
+        guest: false,
+        client: None,
+        region: None,
+    }
+}
+
+impl Meeting {
+    /// What changes if this one comes, with the room as it is now. Who is known, and recorders, change nothing; neither
+    /// do statements that do not hold together, unless it needs one of them itself.
+    ///
+    /// # Errors
+    /// Why it cannot come: which statements clash, and whom to call.
+    pub fn change_for(&self, now: UnixMillis, entrant: &Entrant, record: &RoomRecord) -> Result<Change, Problem> {
+        if entrant.recorder || self.people.contains_key(&entrant.participant) {
+            return Ok(Change::Nothing);
+        }
+        let (terms, newer) = match judged(now, &self.ports, record, self.terms.meeting.clone()) {
+            Ok(judged) => judged,
+            Err(_) if self.rules.firm_rule(&entrant.participant.firm).is_some() => return Ok(Change::Nothing),
+            Err(problem) => return Err(problem),
+        };
+        if terms.statements == self.terms.statements {
+            return Ok(Change::Nothing);
+        }
+        let old = |firm: &FirmId| self.rules.firm_rule(firm);
+        let changed = |firm: &FirmId| old(firm) != newer.firm_rule(firm);
+        let Some(because) = newer.statements().iter().map(|s| &s.firm).find(|firm| changed(firm)) else {
+            return Ok(Change::Nothing);
+        };
+        let stricter = newer.statements().iter().flat_map(|after| changes(old(&after.firm), after));
+        let wait = if stricter.into_iter().any(|c| c.effect == Effect::Stricter) { TERMS_CHANGE_MS } else { 0 };
+        Ok(Change::Terms { begins: now.plus(wait), because: because.clone() })
+    }
+
+    /// Does a firm's statement keep it out of this company?
+    pub(super) fn barred(&self, entrant: &Entrant) -> Result<(), Problem> {
+        if entrant.recorder {
+            return Ok(());
+        }
+        let inside = self.people.values().filter(|one| !one.entrant.recorder);
+        let present: Vec<Person> = inside.map(|one| person(&one.entrant)).collect();
+        let refused = |refusal: policy::Refusal| {
+            of_firm(ProblemCode::Barred, words::refusal(Language::En, &refusal), &refusal.cause.firm)
+        };
+        self.rules.resolved().may_enter(&person(entrant), &present).map_err(refused)
+    }
+
+    /// Tells everybody inside something that they need not act on.
+    pub fn announce(&mut self, what: &Problem) {
+        self.tell_all(None, ToClient::Problem(what.clone()));
+    }
+}
