@@ -108,12 +108,12 @@ impl Firm {
             retention_years: 5,
             pause: None,
             copies: domain::policy::Copies::None,
-            recorder_grace_ms: grace_ms,
             archive: domain::policy::Archive::Worm,
+            recorder_grace_ms: grace_ms,
             archive_key_ids: vec![],
             issued_at: T0,
-        };
             conditions: Box::default(),
+        };
         self.sign(evidence::statement::LABEL, &evidence::statement::encode(&statement))
     }
 }

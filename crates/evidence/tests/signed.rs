@@ -56,12 +56,12 @@ fn statement(id: &str, rule: Rule) -> Statement {
         retention_years: 5,
         pause: None,
         copies: domain::policy::Copies::None,
-        recorder_grace_ms: 5_000,
         archive: domain::policy::Archive::Worm,
+        recorder_grace_ms: 5_000,
         archive_key_ids: vec![],
         issued_at: UnixMillis(1),
-    }
         conditions: Box::default(),
+    }
 }
 fn signed(seed: u8, statement: &Statement) -> B64 {
     sign(seed, statement::LABEL, &statement::encode(statement))
@@ -134,7 +134,6 @@ fn what_one_firm_forbids_no_firm_keeps() {
 }
 
 #[test]
-#[test]
 fn a_statement_of_version_1_still_reads_and_has_no_conditions() {
     let old = signed(1, &statement("bank-a", Rule::Must));
     assert!(judge_statement(&trust(), &old).unwrap().conditions.is_none());
@@ -174,6 +173,7 @@ fn a_clash_names_both_statements_and_whom_to_call() {
     );
 }
 
+#[test]
 fn an_order_is_the_delivery_services_alone() {
     let order = RemovalOrder {
         meeting: "m1".parse().unwrap(),

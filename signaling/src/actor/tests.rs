@@ -110,12 +110,12 @@ impl Site {
             retention_years: 5,
             pause: None,
             copies: domain::policy::Copies::None,
-            recorder_grace_ms: 2_000,
             archive: domain::policy::Archive::Worm,
+            recorder_grace_ms: 2_000,
             archive_key_ids: Vec::new(),
             issued_at: UnixMillis(0),
-        };
             conditions: Box::default(),
+        };
         let payload = evidence::statement::encode(&statement);
         let sign = |hash: &[u8; 32]| -> Result<[u8; 64], Infallible> {
             let signature: p256::ecdsa::Signature = self.key.sign_prehash(hash).expect("a SHA-256 hash");

@@ -169,12 +169,12 @@ fn statement(policy: &SigningKey) -> Vec<u8> {
         retention_years: 7,
         pause: None,
         copies: domain::policy::Copies::None,
-        recorder_grace_ms: 2_000,
         archive: domain::policy::Archive::Worm,
+        recorder_grace_ms: 2_000,
         archive_key_ids: Vec::new(),
         issued_at: domain::UnixMillis(1),
-    };
         conditions: Box::default(),
+    };
     let payload = evidence::statement::encode(&statement);
     let signed = evidence::cose::sign::<()>(evidence::statement::LABEL, &payload, None, |hash| {
         let signature: p256::ecdsa::Signature = policy.sign_prehash(hash).map_err(|_| ())?;

@@ -180,9 +180,9 @@ export const en = {
   pRate: "Too many tries. Wait a minute.",
   pFront: "Your firm's server does not answer. Check the connection, then try again.",
   pSession: "Your session ended. Sign in again.",
-  pNotHost: "Only a host may do that.",
   pBarred: "{firm}'s statement keeps you out of this meeting as it is now. {detail}",
   pTermsChange: "{firm} has a new statement about this room: in at most 30 seconds the meeting begins anew under it.",
+  pNotHost: "Only a host may do that.",
   pDead: "The encryption stopped with an internal error, so nothing more is sent. Reload the page to come back with new keys.",
   pInternal: "Something went wrong: {detail}",
   // over

@@ -181,8 +181,8 @@ fn statement(serial: u64) -> Statement {
         recorder_grace_ms: 2000,
         archive_key_ids: Vec::new(),
         issued_at: now(),
-    }
         conditions: Box::default(),
+    }
 }
 
 async fn a_statement_wants_as_many_administrators_as_the_firm_says(kind: Kind) {

@@ -146,19 +146,19 @@ impl Firm {
             retention_years: 5,
             pause: None,
             copies: domain::policy::Copies::None,
+            archive: domain::policy::Archive::Worm,
             recorder_grace_ms: grace_ms,
             archive_key_ids: vec![],
             issued_at: T0,
+            conditions: Box::default(),
         };
         B64(self.policy.sign_cose(evidence::statement::LABEL, &evidence::statement::encode(&statement), None))
     }
 }
 
-            archive: domain::policy::Archive::Worm,
 /// Two firms, their trust map and the terms of one meeting.
 pub struct World {
     pub a: Firm,
-            conditions: Box::default(),
     pub b: Firm,
     pub trust: TrustMap,
     pub order: LeafKey,
