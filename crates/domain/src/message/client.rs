@@ -575,12 +575,12 @@ pub enum ProblemCode {
     BadCommit,
     /// Too much, too fast.
     RateLimited,
+    /// The notices are to be acknowledged first.
+    NotAcknowledged,
     /// Only a host may.
     NotHost,
     /// Only a recorder may.
     NotRecorder,
-    /// The notices are to be acknowledged first.
-    NotAcknowledged,
     /// Our fault.
     Internal,
 }

@@ -431,6 +431,52 @@ fn t19_a_rule_that_became_stricter_binds_from_the_next_admission_on() {
 }
 
 #[test]
+fn t19_nobody_adds_a_recorder_of_a_firm_that_keeps_nothing() {
+    let recorder = id("bank-b/recorder-1/1");
+    let package = |net: &Net| {
+        let key = LeafKey::generate();
+        let leaf = net.world.b.issue(&key, &recorder, &Leaf::of(LeafRole::Recorder));
+        key_package(vec![leaf], &key, net.now)
+    };
+    // the service asks a committer for it
+    let mut net = Net::new(World::new(Rule::Off, Rule::Off, 2_000));
+    let anna = net.join("bank-a/anna/1");
+    net.advance(1_000);
+    let joiners = vec![Joiner { participant: recorder.clone(), key_package: B64(package(&net)) }];
+    net.deliver(&anna, ToClient::CommitAdds { joiners });
+    net.pump();
+    assert_eq!(net.incidents(&anna).last(), Some(&IncidentKind::BadJoiner));
+    assert_eq!(net.service.epoch, Some(Epoch(0)));
+    // a member that obeys it commits it
+    let (mut net, mut rogue) = with_rogue(Rule::Off);
+    let package = MlsMessage::from_bytes(&package(&net)).unwrap();
+    rogue.commit(&mut net, |builder| builder.add_member(package).unwrap());
+    assert_refused(&mut net, "a recorder without a place");
+    assert!(net.peers.values().all(|peer| !peer.session.members().iter().any(|m| m.participant == recorder)));
+}
+
+#[test]
+fn t19_a_statement_older_than_one_shown_before_ends_the_session() {
+    let mut net = Net::new(World::new(Rule::Must, Rule::Off, 2_000));
+    // signed for ever: what bank-a stated before it changed its mind
+    let older = net.world.a.restate(&net.world.terms.statements[0], |s| s.audio_video = Rule::Off);
+    net.world.terms.statements[0] = net.world.a.restate(&older, |s| (s.serial, s.audio_video) = (2, Rule::Must));
+    let anna = net.join("bank-a/anna/1");
+    let ben = net.join("bank-b/ben/1");
+    net.advance(1_000);
+    net.world.terms.statements[0] = older;
+    net.world.terms.meeting = "ffeeddccbbaa99887766554433221100".parse().unwrap();
+    for who in [&anna, &ben] {
+        let (terms, now) = (Box::new(net.world.terms.clone()), net.now);
+        let entry = domain::message::client::Entry::Create {};
+        net.deliver(who, ToClient::Admitted { participant: who.clone(), terms, entry, roster: vec![], now });
+        net.pump();
+        assert!(net.peers[who].session.is_over());
+        assert!(net.incidents(who).contains(&IncidentKind::BadTerms));
+    }
+}
+
+#[test]
 fn t19_a_group_of_other_terms_is_not_joined() {
     let mut net = net();
     net.join("bank-a/anna/1");

@@ -131,10 +131,17 @@ impl Firm {
         }
     }
     pub fn statement(&self, rule: Rule, grace_ms: u64) -> B64 {
-        let statement = Statement {
         self.statement_with_chat(rule, Rule::Off, grace_ms)
     }
+    /// A signed statement once more, changed.
+    pub fn restate(&self, signed: &B64, change: impl FnOnce(&mut Statement)) -> B64 {
+        let payload = evidence::cose::payload_unverified(signed).unwrap();
+        let mut statement: Statement = evidence::cbor::decode(&payload).unwrap();
+        change(&mut statement);
+        B64(self.policy.sign_cose(evidence::statement::LABEL, &evidence::statement::encode(&statement), None))
+    }
     pub fn statement_with_chat(&self, rule: Rule, chat: Rule, grace_ms: u64) -> B64 {
+        let statement = Statement {
             version: 1,
             serial: 1,
             firm: self.id.clone(),
@@ -179,9 +186,6 @@ impl World {
         };
         Self { a, b, trust, order, terms }
     }
-    pub fn firm(&self, id: &FirmId) -> &Firm {
-        if *id == self.b.id { &self.b } else { &self.a }
-    }
     /// Sound and picture are nobody's; chat as said.
     pub fn of_chat(chat_a: Rule, chat_b: Rule, grace_ms: u64) -> Self {
         let mut world = Self::new(Rule::Off, Rule::Off, grace_ms);
@@ -190,5 +194,8 @@ impl World {
         world.terms.statements =
             statements.map(|(firm, chat)| firm.statement_with_chat(Rule::Off, chat, grace_ms)).to_vec();
         world
+    }
+    pub fn firm(&self, id: &FirmId) -> &Firm {
+        if *id == self.b.id { &self.b } else { &self.a }
     }
 }

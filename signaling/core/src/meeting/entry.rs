@@ -92,12 +92,12 @@ impl Meeting {
             let held = held.or(self.delivery.epoch()).unwrap_or(Epoch(0));
             self.send_orders(who, OrdersOf::Since(held));
         }
-        replay.into_iter().for_each(|message| self.tell(who, message));
-        if continues {
-            self.send_receipts(who);
         let others = self.people.iter().filter(|(other, _)| *other != who);
         let given: Vec<_> = others.filter_map(|(_, person)| person.acknowledgement.clone()).collect();
         given.into_iter().for_each(|acknowledgement| self.tell(who, ToClient::Acknowledged { acknowledgement }));
+        replay.into_iter().for_each(|message| self.tell(who, message));
+        if continues {
+            self.send_receipts(who);
         }
         for firm in self.suspended.clone() {
             self.tell(who, ToClient::FirmSuspended { firm, suspended: true });

@@ -136,6 +136,7 @@ impl Firm {
             retention_years: 7,
             pause: None,
             copies: domain::policy::Copies::None,
+            archive: domain::policy::Archive::Worm,
             recorder_grace_ms: 2_000,
             archive_key_ids: Vec::new(),
             issued_at: START,
