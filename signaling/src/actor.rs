@@ -1,10 +1,12 @@
 //! One task per room: feeds the core with inputs, time and the SFU's presence, and carries out what it wants.
 
 use crate::hub::{Hub, Outbound, SfuHandle};
+use crate::operations;
 use crate::relays;
 use domain::message::client::{ProblemCode, ToClient};
 use domain::message::control::ToSfu;
 use domain::{FirmId, RoomId, UserId};
+use service::metrics::names::signaling as names;
 use signaling_core::problem::problem;
 use signaling_core::{ConnId, Input, Output, Ports, Room, RoomRecord};
 use std::collections::BTreeSet;
@@ -137,8 +139,13 @@ impl RoomActor {
         while let Some(output) = self.room.poll_output() {
             match output {
                 Output::Send { to, message } => {
-                    if matches!(*message, ToClient::Admitted { .. }) {
-                        to.iter().for_each(|conn| self.grant_relays(*conn));
+                    match &*message {
+                        ToClient::Admitted { .. } => {
+                            names::JOINS.count();
+                            to.iter().for_each(|conn| self.grant_relays(*conn));
+                        }
+                        ToClient::Refusal(problem) => operations::refused(problem.code),
+                        _ => {}
                     }
                     self.send_to(to, &message);
                 }

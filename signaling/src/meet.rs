@@ -112,7 +112,6 @@ async fn meet(hub: Arc<Hub>, mut sink: Sink, stream: Stream, proven: Box<Proven>
         let _ = timeout(WRITE, sink.close()).await;
         return;
     };
-    service::metrics::names::signaling::JOINS.count();
     let conn = hub.number();
     let (queue, outbound) = mpsc::channel(CONNECTION_QUEUE);
     hub.connections.insert(conn, queue);

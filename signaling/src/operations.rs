@@ -28,7 +28,7 @@ impl Watched for Hub {
     }
 }
 
-/// A connection is refused before it was in a room: counted, logged and reported by what it did, not by who it was.
+/// A connection is refused, before or in a room: counted, logged and reported by what it did, not by who it was.
 pub fn refused(code: ProblemCode) {
     names::REFUSED.count();
     let event = match code {

@@ -1,6 +1,6 @@
 //! Connections: origins, hosts, garbage, unknown rooms, the control link's certificates, and one join that succeeds.
 
-use crate::site::{Ca, ORIGIN, Running, Site};
+use crate::site::{Ca, ORIGIN, Running, Site, free_port};
 use domain::message::client::{ProblemCode, ToClient, ToServer, challenge_bytes};
 use domain::message::control::{FromSfu, ToSfu};
 use futures_util::{SinkExt, StreamExt};
@@ -147,6 +147,41 @@ async fn health_tells_life_and_readiness_apart() {
         socket.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{path}: {answer}");
     }
+}
+
+async fn operations(port: u16, path: &str) -> String {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_counted_and_reported_without_a_word_of_who_it_was() {
+    let site = Site::new();
+    let port = free_port();
+    let more = format!("[operations]\nlisten = \"127.0.0.1:{port}\"\n[operations.security]\nfile = \"security.log\"");
+    site.configure(free_port(), free_port(), &more);
+    let running = site.start();
+    let mut stream = meet(&running).await;
+    greet(&mut stream, &site, &site.firm.member("bank-a/zoe/d1"), "deal-room").await;
+    dial(running.port, "signaling.localhost", Some("http://evil.example")).await.err().unwrap();
+    let reported = std::fs::read_to_string(site.path("security.log")).unwrap();
+    let refused = reported.lines().find(|line| line.contains("\"event\":\"membership-refused\"")).unwrap();
+    assert!(refused.contains("\"severity\":\"warning\"") && refused.contains("\"code\":\"not-a-member\""), "{refused}");
+    assert!(reported.contains("\"event\":\"started\"") && reported.contains("\"event\":\"origin-refused\""));
+    let metrics = operations(port, "/metrics").await;
+    assert!(metrics.contains("\nstrongroom_signaling_refused_total 1\n"), "{metrics}");
+    assert!(metrics.contains("strongroom_security_events_total{event=\"membership-refused\"} 1\n"), "{metrics}");
+    for secret in ["zoe", "deal-room", "bank-a", "evil", "Alder"] {
+        assert!(!metrics.contains(secret) && !reported.contains(secret), "{secret}");
+    }
+    let ready = operations(port, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("\r\n\r\nno-sfu: "), "{ready}");
+    std::fs::remove_dir_all(site.path("statements")).unwrap();
+    assert!(operations(port, "/readyz").await.contains("\nstatements-unreadable: "));
+    assert!(operations(port, "/livez").await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
