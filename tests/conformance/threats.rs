@@ -10,7 +10,7 @@ const FIRST: [&str; 11] = ["T1", "T2", "T3", "T4", "T5", "T6", "T9", "T10", "T12
 /// Files that have tests: Rust's, and the browsers' drives.
 const KINDS: [&str; 2] = [".rs", ".mjs"];
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests package is in the workspace").to_owned()
 }
 
@@ -31,7 +31,7 @@ fn table(text: &str) -> BTreeMap<String, Vec<(String, String)>> {
 }
 
 /// A test function, of Rust or of a drive, or a line of the fuzz tests' list.
-fn has_test(source: &str, name: &str) -> bool {
+pub(super) fn has_test(source: &str, name: &str) -> bool {
     source.lines().map(str::trim_start).any(|line| {
         let line = line.trim_start_matches("async ");
         let function = line.strip_prefix("fn ").or_else(|| line.strip_prefix("function "));

@@ -116,4 +116,8 @@ export const deOfficer: Record<keyof typeof enOfficer, string> = {
   offBundleGet: "Bündel herunterladen",
   offBundleBusy: "Das Bündel wird erstellt …",
   offBundleDone: "Das Bündel wurde herausgegeben.",
+  offTrade: "Handels-ID",
+  offCounterparty: "Gegenpartei (LEI)",
+  offKindPause: "Unterbrechung",
+  offKindNotice: "Hinweis",
 };

@@ -114,4 +114,8 @@ export const enOfficer = {
   offBundleGet: "Download bundle",
   offBundleBusy: "The bundle is being made…",
   offBundleDone: "The bundle was handed out.",
+  offTrade: "Trade id",
+  offCounterparty: "Counterparty (LEI)",
+  offKindPause: "Pause",
+  offKindNotice: "Notice",
 } as const satisfies Record<string, string>;

@@ -116,4 +116,8 @@ export const frOfficer: Record<keyof typeof enOfficer, string> = {
   offBundleGet: "Télécharger le dossier",
   offBundleBusy: "Préparation du dossier…",
   offBundleDone: "Le dossier a été remis.",
+  offTrade: "Identifiant de transaction",
+  offCounterparty: "Contrepartie (LEI)",
+  offKindPause: "Pause",
+  offKindNotice: "Avis",
 };

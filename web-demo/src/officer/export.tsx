@@ -93,7 +93,7 @@ export function ExportBox({ officer, request, positionMs, clip, onClip }: Props)
     if (done.href === null) return;
     front.exportFile(officer.session, done.href).then((blob) => save(blob, `strongroom-${request.meeting.slice(0, 8)}.webm`), fail);
   };
-  return (<>
+  return (<div class="copies">
     <section class="card export" aria-labelledby="export-title" data-testid="export" data-state={job?.state ?? "none"}>
       <h2 id="export-title">{t("offExport")}</h2>
       <p class="small">{t("offExportWhy")}</p>
@@ -120,5 +120,5 @@ export function ExportBox({ officer, request, positionMs, clip, onClip }: Props)
       )}
     </section>
     <BundleBox officer={officer} request={request} />
-  </>);
+  </div>);
 }

@@ -6,7 +6,6 @@ import { t, type Key } from "../i18n";
 import type { PageConfig, Search } from "../wire/front";
 
 const DAY_MS = 86_400_000;
-export const NOTHING: Search = { person: "", firm: "", room: "", from: null, to: null, text: "" };
 
 /** Begin of a day of `<input type="date">` in this browser's time; `null` for none. */
 export function dayOf(value: string, plusDays = 0): number | null {
@@ -16,12 +15,15 @@ export function dayOf(value: string, plusDays = 0): number | null {
 
 export function searchOf(form: FormData): Search {
   const text = (name: string): string => String(form.get(name) ?? "").trim();
-  return { person: text("person"), firm: text("firm"), room: text("room"), text: text("text"), from: dayOf(text("from")), to: dayOf(text("to"), 1) };
+  return {
+    person: text("person"), firm: text("firm"), room: text("room"), trade: text("trade"), counterparty: text("counterparty"),
+    text: text("text"), from: dayOf(text("from")), to: dayOf(text("to"), 1),
+  };
 }
 
-const TEXTS: readonly { name: "person" | "room" | "text"; label: Key }[] = [
-  { name: "person", label: "offPerson" }, { name: "room", label: "offRoom" }, { name: "text", label: "offChatText" },
-];
+function Words({ name, label }: { name: Exclude<keyof Search, "from" | "to" | "firm">; label: Key }) {
+  return <label class="field">{t(label)}<input name={name} type="search" maxLength={100} data-testid={`search-${name}`} /></label>;
+}
 
 interface Props { config: PageConfig; busy: boolean; searched: boolean; onSearch: (search: Search) => void; onClear: () => void }
 
@@ -38,15 +40,17 @@ export function SearchForm({ config, busy, searched, onSearch, onClear }: Props)
   return (
     <form key={key} class="card searching" role="search" aria-label={t("offSearchTitle")} onSubmit={send} data-testid="search-form">
       <div class="criteria">
-        {TEXTS.map(({ name, label }) => (
-          <label key={name} class="field">{t(label)}<input name={name} type="search" maxLength={100} data-testid={`search-${name}`} /></label>
-        ))}
+        <Words name="person" label="offPerson" />
         <label class="field">{t("offFirm")}
           <select name="firm" data-testid="search-firm">
             <option value="">{t("offAnyFirm")}</option>
             {config.trust.firms.map(({ firm, name }) => <option key={firm} value={firm}>{name}</option>)}
           </select>
         </label>
+        <Words name="room" label="offRoom" />
+        <Words name="trade" label="offTrade" />
+        <Words name="counterparty" label="offCounterparty" />
+        <Words name="text" label="offChatText" />
         <label class="field">{t("offFrom")}<input name="from" type="date" data-testid="search-from" /></label>
         <label class="field">{t("offTo")}<input name="to" type="date" data-testid="search-to" /></label>
       </div>

@@ -7,7 +7,8 @@ import type { LaneEvent, Opened } from "../wire/front";
 import type { Clip } from "./export";
 
 const KINDS: Record<string, Key> = { join: "offKindJoin", leave: "offKindLeave", epoch: "offKindEpoch", gap: "offKindGap",
-  recorder: "offKindRecorder", incident: "offKindIncident", chat: "offChat", statement: "offKindStatement" };
+  recorder: "offKindRecorder", incident: "offKindIncident", chat: "offChat", statement: "offKindStatement",
+  pause: "offKindPause", notice: "offKindNotice" };
 
 /** Golden angle from a calm start: neighbours differ, and none is the red of a gap. */
 function laneHue(at: number): number {

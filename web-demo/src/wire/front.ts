@@ -30,7 +30,7 @@ export interface ArchivedMeeting {
   manifest_hash: string;
 }
 /** Every given criterion must hold; times are ms since 1970. */
-export interface Search { person: string; firm: string; room: string; from: number | null; to: number | null; text: string }
+export interface Search { person: string; firm: string; room: string; trade: string; counterparty: string; from: number | null; to: number | null; text: string }
 export interface ReplayRequest {
   id: string;
   meeting: string;

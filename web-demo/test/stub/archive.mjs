@@ -53,8 +53,8 @@ export class Archive {
       this.note(actor, "open", found.meeting, `case ${found.case}`);
       const lane = (user, firm, at) => ({ participant: `${firm}/${user}/01`, name: user === "anna" ? "Anna Ahrens" : "Ben Baumann", parts: [{ src: `/replay/grant/${at}-0.webm`, begin_ms: 0, from_ms: 0, to_ms: 5_000 }, { src: `/replay/grant/${at}-1.webm`, begin_ms: 4_000, from_ms: 5_000, to_ms: 12_000 }], from_ms: at * 1200, to_ms: 11_000, gaps: at === 1 ? [[6_000, 7_400]] : [] });
       json(response, { grant: "grant", until: Date.now() + 3_600_000, duration_ms: 12_000, lanes: [lane("anna", "bank-a", 0), lane("ben", "bank-b", 1)], events: [
-        { at_ms: 0, kind: "join", text: "Anna Ahrens" }, { at_ms: 1200, kind: "join", text: "Ben Baumann" }, { at_ms: 1300, kind: "epoch", text: "2" },
-        { at_ms: 0, kind: "statement", text: "bank-a: sound and picture must, chat must, kept 7 years" }, { at_ms: 2_100, kind: "chat", text: "Anna Ahrens: the alder file is on its way" },
+        { at_ms: 0, kind: "statement", text: "bank-a: sound and picture must, chat must, kept 7 years" }, { at_ms: 0, kind: "join", text: "Anna Ahrens" }, { at_ms: 1200, kind: "join", text: "Ben Baumann" }, { at_ms: 1300, kind: "epoch", text: "2" },
+        { at_ms: 2_100, kind: "chat", text: "Anna Ahrens: the alder file is on its way" },
         { at_ms: 6000, kind: "gap", text: "lost before the SFU" }, { at_ms: 11_000, kind: "leave", text: "Ben Baumann" }] });
     } else if (found && asked[2] === "bundle") {
       this.note(actor, "export", found.meeting, "evidence bundle");

@@ -215,6 +215,10 @@ pub struct Search {
     pub from: Option<UnixMillis>,
     /// Not begun after.
     pub to: Option<UnixMillis>,
+    /// A trade id that a member named.
+    pub trade: String,
+    /// LEI of a counterparty that a member named.
+    pub counterparty: String,
     /// In the chat. Chat is sealed: only meetings whose replay this officer has open are looked through.
     pub text: String,
 }

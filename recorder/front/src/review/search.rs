@@ -37,6 +37,8 @@ pub struct Wanted {
     person: String,
     firm: String,
     room: String,
+    trade: String,
+    counterparty: String,
     from: Option<UnixMillis>,
     to: Option<UnixMillis>,
     /// Meetings whose opened chat has the text, if a text is wanted.
@@ -51,6 +53,8 @@ impl Wanted {
             person: ready(&search.person),
             firm: ready(&search.firm),
             room: ready(&search.room),
+            trade: ready(&search.trade),
+            counterparty: ready(&search.counterparty),
             from: search.from,
             to: search.to,
             of: (!search.text.trim().is_empty()).then_some(found),
@@ -67,10 +71,17 @@ impl Wanted {
         let room = format!("{}\n{}\n{}", row.room, row.title, row.meeting).to_lowercase();
         (self.person.is_empty() && self.firm.is_empty() || subject.people.iter().any(person))
             && words(&self.room).all(|word| room.contains(word))
+            && named(&row.trades, &self.trade)
+            && named(&row.counterparties, &self.counterparty)
             && self.from.is_none_or(|from| row.ended_at >= from)
             && self.to.is_none_or(|to| row.started_at <= to)
             && self.of.as_ref().is_none_or(|of| of.contains(&row.meeting))
     }
+}
+
+/// Did a member name it? A trade id and a LEI are given whole: a part of one is another one.
+fn named(tags: &[String], wanted: &str) -> bool {
+    wanted.is_empty() || tags.iter().any(|tag| tag.to_lowercase() == wanted)
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -82,8 +93,16 @@ pub fn fits(search: &Search) -> bool {
     texts(search).iter().all(|(_, text)| text.chars().count() <= MAX_CRITERION && !text.chars().any(char::is_control))
 }
 
-fn texts(search: &Search) -> [(&'static str, &str); 4] {
-    [("person", &search.person), ("firm", &search.firm), ("room", &search.room), ("text", &search.text)]
+fn texts(search: &Search) -> [(&'static str, &str); 6] {
+    let Search { person, firm, room, trade, counterparty, text, .. } = search;
+    [
+        ("person", person),
+        ("firm", firm),
+        ("room", room),
+        ("trade", trade),
+        ("counterparty", counterparty),
+        ("text", text),
+    ]
 }
 
 /// What the ledger says of it: who looks for what is itself a record.
@@ -100,18 +119,12 @@ mod tests {
     use super::*;
 
     fn row() -> ArchivedMeeting {
-        ArchivedMeeting {
-            meeting: "00112233445566778899aabbccddeeff".parse().expect("an id"),
-            room: "deal-room".parse().expect("an id"),
-            title: "Project Alder".to_owned(),
-            started_at: UnixMillis(1_000),
-            ended_at: UnixMillis(2_000),
-            participants: Vec::new(),
-            frames: 0,
-            gaps: 0,
-            integrity: String::new(),
-            manifest_hash: domain::B64::default(),
-        }
+        let row = serde_json::json!({
+            "meeting": "00112233445566778899aabbccddeeff", "room": "deal-room", "title": "Project Alder", "started_at": 1000,
+            "ended_at": 2000, "participants": [], "frames": 0, "gaps": 0, "integrity": "", "manifest_hash": "",
+            "trades": ["T-4711"], "counterparties": ["529900T8BM49AURSDO55"],
+        });
+        serde_json::from_value(row).expect("a row")
     }
     fn people() -> Vec<Person> {
         let one = |name: &str, firm: &str| Person { name: name.to_owned(), firm: firm.to_owned() };
@@ -135,6 +148,8 @@ mod tests {
             Search { from: Some(UnixMillis(2_000)), ..Search::default() },
             Search { to: Some(UnixMillis(1_000)), ..Search::default() },
             Search { text: text("alder"), ..Search::default() },
+            Search { trade: text("t-4711"), ..Search::default() },
+            Search { counterparty: text("529900T8BM49AURSDO55"), ..Search::default() },
             Search { person: text("ben"), firm: text("bank-b"), ..Search::default() },
         ];
         assert!(found.into_iter().all(holds));
@@ -145,6 +160,8 @@ mod tests {
             Search { from: Some(UnixMillis(2_001)), ..Search::default() },
             Search { to: Some(UnixMillis(999)), ..Search::default() },
             Search { text: text("other"), ..Search::default() },
+            Search { trade: text("t-471"), ..Search::default() },
+            Search { counterparty: text("529900"), ..Search::default() },
             // there was a Ben, and there was somebody of bank-a, and they are not the same
             Search { person: text("ben"), firm: text("bank-a"), ..Search::default() },
         ];

@@ -145,15 +145,20 @@ fn signed(key: &SigningKey, label: &str, payload: &[u8], certificate: Option<&[u
 /// Somebody of the firm with a key and a certificate.
 pub struct Person {
     key: SigningKey,
-    leaf: Vec<u8>,
+    pub leaf: Vec<u8>,
     role: LeafRole,
 }
 
 impl Person {
     pub fn new(user: &'static str, role: LeafRole) -> Self {
+        Self::of("bank-a", user, role)
+    }
+
+    /// Of any firm, certified by ours.
+    pub fn of(firm: &str, user: &'static str, role: LeafRole) -> Self {
         let seed = 100 + user.bytes().fold(0u8, |sum, byte| sum.wrapping_add(byte)) % 100;
-        let key = key(seed);
-        let leaf = certificate(user, &public_of(&key), Some((&person(user), role, UnixMillis(NOW.0 - 60_000))));
+        let (key, who) = (key(seed), format!("{firm}/{user}/d1").parse().expect("an id"));
+        let leaf = certificate(user, &public_of(&key), Some((&who, role, UnixMillis(NOW.0 - 60_000))));
         Self { key, leaf, role }
     }
 
@@ -531,14 +536,14 @@ pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
         rejected: 0,
         gaps: Vec::new(),
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
+        tags: Default::default(),
+        copies_wanted: Vec::new(),
     };
     let signed = signed(&key(2), MEETING_LABEL, &manifest.to_cbor(), None);
     std::fs::write(folder.join(names::MEETING), &signed).expect("written");
     evidence::sha256(&signed)
 }
 
-        tags: Default::default(),
-        copies_wanted: Vec::new(),
 /// The key of the kit's one epoch, sealed and written.
 pub fn epoch(folder: &Path, meeting: &MeetingId) -> (EpochKey, SealedBaseKey) {
     let meeting_key = MeetingKey::from_bytes(&[9; 32]).expect("32 bytes");

@@ -58,3 +58,17 @@ async fn chat_is_searched_only_where_this_officer_has_it_open() {
     town.open(&session, &id).await;
     assert_eq!(search(&town, &session, &text).await.1, json!([]), "open, and it is not there");
 }
+
+#[tokio::test]
+async fn an_officer_of_another_firm_gets_nothing_here() {
+    let town = Town::new().await;
+    // certified by an authority that this firm's trust map does not name for it
+    let stranger = Person::of("bank-b", "dora", LeafRole::Compliance);
+    let judged = evidence::identity::judge(&town.app.trust, &stranger.leaf, NOW.seconds());
+    assert!(judged.is_err(), "no session begins for a certificate of another firm");
+    let carol = town.session(&Person::new("carol", LeafRole::Compliance));
+    let body = json!({"request": domain::B64(stranger.request(town.manifest_hash))});
+    let sent = town.post("/api/requests").bearer_auth(&carol).json(&body).send().await.expect("sent");
+    assert!([400, 403].contains(&sent.status().as_u16()), "{}", sent.status());
+    assert!(town.log.actions().is_empty() && town.app.requests.list().is_empty());
+}
