@@ -38,7 +38,10 @@ pub enum Manner {
 }
 
 /// Every tag is right: what is judged here is the disk.
-struct AllKeys;
+pub struct AllKeys;
+
+/// Closed segments with path and hash of their signed manifests.
+pub type Segments = Vec<(SegmentManifest, String, Digest)>;
 
 impl Opener for AllKeys {
     fn open(&mut self, _: UnixMillis, _: &ParticipantId, _: Slot, _: Codec, _: &[u8]) -> Verdict {
@@ -77,7 +80,7 @@ pub struct Recording<W> {
     incarnation: u64,
     epoch: Epoch,
     commit: Option<(u64, oneshot::Receiver<std::io::Result<()>>)>,
-    segments: Vec<(SegmentManifest, String, Digest)>,
+    segments: Segments,
     manner: Manner,
     at: Now,
     acknowledged: u64,
@@ -118,7 +121,7 @@ fn put(files: &Writer, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Segments whose signed manifests are there; events are signed at the end alone.
-fn signed_before(journal: &mut Journal) -> std::io::Result<Vec<(SegmentManifest, String, Digest)>> {
+fn signed_before(journal: &mut Journal) -> std::io::Result<Segments> {
     let mut all = Vec::new();
     for name in journal.store().list("segments")?.into_iter().filter(|name| name.ends_with(".cose")) {
         let path = format!("segments/{name}");
@@ -314,50 +317,64 @@ impl<W: Write> Recording<W> {
     }
 
     fn seal(&mut self, manifest: SegmentManifest) -> anyhow::Result<()> {
-        let signed = firm::sign(SEGMENT_LABEL, &manifest.to_cbor());
-        let file = match manifest.track {
-            0 => FileId::Events,
-            track => FileId::Track { track, index: manifest.index },
-        };
-        let (path, hash) = (file.manifest_path(), sha256(&signed));
-        put(&self.files, &path, &signed)?;
+        let (manifest, path, hash) = seal(&self.files, manifest)?;
         writeln!(self.out, "{}", Promise::Sealed { path: path.clone(), hash: hash.hex() })?;
         self.segments.push((manifest, path, hash));
         Ok(())
     }
 
-    /// Meeting manifest, log, proof.
     fn conclude(mut self) -> anyhow::Result<()> {
-        let keys = ask(&self.files, |journal| {
-            let store = journal.store();
-            Ok((
-                store.read(names::SEALED_KEYS)?.unwrap_or_default(),
-                store.read(names::EPOCH_KEYS)?.unwrap_or_default(),
-            ))
-        })?;
-        let parts = Parts {
-            firm: &firm::id(),
-            meeting: &firm::meeting(),
-            software: "crash-campaign",
-            closed: Closed::Ended,
-            segments: &self.segments,
-            sealed_keys: &keys.0,
-            epoch_keys: &keys.1,
-        };
-        let signed = firm::sign(MEETING_LABEL, &self.core.summary().manifest(&parts)?.to_cbor());
-        let mut log = Log::default();
-        let index = log.append(&sha256(&signed));
-        let head = log.checkpoint(&firm::id());
-        let checkpoint = head.note(&firm::sign(CHECKPOINT_LABEL, head.text().as_bytes()), &firm::spki());
-        let proof = LogProof { index, path: log.inclusion(index).context("a leaf")?, checkpoint }.to_cbor();
-        put(&self.files, names::PROOF, &proof)?;
-        put(&self.files, names::MEETING, &signed)?;
+        conclude(&self.files, &self.core, &self.segments)?;
         writeln!(self.out, "{}", Promise::Done)?;
         Ok(())
     }
 }
 
-fn terms() -> ArchiveEvent {
+/// Signs and writes the manifest of a closed segment.
+///
+/// # Errors
+/// The disk's.
+pub fn seal(files: &Writer, manifest: SegmentManifest) -> anyhow::Result<(SegmentManifest, String, Digest)> {
+    let signed = firm::sign(SEGMENT_LABEL, &manifest.to_cbor());
+    let file = match manifest.track {
+        0 => FileId::Events,
+        track => FileId::Track { track, index: manifest.index },
+    };
+    let (path, hash) = (file.manifest_path(), sha256(&signed));
+    put(files, &path, &signed)?;
+    Ok((manifest, path, hash))
+}
+
+/// Meeting manifest, log, proof.
+///
+/// # Errors
+/// The disk's.
+pub fn conclude(files: &Writer, core: &Meeting, segments: &Segments) -> anyhow::Result<()> {
+    let keys = ask(files, |journal| {
+        let store = journal.store();
+        Ok((store.read(names::SEALED_KEYS)?.unwrap_or_default(), store.read(names::EPOCH_KEYS)?.unwrap_or_default()))
+    })?;
+    let parts = Parts {
+        firm: &firm::id(),
+        meeting: &firm::meeting(),
+        software: "crash-campaign",
+        closed: Closed::Ended,
+        segments,
+        sealed_keys: &keys.0,
+        epoch_keys: &keys.1,
+    };
+    let signed = firm::sign(MEETING_LABEL, &core.summary().manifest(&parts)?.to_cbor());
+    let mut log = Log::default();
+    let index = log.append(&sha256(&signed));
+    let head = log.checkpoint(&firm::id());
+    let checkpoint = head.note(&firm::sign(CHECKPOINT_LABEL, head.text().as_bytes()), &firm::spki());
+    let proof = LogProof { index, path: log.inclusion(index).context("a leaf")?, checkpoint }.to_cbor();
+    put(files, names::PROOF, &proof)?;
+    put(files, names::MEETING, &signed)
+}
+
+/// What binds the meeting.
+pub fn terms() -> ArchiveEvent {
     ArchiveEvent::Terms {
         room: "deal-room".parse().expect("an id"),
         title: "Crash campaign".to_owned(),

@@ -1,0 +1,94 @@
+//! Reading: how soon a stopped recorder goes on, how fast the verifier reads, how fast a replay verifies and opens.
+
+use anyhow::Context;
+use benches::machine::{self, Meter};
+use domain::Codec;
+use e2ee::sframe::{BaseKey, Opener};
+use evidence::archive::merkle::{Frontier, leaf_hash};
+use evidence::archive::{Record, SegmentReader};
+use recorder_journal::journal::Journal;
+use recorder_journal::store::Disk;
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Bytes of the tracks' segments, their files.
+fn segments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for track in std::fs::read_dir(folder.join("tracks"))? {
+        for file in std::fs::read_dir(track?.path())? {
+            all.push(file?.path());
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// A copy of an open meeting is opened as after a crash: seconds for 10 GB at this rate, and the MB that were there.
+pub fn reopened(meeting: &Path, copy: &Path) -> anyhow::Result<(f64, u64)> {
+    Command::new("cp").arg("-r").arg(meeting).arg(copy).status().context("cp")?;
+    let mut bytes = 0;
+    for path in segments(copy)? {
+        bytes += std::fs::metadata(path)?.len();
+    }
+    let began = Instant::now();
+    let found = Journal::new(Box::new(Disk::new(copy.to_owned()))).recover()?;
+    let took = began.elapsed().as_secs_f64();
+    found.context("an open meeting")?;
+    std::fs::remove_dir_all(copy)?;
+    Ok((took * 10e9 / bytes.max(1) as f64, bytes / 1_000_000))
+}
+
+/// Rates of this thread, GB/s a core, over the first meeting.
+pub fn read(folder: &Path, base: &[u8; 32], streams: u32) -> anyhow::Result<serde_json::Value> {
+    let meeting = folder.join("meeting-0");
+    let meter = Meter::Process(std::process::id());
+    let files = segments(&meeting)?;
+    let mut bytes = 0;
+    // into memory of the system first: this is about processors
+    for path in &files {
+        bytes += std::fs::read(path)?.len() as u64;
+    }
+    let rate = |work: &mut dyn FnMut() -> anyhow::Result<()>| -> anyhow::Result<f64> {
+        let before = meter.cpu_ns()?;
+        work()?;
+        Ok(bytes as f64 / (meter.cpu_ns()? - before).max(1) as f64)
+    };
+    let mut good = false;
+    let verify = rate(&mut || {
+        let report = verify::verify(&meeting, &crash::firm::trust())?;
+        good = report.is_good() && report.gaps == 0;
+        Ok(())
+    })?;
+    let mut opened = 0u64;
+    let open = rate(&mut || {
+        let mut keys = Opener::from_base_key(BaseKey::from_bytes(base).context("a key")?, domain::Epoch(1));
+        let mut wire = Vec::new();
+        for path in &files {
+            let bytes = std::fs::read(path)?;
+            let (_, mut reader) = SegmentReader::new(&bytes)?;
+            let mut tree = Frontier::default();
+            tree.push(leaf_hash(&bytes[..reader.good() as usize]));
+            while let Some(placed) = reader.next_record()? {
+                tree.push(placed.leaf);
+                let Record::Media(media) = placed.record else { continue };
+                wire.clear();
+                wire.extend_from_slice(media.shim);
+                wire.extend_from_slice(media.sframe);
+                opened += u64::from(keys.open(Codec::Vp8, &wire).is_ok());
+            }
+            std::hint::black_box(tree.root());
+        }
+        Ok(())
+    })?;
+    let floor = rate(&mut || {
+        for path in &files {
+            std::hint::black_box(Sha256::digest(std::fs::read(path)?));
+        }
+        Ok(())
+    })?;
+    Ok(serde_json::json!({ "who": "strongroom", "bench": "archive-read", "streams": streams, "mb": bytes / 1_000_000,
+        "verify_gb_per_core_second": verify, "verify_and_open_gb_per_core_second": open, "frames_opened": opened,
+        "everything_holds": good, "read_and_sha256_gb_per_core_second": floor, "machine_load": machine::load() }))
+}
