@@ -70,9 +70,7 @@ async fn post<A: Serialize, B: DeserializeOwned>(
 
 /// ES256 DPoP proof by the leaf key.
 pub fn dpop(key: &LeafKey, method: &str, url: &str, now_s: u64) -> String {
-    // SEC1, uncompressed: 04, x, y
-    let point = key.public_sec1();
-    let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+    let (x, y) = coordinates(key);
     let jwk = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y});
     let head = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk});
     let jti: [u8; 16] = rand::random();
@@ -80,6 +78,19 @@ pub fn dpop(key: &LeafKey, method: &str, url: &str, now_s: u64) -> String {
     let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(head.to_string()), URL_SAFE_NO_PAD.encode(body.to_string()));
     let signature = key.sign(signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn coordinates(key: &LeafKey) -> (String, String) {
+    // SEC1, uncompressed: 04, x, y
+    let point = key.public_sec1();
+    (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]))
+}
+
+/// Binds the ID token to the CSR and to the key of the DPoP proofs, by its thumbprint (RFC 7638).
+fn nonce(csr: &[u8], key: &LeafKey) -> String {
+    let (x, y) = coordinates(key);
+    let holder = Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
+    URL_SAFE_NO_PAD.encode(Sha256::digest([Sha256::digest(csr), holder].concat()))
 }
 
 fn now_s() -> u64 {
@@ -118,7 +129,7 @@ pub async fn enrol(
         session: session.session,
         client_id: config.client_id.clone(),
         code_challenge: URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())),
-        nonce: URL_SAFE_NO_PAD.encode(Sha256::digest(&csr)),
+        nonce: nonce(&csr, &key),
     };
     let code: AuthorizationCode =
         post(&client, format!("{front}/idp/authorize"), &authorize, None, "ask for an authorization code").await?;

@@ -1,7 +1,7 @@
 // Proof of possession for the firm's identity provider (RFC 9449): one non-extractable key per worker, made here and
 // never leaving it. Must not be used to sign anything but such proofs.
 
-import { encode, utf8 } from "./bytes";
+import { encode, sha256, utf8 } from "./bytes";
 
 export class ProofKey {
   private constructor(private readonly pair: CryptoKeyPair, private readonly jwk: JsonWebKey) {}
@@ -11,6 +11,12 @@ export class ProofKey {
     const pair = await crypto.subtle.generateKey(algorithm, false, ["sign", "verify"]);
     const jwk = await crypto.subtle.exportKey("jwk", pair.publicKey);
     return new ProofKey(pair, jwk);
+  }
+
+  /** Names the key (RFC 7638, SHA-256). */
+  thumbprint(): Promise<Uint8Array<ArrayBuffer>> {
+    const { kty, crv, x, y } = this.jwk;
+    return sha256(utf8(JSON.stringify({ crv, kty, x, y })));
   }
 
   /** A proof for one request. */

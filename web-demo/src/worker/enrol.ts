@@ -1,8 +1,8 @@
-// Enrolment: a fresh leaf key and its certificate from this firm. The ID token is bound to the certificate request by
-// its `nonce` (SHA-256 of the request) and to this worker by DPoP. Nothing of it is kept over a reload.
+// Enrolment: a fresh leaf key and its certificate from this firm. The ID token is bound by its `nonce` to the certificate
+// request and to the key of this worker's DPoP proofs. Nothing of it is kept over a reload.
 
 import type { Enrolment, WorkerSetup } from "../wire/worker";
-import { encode, sha256, utf8 } from "./bytes";
+import { concat, encode, sha256, utf8 } from "./bytes";
 import { ProofKey } from "./dpop";
 import type { Engine, LeafKey } from "./engine";
 import { Refused } from "./refused";
@@ -29,10 +29,10 @@ async function post<T>(url: string, body: unknown, headers: Record<string, strin
 export async function enrol(engine: Engine, setup: WorkerSetup, who: Enrolment): Promise<Enrolled> {
   const key = engine.newKey();
   const csr = key.csr(`${setup.firm}/${who.user}/${who.device}`, who.name);
-  const nonce = encode(await sha256(csr));
+  const proofs = await ProofKey.make();
+  const nonce = encode(await sha256(concat(await sha256(csr), await proofs.thumbprint())));
   const verifier = encode(crypto.getRandomValues(new Uint8Array(32)));
   const challenge = encode(await sha256(utf8(verifier)));
-  const proofs = await ProofKey.make();
   const { code } = await post<{ code: string }>(`${setup.origin}/idp/authorize`, {
     session: who.session, client_id: setup.clientId, code_challenge: challenge, nonce,
   });

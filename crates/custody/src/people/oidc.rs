@@ -46,7 +46,6 @@ struct Claims {
     nonce: String,
     #[serde(default)]
     roles: Vec<String>,
-    cnf: Confirmation,
 }
 
 // not a wire type: RFC 7519 section 4.1.3 allows both forms of `aud`
@@ -55,12 +54,6 @@ struct Claims {
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
-}
-
-// not a wire type: RFC 7800
-#[derive(Deserialize)]
-struct Confirmation {
-    jkt: String,
 }
 
 // not a wire type: claims of a DPoP proof, RFC 9449 section 4.2
@@ -98,10 +91,10 @@ impl Oidc {
     pub fn judge(&self, now: UnixMillis, id_token: &str, dpop: &str, csr_hash: &[u8; 32]) -> Result<Person, Refusal> {
         let now_s = now.seconds();
         let claims = self.token(now_s, id_token)?;
-        if claims.nonce != B64::from(*csr_hash).encode() {
-            return bad("the ID token was issued for another CSR");
+        let (proof, holder) = self.proof(now_s, dpop)?;
+        if claims.nonce != nonce(csr_hash, &holder) {
+            return bad("the ID token was issued for another CSR, or the DPoP proof is by another key");
         }
-        let proof = self.proof(now_s, dpop, &claims.cnf.jkt)?;
         self.use_once(now_s, proof)?;
         let Ok(user) = claims.sub.parse::<UserId>() else { return bad("`sub` of the ID token is no user id") };
         let roles = claims.roles.iter().filter_map(|text| role(text)).collect();
@@ -155,15 +148,17 @@ impl Oidc {
         key.map_or_else(|| bad("the ID token names no P-256 key of the identity provider"), Ok)
     }
 
-    fn proof(&self, now_s: u64, jwt: &str, jkt: &str) -> Result<Proof, Refusal> {
+    /// The proof, and the thumbprint of its key (RFC 7638, SHA-256).
+    fn proof(&self, now_s: u64, jwt: &str) -> Result<(Proof, [u8; 32]), Refusal> {
         let header = header(jwt)?;
         if header.typ.as_deref() != Some("dpop+jwt") {
             return bad("the DPoP proof has the wrong type");
         }
         let Some(jwk) = header.jwk.filter(is_p256) else { return bad("the DPoP proof carries no P-256 key") };
-        if !jwk.thumbprint(ThumbprintHash::SHA256).is_ok_and(|thumbprint| thumbprint == jkt) {
-            return bad("the DPoP proof is by another key than the ID token names");
-        }
+        let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).ok().and_then(|text| B64::decode(&text));
+        let Some(holder) = thumbprint.and_then(|bytes| <[u8; 32]>::try_from(bytes.0).ok()) else {
+            return bad("the DPoP proof carries no P-256 key");
+        };
         let Ok(key) = DecodingKey::from_jwk(&jwk) else { return bad("the DPoP proof carries no P-256 key") };
         let Ok(data) = decode::<Proof>(jwt, &key, &validation()) else {
             return bad("the DPoP proof does not verify with its own key, or a claim is missing");
@@ -178,7 +173,7 @@ impl Oidc {
         if proof.jti.is_empty() || proof.jti.len() > MAX_JTI {
             return bad("the DPoP proof has no usable `jti`");
         }
-        Ok(proof)
+        Ok((proof, holder))
     }
 
     fn use_once(&self, now_s: u64, proof: Proof) -> Result<(), Refusal> {
@@ -199,6 +194,12 @@ impl Oidc {
         seen.order.push_back((now_s, proof.jti));
         Ok(())
     }
+}
+
+/// What a person's page asks its provider to put into the ID token: it binds the token to the CSR and to the key that proves
+/// who sends it. Providers sign every nonce they are given and few put `cnf` into an ID token, so that this binds with all.
+fn nonce(csr_hash: &[u8; 32], holder: &[u8; 32]) -> String {
+    B64::from(evidence::sha256(&[csr_hash.as_slice(), holder].concat())).encode()
 }
 
 fn bad<T>(detail: &str) -> Result<T, Refusal> {

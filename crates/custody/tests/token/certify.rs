@@ -1,7 +1,7 @@
 //! Certificates and statements: what is issued is judged well by everybody, and each way of asking wrongly is refused.
 
 use crate::house::{House, call, on_each_token};
-use crate::idp::{Enrolment, Key, build_csr, csr, enrol, now};
+use crate::idp::{Enrolment, Key, build_csr, csr, enrol, nonce, now};
 use domain::B64;
 use domain::message::custody::{Answer, Ask, CustodyProblem, LeafRole};
 use domain::policy::{Rule, Statement, Tier};
@@ -94,7 +94,7 @@ fn for_name(enrolment: &mut Enrolment, uri: &str) {
 }
 
 fn rebind(enrolment: &mut Enrolment) {
-    enrolment.claims["nonce"] = json!(B64::from(evidence::sha256(&enrolment.csr)).encode());
+    enrolment.claims["nonce"] = json!(nonce(&enrolment.csr, &enrolment.dpop_key));
 }
 
 async fn each_wrong_enrolment_is_refused_for_its_own_reason(kind: Kind) {

@@ -83,6 +83,12 @@ pub fn build_csr(uri: &str, key: &PKey<Private>) -> Vec<u8> {
     builder.build().to_der().unwrap()
 }
 
+/// What a page asks its provider to sign: the CSR and the key that sends it.
+pub fn nonce(csr: &[u8], dpop_key: &Key) -> String {
+    let holder = B64::decode(&dpop_key.thumbprint()).unwrap();
+    B64::from(evidence::sha256(&[evidence::sha256(csr).as_slice(), &holder].concat())).encode()
+}
+
 /// One enrolment, every part of which a test may change before it is sent.
 pub struct Enrolment {
     pub issuer_key: Key,
@@ -112,7 +118,7 @@ impl Enrolment {
         let now_s = now().seconds();
         let claims = json!({
             "iss": ISSUER, "aud": AUDIENCE, "iat": now_s, "exp": now_s + 120, "sub": user, "name": format!("{user} of A"),
-            "nonce": B64::from(evidence::sha256(&csr)).encode(), "roles": [role], "cnf": {"jkt": dpop_key.thumbprint()},
+            "nonce": nonce(&csr, &dpop_key), "roles": [role],
         });
         let proof = json!({"jti": unique(), "htm": "POST", "htu": HTU, "iat": now_s});
         let mut token_header = Header::new(Algorithm::ES256);

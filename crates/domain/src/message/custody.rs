@@ -30,7 +30,7 @@ pub enum Ask {
         csr: B64,
         /// OIDC ID token (JWT, compact).
         id_token: String,
-        /// DPoP proof (JWT, compact; RFC 9449) by the key named in the token's `cnf.jkt`.
+        /// DPoP proof (JWT, compact; RFC 9449) by the key that the token's nonce binds it to.
         dpop: String,
         /// Wanted role; must be among the token's roles.
         role: LeafRole,

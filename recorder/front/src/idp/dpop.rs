@@ -1,8 +1,6 @@
-//! DPoP proofs (RFC 9449) at the development provider's token endpoint: form, method, address, age, single use. Answers
-//! the thumbprint that goes into the token's `cnf.jkt`.
+//! DPoP proofs (RFC 9449) at the development provider's token endpoint: form, method, address, age, single use.
 
 use domain::UnixMillis;
-use jsonwebtoken::jwk::ThumbprintHash;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -40,8 +38,19 @@ impl Seen {
     }
 }
 
-/// Judges a proof for `method` at `address`; answers the key's thumbprint (RFC 7638, SHA-256).
-pub fn judge(seen: &Seen, proof: &str, method: &str, address: &str, now: UnixMillis) -> Option<String> {
+/// Is it a proof for `method` at `address`, of now and not seen before?
+pub fn holds(seen: &Seen, proof: &str, method: &str, address: &str, now: UnixMillis) -> bool {
+    claims(proof).is_some_and(|claims| {
+        claims.htm == method
+            && claims.htu == address
+            && claims.jti.len() <= MAX_JTI
+            && claims.iat.abs_diff(now.seconds()) <= MAX_AGE_S
+            && seen.first(&claims.jti, now.seconds())
+    })
+}
+
+/// What a proof says, if it verifies with its own key.
+fn claims(proof: &str) -> Option<Claims> {
     let header = decode_header(proof).ok()?;
     if header.typ.as_deref() != Some("dpop+jwt") || header.alg != Algorithm::ES256 {
         return None;
@@ -51,11 +60,5 @@ pub fn judge(seen: &Seen, proof: &str, method: &str, address: &str, now: UnixMil
     rules.required_spec_claims.clear();
     rules.validate_exp = false;
     rules.validate_aud = false;
-    let claims = decode::<Claims>(proof, &DecodingKey::from_jwk(&jwk).ok()?, &rules).ok()?.claims;
-    let fits = claims.htm == method
-        && claims.htu == address
-        && claims.jti.len() <= MAX_JTI
-        && claims.iat.abs_diff(now.seconds()) <= MAX_AGE_S
-        && seen.first(&claims.jti, now.seconds());
-    if fits { jwk.thumbprint(ThumbprintHash::SHA256).ok() } else { None }
+    decode::<Claims>(proof, &DecodingKey::from_jwk(&jwk).ok()?, &rules).ok().map(|data| data.claims)
 }

@@ -1,5 +1,5 @@
 //! The **development identity provider**: login by password, authorization code with PKCE (RFC 7636, S256), ID token
-//! bound to a CSR (nonce) and to a key (DPoP). Exists only where the configuration has `[development_idp]`; a firm in
+//! with the nonce it was asked for, which binds it to a CSR and a key. Exists only where the configuration has `[development_idp]`; a firm in
 //! production has its own provider. It issues tokens and knows nothing of certificates.
 
 mod dpop;
@@ -78,14 +78,8 @@ struct Claims<'a> {
     name: &'a str,
     roles: &'a [LeafRole],
     nonce: &'a str,
-    cnf: Confirmation,
     iat: u64,
     exp: u64,
-}
-
-#[derive(Serialize)]
-struct Confirmation {
-    jkt: String,
 }
 
 /// A new signing key: PKCS#8 PEM and the JWKS custody needs (`oidc.jwks_file`).
@@ -224,8 +218,9 @@ impl DevelopmentIdp {
         if challenge != code.challenge || ask.client_id != code.client_id {
             return Err(refused("The verifier does not fit this code."));
         }
-        let jkt = dpop::judge(&self.seen, proof, "POST", &self.token_address, now)
-            .ok_or_else(|| refused("The DPoP proof is missing, malformed, old or used before."))?;
+        if !dpop::holds(&self.seen, proof, "POST", &self.token_address, now) {
+            return Err(refused("The DPoP proof is missing, malformed, old or used before."));
+        }
         let user = &self.users[code.user];
         let iat = now.seconds();
         let claims = Claims {
@@ -235,7 +230,6 @@ impl DevelopmentIdp {
             name: &user.name,
             roles: &user.roles,
             nonce: &code.nonce,
-            cnf: Confirmation { jkt },
             iat,
             exp: iat + TOKEN_LIFE_S,
         };

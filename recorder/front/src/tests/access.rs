@@ -174,10 +174,18 @@ async fn json_of(request: reqwest::RequestBuilder) -> Value {
     request.send().await.expect("sent").json().await.expect("JSON")
 }
 
+/// Binds a token to the CSR and to the key that sends it, by the key's thumbprint (RFC 7638).
+fn nonce(key: &SigningKey, csr: &[u8]) -> B64 {
+    let point = key.verifying_key().to_encoded_point(false);
+    let part = |bytes: Option<&p256::FieldBytes>| B64(bytes.expect("uncompressed").to_vec()).encode();
+    let jwk = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, part(point.x()), part(point.y()));
+    B64(Sha256::digest([Sha256::digest(csr), Sha256::digest(jwk)].concat()).to_vec())
+}
+
 async fn id_token(town: &Town, session: &str, key: &SigningKey, csr: &[u8], jti: &str) -> String {
     let verifier = "a verifier of at least forty-three characters, as the RFC wants";
     let ask = json!({"session": session, "client_id": "strongroom-page",
-        "code_challenge": B64(Sha256::digest(verifier).to_vec()), "nonce": B64(Sha256::digest(csr).to_vec())});
+        "code_challenge": B64(Sha256::digest(verifier).to_vec()), "nonce": nonce(key, csr)});
     let code: Value = json_of(town.post("/idp/authorize").json(&ask)).await;
     let proof =
         crate::idp::tests::proof(key, "POST", &format!("{ORIGIN}/idp/token"), NOW.seconds(), &format!("t{jti}"));
