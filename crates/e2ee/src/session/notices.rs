@@ -1,6 +1,6 @@
 //! Acknowledgements of the notices: our own, signed and said at each admission, and those of others for who keeps them.
 
-use super::{Event, IncidentKind, Session};
+use super::{Event, IncidentKind, Output, Session};
 use domain::message::client::ToServer;
 use domain::{B64, UnixMillis};
 use evidence::acknowledgement::{self, Acknowledgement, LABEL};
@@ -17,15 +17,24 @@ impl Session {
     pub fn acknowledge(&mut self, now: UnixMillis, language: &str) {
         let Some(meeting) = &self.meeting else { return };
         self.yes = Some(Yes { statements: meeting.rules.statements_hash(), language: language.to_owned() });
-        self.say_yes(now);
+        // before anything else that waits: an offer may be the owner's very next word
+        if let Some(yes) = self.signed_yes(now) {
+            self.out.push_front(Output::Send(yes));
+        }
         self.settle(now);
     }
 
-    /// Signs and sends it, if it is about the statements that bind now.
+    /// Says it, if it is about the statements that bind now.
     pub(super) fn say_yes(&mut self, now: UnixMillis) {
-        let (Some(meeting), Some(yes)) = (&self.meeting, &self.yes) else { return };
+        if let Some(yes) = self.signed_yes(now) {
+            self.send(yes);
+        }
+    }
+
+    fn signed_yes(&self, now: UnixMillis) -> Option<ToServer> {
+        let (meeting, yes) = (self.meeting.as_ref()?, self.yes.as_ref()?);
         if yes.statements != meeting.rules.statements_hash() {
-            return;
+            return None;
         }
         let acknowledgement = Acknowledgement {
             meeting: meeting.terms.meeting.clone(),
@@ -35,7 +44,7 @@ impl Session {
         };
         let payload = acknowledgement::encode(&acknowledgement);
         let signed = B64(self.key.sign_cose(LABEL, &payload, Some(&self.certificate)));
-        self.send(ToServer::Acknowledge { acknowledgement: signed });
+        Some(ToServer::Acknowledge { acknowledgement: signed })
     }
 
     pub(super) fn on_acknowledged(&mut self, now: UnixMillis, signed: B64) {
