@@ -56,6 +56,13 @@ async fn chat_is_kept_where_sound_and_picture_are_not_and_a_bent_line_is_named()
         assert_eq!((json["said"].as_u64(), json["frames"].as_u64()), (Some(2), Some(0)), "{json}");
         let events = std::fs::read(meeting.join("events.seg"))?;
         assert!(!events.windows(5).any(|part| part == b"price"), "words lie sealed in the archive");
+        let (middle, mut bent) = (events.len() / 2, events);
+        bent[middle] ^= 1;
+        std::fs::write(meeting.join("events.seg"), bent)?;
+        let (good, json) = verify(&system.plan, &meeting)?;
+        assert!(!good);
+        assert_eq!(json["findings"][0]["file"], "events.seg", "{json}");
+        assert_eq!(json["findings"][0]["offset"].as_u64(), Some(middle as u64), "{json}");
     }
     Ok(())
 }

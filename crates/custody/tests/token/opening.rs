@@ -46,12 +46,12 @@ fn manifest(house: &House, meeting: &MeetingId) -> MeetingManifest {
         rejected: 0,
         gaps: Vec::new(),
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
+        tags: Default::default(),
+        copies_wanted: Vec::new(),
     }
 }
 
 /// The three processes and two officers of a firm, and a meeting of it.
-        tags: Default::default(),
-        copies_wanted: Vec::new(),
 struct Desk {
     house: House,
     faulty: Faulty,
