@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::config::Config;
 use crate::store::Disk;
+use domain::calendar::Date;
 use domain::{FirmId, MeetingId, UnixMillis};
 use evidence::archive::names;
 use std::fs::File;
@@ -55,7 +56,7 @@ pub struct Folder {
 impl Folder {
     /// Of a meeting that began at `started_at`: `<archive>/<firm>/<yyyy>/<mm>/<meeting>`.
     pub fn new(archive: &Path, firm: &FirmId, meeting: &MeetingId, started_at: UnixMillis) -> Self {
-        let (year, month) = year_and_month(started_at);
+        let Date { year, month, .. } = Date::of(started_at);
         let path = archive.join(firm.as_str()).join(format!("{year:04}")).join(format!("{month:02}"));
         Self { meeting: meeting.clone(), path: path.join(meeting.as_str()) }
     }
@@ -67,18 +68,6 @@ impl Folder {
     pub fn is_finished(&self) -> bool {
         self.path.join(names::MEETING).exists()
     }
-}
-
-/// Year and month of the Gregorian calendar, UTC (days to civil date as in Howard Hinnant's `chrono` notes).
-fn year_and_month(at: UnixMillis) -> (u64, u64) {
-    let day = at.seconds() / 86_400 + 719_468;
-    let era = day / 146_097;
-    let of_era = day % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month)
 }
 
 fn below(folder: &Path) -> Vec<PathBuf> {
@@ -113,20 +102,6 @@ pub fn unfinished(archive: &Path, firm: &FirmId) -> Vec<Folder> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn months_are_those_of_the_calendar() {
-        let of = |text: &str, seconds: u64| {
-            let (year, month) = year_and_month(UnixMillis(seconds * 1000));
-            assert_eq!(format!("{year:04}-{month:02}"), text);
-        };
-        of("1970-01", 0);
-        of("2000-02", 951_782_400);
-        of("2000-03", 951_868_800);
-        of("2026-11", 1_795_305_600);
-        of("2026-12", 1_796_083_200);
-        of("2027-01", 1_798_761_600);
-    }
 
     #[test]
     fn a_meeting_is_unfinished_until_its_manifest_is_there() {

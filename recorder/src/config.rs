@@ -4,6 +4,8 @@
 use crate::Failure;
 use domain::{FirmId, RoomId, UserId};
 use evidence::identity::{FirmTrust, TrustMap};
+use recorder_store::StoreConfig;
+use recorder_store::class::Purpose;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -32,9 +34,40 @@ pub struct Config {
     pub rooms: Vec<RoomId>,
     /// Where custody is.
     pub custody: Custody,
+    /// Free space, MiB, below which this recorder is not ready.
+    #[serde(default = "reserve")]
+    pub reserve_mib: u64,
+    /// How operators see it.
+    #[serde(default)]
+    pub operations: service::operations::Settings,
+    /// Where sealed archives go besides this machine.
+    #[serde(default)]
+    pub stores: Vec<StoreConfig>,
+    /// Who stamps manifests with the time (RFC 3161).
+    #[serde(default)]
+    pub stamp: Option<Stamp>,
+    /// A demonstration records on anything, and its pages say so.
+    #[serde(default = "production")]
+    pub purpose: Purpose,
     /// Origin of the firm's pages; if given, it must be `front`. A recorder itself is no page and sends no `Origin`.
     #[serde(default)]
     pub origin: Option<String>,
+}
+
+/// A time-stamp authority. Its root stands in the trust map.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
+    /// Where it answers, `http://` or `https://`: what is sent is a hash, and the answer is signed.
+    pub url: String,
+}
+
+fn production() -> Purpose {
+    Purpose::Production
+}
+
+fn reserve() -> u64 {
+    crate::operations::RESERVE_MIB
 }
 
 /// Sockets of custody.
@@ -54,6 +87,7 @@ impl Config {
         let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
         let mut config: Self = service::config::read(path, service::config::environment())?;
         config.judge().map_err(bad)?;
+        config.operations.settle(path)?;
         let folder = service::config::folder(path);
         for path in [&mut config.trust, &mut config.archive, &mut config.custody.record] {
             *path = folder.join(&*path);
@@ -73,6 +107,9 @@ impl Config {
         }
         if self.origin.as_ref().is_some_and(|origin| origin.trim_end_matches('/') != self.front.trim_end_matches('/')) {
             return Err("`origin` must be the address in `front`, or be left out".to_owned());
+        }
+        if self.stamp.as_ref().is_some_and(|one| !one.url.starts_with("http://") && !one.url.starts_with("https://")) {
+            return Err("`stamp.url` must be http://... or https://...".to_owned());
         }
         let front = self.front.strip_prefix("http://").map(|rest| rest.split(['/', ':']).next().unwrap_or(""));
         if !self.front.starts_with("https://") && !front.is_some_and(loopback) {
@@ -95,6 +132,9 @@ impl Config {
 
     fn own<'a>(&self, map: &'a TrustMap) -> Result<&'a FirmTrust, String> {
         let own = map.firm(&self.firm).ok_or_else(|| format!("does not know the firm {}", self.firm))?;
+        if self.stamp.is_some() && own.stamp_roots.is_empty() {
+            return Err(format!("names no root of {}'s time-stamp authority (`stamp_roots`)", self.firm));
+        }
         if own.archive_keys.is_empty() {
             return Err(format!("names no archive key of {}: nothing may be recorded that nobody can open", self.firm));
         }
@@ -123,6 +163,11 @@ record = "run/record.sock"
         let path = folder.path().join("recorder.toml");
         std::fs::write(&path, text).expect("written");
         Config::read(&path)
+    }
+
+    #[test]
+    fn the_documented_sample_is_good() {
+        Config::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deploy/config/recorder.toml")).expect("good");
     }
 
     #[test]

@@ -12,9 +12,13 @@ mod firm_log;
 mod link;
 mod live;
 mod net;
+mod operations;
+mod probe;
 mod recording;
 mod room;
 mod seal;
+mod stamps;
+mod stores;
 mod tls;
 
 use clap::{Parser, Subcommand};
@@ -43,12 +47,38 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Probes the stores: what each of them is, and what it allowed. Leaves small objects locked for a minute.
+    CheckStore {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+        /// Only the store of this name.
+        #[arg(long)]
+        store: Option<String>,
+    },
     /// Reads the configuration and what it names; says what is wrong.
     CheckConfig {
         /// Configuration file (TOML).
         #[arg(long)]
         config: PathBuf,
     },
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|e| Failure::Other(format!("cannot start threads: {e}")))
+}
+
+/// What an operator asked for goes to standard output; the log is on standard error.
+fn say(lines: &[String]) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        // a reader that went away wants no more
+        if writeln!(out, "{line}").is_err() {
+            return;
+        }
+    }
 }
 
 fn execute(arguments: Arguments) -> Result<(), Failure> {
@@ -60,13 +90,19 @@ fn execute(arguments: Arguments) -> Result<(), Failure> {
             tracing::info!(firm = %config.firm, rooms = config.rooms.len(), "the configuration is good");
             Ok(())
         }
-        Command::Run { config } => {
-            let config = Config::read(&config)?;
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .map_err(|e| Failure::Other(format!("cannot start threads: {e}")))?;
-            runtime.block_on(room::run_all(config))
+        Command::CheckStore { config: path, store } => {
+            let config = Config::read(&path)?;
+            let folder = service::config::folder(&path);
+            let (lines, ended) = match runtime()?.block_on(stores::check(&config, &folder, store.as_deref())) {
+                Ok(lines) => (lines, Ok(())),
+                Err((lines, failure)) => (lines, Err(failure)),
+            };
+            say(&lines);
+            ended
+        }
+        Command::Run { config: path } => {
+            let config = Config::read(&path)?;
+            runtime()?.block_on(room::run_all(config, &service::config::folder(&path)))
         }
     }
 }

@@ -133,6 +133,11 @@ mod tests {
             archive: "archive".into(),
             rooms: Vec::new(),
             custody: crate::config::Custody { record: "record.sock".into() },
+            reserve_mib: 0,
+            operations: service::operations::Settings::default(),
+            stores: Vec::new(),
+            stamp: None,
+            purpose: recorder_store::class::Purpose::Production,
             origin: None,
         };
         let listen = async {

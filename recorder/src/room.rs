@@ -5,12 +5,17 @@ use crate::config::Config;
 use crate::enrol;
 use crate::firm_log::FirmLog;
 use crate::live::Live;
+use crate::probe::{self, Prover};
 use crate::recording;
+use crate::stamps;
+use crate::stores::Stores;
 use crate::{Failure, clock};
 use custody::Client;
 use domain::ParticipantId;
 use domain::message::custody::{Answer, Ask, TokenRole};
 use evidence::identity::TrustMap;
+use recorder_store::upload::AsSigned;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -22,8 +27,12 @@ pub struct Shared {
     pub trust: TrustMap,
     /// The record token's process.
     pub custody: Arc<Client>,
+    /// Which archive keys are proven to open.
+    pub prover: Prover,
     /// The firm's log.
     pub log: FirmLog,
+    /// Where sealed archives go.
+    pub stores: Arc<Stores>,
     /// Who this recorder is.
     pub participant: ParticipantId,
 }
@@ -45,6 +54,7 @@ async fn check_custody(config: &Config, trust: &TrustMap, custody: &Client) -> R
     }
     if info.test_token {
         tracing::warn!("the record token is a test token: not for production");
+        service::security::report(service::security::Event::TestToken);
     }
     Ok(())
 }
@@ -53,20 +63,25 @@ async fn check_custody(config: &Config, trust: &TrustMap, custody: &Client) -> R
 ///
 /// # Errors
 /// [`Failure`] when it cannot start.
-pub async fn run_all(config: Config) -> Result<(), Failure> {
+pub async fn run_all(config: Config, folder: &Path) -> Result<(), Failure> {
     clock::now();
     // the first provider installed stays; ours is the only one
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let trust = config.trust_map()?;
     archive::check_folder(&config)?;
     let _lock = archive::lock(&config)?;
+    let operations = service::operations::open(&config.operations, service::metrics::Service::Recorder)?;
     let custody = Arc::new(Client::new(&config.custody.record));
     check_custody(&config, &trust, &custody).await?;
     let record_key = trust.firm(&config.firm).map(|firm| firm.record_key.0.clone()).unwrap_or_default();
     let log = FirmLog::new(&config.archive, &config.firm, custody.clone(), record_key);
     let participant = enrol::participant(&config);
-    let shared = Arc::new(Shared { config, trust, custody, log, participant });
+    let mut feeding = JoinSet::new();
+    let stores = Stores::start(&config, folder, Arc::new(AsSigned), &mut feeding).await?;
+    let shared =
+        Arc::new(Shared { prover: Prover::new(&config, &trust), config, trust, custody, log, stores, participant });
 
+    operations.serve(shared.clone())?;
     let mut unfinished: Vec<(Folder, Option<domain::RoomId>)> = Vec::new();
     for folder in archive::unfinished(&shared.config.archive, &shared.config.firm) {
         let room = recording::room_of(&folder);
@@ -74,6 +89,8 @@ pub async fn run_all(config: Config) -> Result<(), Failure> {
         unfinished.push((folder, room));
     }
     let mut rooms = JoinSet::new();
+    rooms.spawn(probe::run(shared.clone()));
+    feeding.spawn(stamps::run(shared.clone()));
     for room in shared.config.rooms.clone() {
         let (own, others): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(|(_, of)| of.as_ref() == Some(&room));
         unfinished = others;
@@ -97,5 +114,6 @@ pub async fn run_all(config: Config) -> Result<(), Failure> {
     service::stop::asked().await;
     tracing::info!("stopping: a running meeting is continued or closed at the next start");
     rooms.shutdown().await;
+    feeding.shutdown().await;
     Ok(())
 }

@@ -86,6 +86,7 @@ impl Firm {
             record_key: other.clone(),
             ledger_key: other,
             archive_keys: vec![],
+            stamp_roots: Vec::new(),
         }
     }
 

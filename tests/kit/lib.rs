@@ -7,3 +7,5 @@ pub mod memory;
 pub mod people;
 pub mod system;
 pub mod wire;
+
+pub use store_servers as stores;

@@ -96,6 +96,7 @@ impl Firm {
             record_key: spki(2),
             ledger_key: spki(3),
             archive_keys: vec![archive_spki().into()],
+            stamp_roots: Vec::new(),
         };
         TrustMap { version: 1, firms: vec![own], order_key: spki(6) }
     }

@@ -4,6 +4,7 @@
 //! whatever stands here is public knowledge. Wire types live in [`message`] and nowhere else (law 3).
 
 pub mod bytes64;
+pub mod calendar;
 pub mod ids;
 pub mod limits;
 pub mod media;

@@ -53,6 +53,9 @@ pub struct FirmTrust {
     pub ledger_key: B64,
     /// Keys its meeting keys are sealed to, RSA SPKI DER.
     pub archive_keys: Vec<B64>,
+    /// Root certificates of the time-stamp authorities it relies on (RFC 3161), DER.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stamp_roots: Vec<B64>,
 }
 
 /// Whom a participant trusts with what; pinned by its firm's front, its hash in the GroupContext.

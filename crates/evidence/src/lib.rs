@@ -18,6 +18,8 @@ pub mod receipt;
 pub mod recorder_csr;
 pub mod said;
 pub mod sender_manifest;
+#[cfg(feature = "stamp")]
+pub mod stamp;
 pub mod statement;
 
 /// SHA-256 of some bytes.

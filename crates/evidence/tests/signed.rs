@@ -38,6 +38,7 @@ fn firm(id: &str, seed: u8) -> FirmTrust {
         record_key: spki.clone(),
         ledger_key: spki,
         archive_keys: vec![],
+        stamp_roots: Vec::new(),
     }
 }
 fn trust() -> TrustMap {

@@ -10,6 +10,9 @@ use evidence::key::PublicKey;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+/// Clocks of an authority and a recorder may differ so much, ms.
+const MAX_SKEW_MS: u64 = 60_000;
+
 /// The record key of the firm.
 pub(crate) fn record_key(trust: &TrustMap, manifest: &MeetingManifest) -> Option<PublicKey> {
     PublicKey::from_spki(&trust.firm(&manifest.firm)?.record_key).ok()
@@ -123,6 +126,32 @@ pub(crate) fn log(folder: &Path, manifest: &MeetingManifest, signed: &[u8], trus
         report.log_index = Some(proof.index);
     } else {
         report.finding(names::PROOF, Some(0), "the proof does not lead from this meeting's manifest to the signed log");
+    }
+}
+
+/// The authority's stamp of the signed manifest, where there is one.
+pub(crate) fn stamp(folder: &Path, manifest: &MeetingManifest, signed: &[u8], trust: &TrustMap, report: &mut Report) {
+    let roots = trust.firm(&manifest.firm).map(|firm| firm.stamp_roots.as_slice()).unwrap_or_default();
+    let bytes = match std::fs::read(folder.join(names::STAMP)) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return report.finding(names::STAMP, None, e.to_string());
+        }
+        Err(_) if roots.is_empty() => return,
+        Err(_) => return report.notes.push("no time stamp (yet): the firm has an authority".to_owned()),
+    };
+    if roots.is_empty() {
+        return report.notes.push("there is a time stamp, but the trust map names no authority to judge it".to_owned());
+    }
+    let roots: Vec<&[u8]> = roots.iter().map(|root| root.as_slice()).collect();
+    match evidence::stamp::judge(&bytes, signed, None, &roots) {
+        Err(e) => report.finding(names::STAMP, Some(0), e.to_string()),
+        Ok(stamp) => {
+            if manifest.ended_at.since(stamp.at) > MAX_SKEW_MS {
+                report.finding(names::STAMP, Some(0), "the manifest was stamped before the meeting it describes ended");
+            }
+            report.notes.push(format!("stamped at {} ms since 1970 by {}", stamp.at.0, stamp.authority));
+        }
     }
 }
 

@@ -8,8 +8,8 @@ mod bundle;
 mod damage;
 mod frames;
 mod ledger;
-mod segment;
 mod said;
+mod segment;
 
 use evidence::archive::{GapCause, MeetingManifest};
 use evidence::identity::TrustMap;
@@ -43,14 +43,12 @@ pub struct Report {
     pub frames: u64,
     /// Frames that a sender's own manifest names with this hash.
     pub frames_named: u64,
-    /// Epochs with a sealed key.
-    pub epochs: u64,
+    /// Words that members wrote and signed.
+    pub said: u64,
     /// Acknowledgements of the notices.
     pub acknowledged: u64,
     /// Epochs with a sealed key.
     pub epochs: u64,
-    /// Words that members wrote and signed.
-    pub said: u64,
     /// Gaps that the archive itself declares.
     pub gaps: u64,
     /// Those of frames that never left their sender: nobody received what is missing there.
@@ -108,13 +106,14 @@ pub fn verify(folder: &Path, trust: &TrustMap) -> Result<Report, VerifyError> {
     bundle::keys(folder, &manifest, &mut report);
     bundle::statements(&manifest, trust, &mut report);
     bundle::log(folder, &manifest, &signed, trust, &mut report);
+    bundle::stamp(folder, &manifest, &signed, trust, &mut report);
     bundle::strangers(folder, &manifest, &mut report);
     let mut account = frames::Account::default();
     for entry in &manifest.segments {
         segment::check(folder, &manifest, entry, trust, &mut account, &mut report);
     }
-    account.speech.judge_notices(&manifest, &mut report);
     account.speech.judge(&mut report);
+    account.speech.judge_notices(&manifest, &mut report);
     account.judge(&manifest, &mut report);
     Ok(report)
 }

@@ -56,6 +56,7 @@ fn trust() -> TrustMap {
         record_key: spki().into(),
         ledger_key: spki().into(),
         archive_keys: Vec::new(),
+        stamp_roots: Vec::new(),
     };
     TrustMap { version: 1, firms: vec![own], order_key: spki().into() }
 }
@@ -211,9 +212,9 @@ fn close(builder: &Builder<'_>, gaps: Vec<Gap>) {
         rejected: 0,
         gaps,
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
-    };
         tags: Default::default(),
         copies_wanted: Vec::new(),
+    };
     let signed = sign(MEETING_LABEL, &manifest.to_cbor());
     let mut log = Log::default();
     for n in 0..5u8 {

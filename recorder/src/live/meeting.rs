@@ -3,18 +3,20 @@
 use super::{LINK_RETRY_MS, Live, REDIAL_MS, STEP_BACK_MS};
 use crate::clock::now;
 use crate::link::{Link, Target};
+use crate::probe;
 use crate::recording::{FromDisk, Recording};
 use crate::tls;
-use domain::message::client::{Problem, ProblemCode, ToClient, ToServer};
+use domain::message::client::{MeetingTerms, Problem, ProblemCode, ToClient, ToServer};
 use domain::message::record_link::ToSfuRecord;
-use domain::policy::Rule;
+use domain::policy::{Rule, Statement};
 use domain::{Ctr, Epoch};
 use e2ee::session::{Event, Session};
 use evidence::archive::manifest::Closed;
 use evidence::archive::{ArchiveEvent, Digest, EpochKey, event};
 use evidence::receipt::{Beacon, Receipt};
-use recorder_core::{Input, Output};
 use evidence::said::What;
+use recorder_core::{Input, Output};
+use service::security::{Event as Kind, report};
 
 impl Live {
     pub(super) async fn session_event(&mut self, event: Event) {
@@ -44,6 +46,7 @@ impl Live {
                 }
             }
             Event::Said { from, signed, .. } => self.core(Input::Said { from, signed }),
+            Event::Incident { kind, participant } => {
                 tracing::warn!(room = %self.room, ?kind, "incident");
                 let firm = participant.map(|participant| participant.firm);
                 self.note(ArchiveEvent::Incident { firm, text: format!("{kind:?}") });
@@ -78,17 +81,12 @@ impl Live {
         let armed = match &mut self.recording {
             Some(_) if self.recorded_leaf == self.leaf => Ok(()),
             Some(recording) => recording.renew(&self.shared, &statement).await,
-            None => match Recording::open(&self.shared, &terms, &statement).await {
-                Ok(recording) => {
-                    self.recording = Some(recording);
-                    self.clock_ms = now().mono_ms;
-                    Ok(())
-                }
-                Err(e) => Err(e),
-            },
+            None => self.arm(&terms, &statement).await,
         };
         if let Err(e) = armed {
             tracing::error!(room = %self.room, "recording cannot start: {e}");
+            service::metrics::names::recorder::RECORDINGS_REFUSED.count();
+            report(Kind::RecordingRefused);
             return self.step_back();
         }
         let same = self.recorded_leaf == self.leaf && self.statement.is_some();
@@ -105,6 +103,13 @@ impl Live {
         if self.link.is_none() {
             self.ask_link_ms = Some(now().mono_ms);
         }
+    }
+
+    async fn arm(&mut self, terms: &MeetingTerms, statement: &Statement) -> Result<(), String> {
+        self.shared.stores.permit(statement).map_err(|e| e.to_string())?;
+        self.recording = Some(probe::open(&self.shared, terms, statement).await?);
+        self.clock_ms = now().mono_ms;
+        Ok(())
     }
 
     /// Leaves a meeting that cannot or must not be recorded, and tries again later.
@@ -154,6 +159,7 @@ impl Live {
         self.session = None;
         if problem.code != ProblemCode::Removed {
             tracing::error!(room = %self.room, code = ?problem.code, "signaling refuses this recorder: {}", problem.detail);
+            report(Kind::RecorderRefused);
             self.redial_ms = self.redial_ms.max(STEP_BACK_MS / 4);
         }
         self.disconnected(if over { "the meeting is over" } else { "refused" });
@@ -199,6 +205,7 @@ impl Live {
 
     pub(super) fn link_down(&mut self, why: &str) {
         tracing::warn!(room = %self.room, "the record link is down: {why}");
+        service::metrics::names::recorder::RECORD_LINK_LOST.count();
         self.link = None;
         self.core(Input::LinkDown);
         self.ask_link_ms = Some(now().mono_ms + LINK_RETRY_MS);
@@ -275,12 +282,12 @@ impl Live {
                     self.outbox.push_back(ToServer::Beacon { beacon });
                 }
             }
-            Output::Finished => {
             Output::Kept(said) => {
                 if let Some(session) = &mut self.session {
                     session.tell_kept(said.into_iter().map(|hash| hash.0).collect());
                 }
             }
+            Output::Finished => {
                 if let Some(recording) = self.recording.take() {
                     tokio::spawn(recording.conclude(self.shared.clone(), Closed::Ended));
                 }

@@ -80,6 +80,7 @@ impl Site {
             record_key: spki.clone(),
             ledger_key: spki.clone(),
             archive_keys: Vec::new(),
+            stamp_roots: Vec::new(),
         };
         let trust = Arc::new(TrustMap { version: 1, firms: vec![firm], order_key: spki });
         let (random, signer) = (Arc::new(Fragile::default()), Arc::new(Fragile::default()));

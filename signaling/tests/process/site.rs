@@ -91,6 +91,7 @@ impl Site {
                 record_key: none(),
                 ledger_key: none(),
                 archive_keys: Vec::new(),
+                stamp_roots: Vec::new(),
             }],
             order_key: spki(&order.serialize_der()),
         };

@@ -146,6 +146,7 @@ fn own_trust(firm: &FirmId, root: &[u8]) -> TrustMap {
         record_key: none(),
         ledger_key: none(),
         archive_keys: Vec::new(),
+        stamp_roots: Vec::new(),
     };
     TrustMap { version: 1, firms: vec![own], order_key: none() }
 }

@@ -128,6 +128,7 @@ impl Firm {
             record_key: other.clone(),
             ledger_key: other,
             archive_keys: vec![],
+            stamp_roots: Vec::new(),
         }
     }
     pub fn statement(&self, rule: Rule, grace_ms: u64) -> B64 {

@@ -7,6 +7,7 @@
 //! ```text
 //! archive/<firm>/<yyyy>/<mm>/<meeting>/meeting.cose        MeetingManifest, COSE_Sign1 by the record key; written last
 //!                                     /proof.cbor          LogProof of the SHA-256 of meeting.cose
+//!                                     /stamp.tsr           RFC 3161 TimeStampResp over meeting.cose
 //!                                     /events.seg          joins, leaves, epochs, sender manifests, receipts, gaps
 //!                                     /tracks/<t>/<n>.seg  one source of one participant: SFrame ciphertext
 //!                                     /segments/*.cose     SegmentManifest, COSE_Sign1 by the record key
@@ -47,6 +48,8 @@ pub mod names {
     pub const MEETING: &str = "meeting.cose";
     /// [`super::LogProof`].
     pub const PROOF: &str = "proof.cbor";
+    /// RFC 3161 time stamp of [`MEETING`], as the authority answered; comes when it answers.
+    pub const STAMP: &str = "stamp.tsr";
     /// The event segment.
     pub const EVENTS: &str = "events.seg";
     /// [`super::SealedKeys`] of every incarnation.

@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod node;
 pub mod page;
+pub mod stores;
 pub mod system;
 pub mod tokens;
 pub mod wasm;

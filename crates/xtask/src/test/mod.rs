@@ -25,6 +25,7 @@ pub struct Wanted {
 pub fn all(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     let began = Instant::now();
     let ready = setup::all(place)?;
+    setup::stores::provide(place)?;
     let mut tally = Tally::default();
     say::heading("sources");
     if wanted.filter.is_none() {

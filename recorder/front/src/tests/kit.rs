@@ -121,6 +121,7 @@ fn trust() -> TrustMap {
         record_key: spki(&key(2)),
         ledger_key: spki(&key(3)),
         archive_keys: Vec::new(),
+        stamp_roots: Vec::new(),
     };
     TrustMap { version: 1, firms: vec![own], order_key: spki(&key(6)) }
 }

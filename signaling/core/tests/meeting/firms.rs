@@ -73,6 +73,7 @@ impl Firm {
             record_key: none(),
             ledger_key: none(),
             archive_keys: Vec::new(),
+            stamp_roots: Vec::new(),
         }
     }
 

@@ -1,0 +1,21 @@
+//! Where sealed archives go beside the recorder's own disk: an S3 bucket with Object Lock, or a directory.
+//!
+//! Owns the boundary [`ArchiveStore`], the probe that proves what a store keeps, the class that follows from it, the
+//! upload with its verified read-back, and the way back. It holds no key and judges no signature: what it carries is
+//! ciphertext and signed records.
+
+pub mod class;
+pub mod config;
+pub mod directory;
+pub mod layout;
+pub mod probe;
+pub mod restore;
+pub mod s3;
+pub mod state;
+pub mod store;
+pub mod upload;
+
+pub use class::{Class, Demand, NotPermitted, permits};
+pub use config::StoreConfig;
+pub use probe::{Probe, probe};
+pub use store::{ArchiveStore, Attack, Hold, Lock, StoreError, Version};

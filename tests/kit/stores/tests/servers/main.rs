@@ -1,0 +1,4 @@
+//! The recorder's stores against real S3 servers.
+
+mod probe;
+mod upload;
