@@ -133,4 +133,9 @@ fn a_draft_is_compared_and_simulated_before_anybody_signs_it() {
     let (code, said) = desk.run(&["cost", "--hours", "100", "--price", "200", "--json"], &[&draft]);
     assert_eq!(code, 0);
     assert!(said.contains("\"bytes_a_month\":396000000000"), "{said}");
+    let (_, said) = desk.run(&["cost", "--hours", "100", "--price", "200", "--language", "de"], &[&draft]);
+    assert!(
+        said.contains("396 GB im Monat: 7.92 im Monat nach dem ersten Monat, 665.28 im Monat nach 7 Jahren"),
+        "{said}"
+    );
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// What the packages of [`SHIPPED`] make.
-pub const BINARIES: [&str; 7] = [
+pub const BINARIES: [&str; 8] = [
     "strongroom-custody",
     "strongroom-front",
     "strongroom-signaling",
@@ -17,6 +17,7 @@ pub const BINARIES: [&str; 7] = [
     "strongroom-recorder",
     "strongroom-export",
     "strongroom-verify",
+    "strongroom-policy",
 ];
 
 /// Builds them and links them into `.strongroom/bin`.

@@ -65,5 +65,9 @@ pub(super) fn text(key: Key) -> &'static str {
         Key::NoticeNobody => "Niemand bewahrt eine Kopie dieser Besprechung auf.",
         Key::NoticeClosed => "{firm} hat abgeschaltet: {class}.",
         Key::NoticeAdds => "{firm}: {text}",
+        Key::CostGrows => {
+            "Die Kopie wächst um {gb} GB im Monat: {first} im Monat nach dem ersten Monat, {full} im Monat nach {n} Jahren."
+        }
+        Key::Enter => "{n} von {all} treten ein.",
     }
 }

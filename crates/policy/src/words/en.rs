@@ -65,5 +65,9 @@ pub(super) fn text(key: Key) -> &'static str {
         Key::NoticeNobody => "Nobody keeps a copy of this meeting.",
         Key::NoticeClosed => "{firm} has switched off: {class}.",
         Key::NoticeAdds => "{firm}: {text}",
+        Key::CostGrows => {
+            "The copy grows by {gb} GB a month: {first} a month after the first month, {full} a month after {n} years."
+        }
+        Key::Enter => "{n} of {all} enter.",
     }
 }

@@ -65,5 +65,9 @@ pub(super) fn text(key: Key) -> &'static str {
         Key::NoticeNobody => "Personne ne conserve de copie de cette réunion.",
         Key::NoticeClosed => "{firm} a désactivé : {class}.",
         Key::NoticeAdds => "{firm} : {text}",
+        Key::CostGrows => {
+            "La copie croît de {gb} Go par mois : {first} par mois après le premier mois, {full} par mois après {n} ans."
+        }
+        Key::Enter => "{n} sur {all} entrent.",
     }
 }

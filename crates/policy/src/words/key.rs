@@ -66,11 +66,13 @@ pub enum Key {
     NoticeNobody,
     NoticeClosed,
     NoticeAdds,
+    CostGrows,
+    Enter,
 }
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 59] = [
         Self::AudioVideo,
         Self::Chat,
         Self::Files,
@@ -128,6 +130,8 @@ impl Key {
         Self::NoticeNobody,
         Self::NoticeClosed,
         Self::NoticeAdds,
+        Self::CostGrows,
+        Self::Enter,
     ];
 }
 

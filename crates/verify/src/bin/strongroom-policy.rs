@@ -6,6 +6,7 @@ use domain::RoomId;
 use domain::policy::{Language, Statement};
 use evidence::identity::TrustMap;
 use evidence::statement::judge_statement;
+use policy::words::Key;
 use policy::{Person, Price, Usage, changes, cost, notices, resolve, simulate, words};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -234,23 +235,21 @@ fn simulated(given: &[Statement], room: &RoomId, roster: &[Person], language: La
     for (person, refusal) in &outcome.refused {
         lines.push(format!("{}/{}: {}", person.firm, person.user, words::refusal(language, refusal)));
     }
-    lines.push(format!("{} / {}", outcome.entered.len(), roster.len()));
+    let (entered, all) = (outcome.entered.len().to_string(), roster.len().to_string());
+    lines.push(words::say(language, Key::Enter, &[("n", &entered), ("all", &all)]));
     Answer { lines, json: json!(outcome), good: outcome.is_good() }
 }
 
-fn priced(statement: &Statement, hours: u32, price: u32) -> Answer {
+fn priced(statement: &Statement, hours: u32, price: u32, language: Language) -> Answer {
     let of = cost(statement, Usage { hours_a_month: hours }, Price { gigabyte_month: price });
     let money = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);
-    let lines = vec![
-        format!("{} GB + / month", of.bytes_a_month / 1_000_000_000),
-        format!(
-            "{} / month 1, {} / month {}",
-            money(of.first_month_cents),
-            money(of.full_month_cents),
-            u32::from(statement.retention_years) * 12
-        ),
+    let parts = [
+        ("gb", &*(of.bytes_a_month / 1_000_000_000).to_string()),
+        ("first", &*money(of.first_month_cents)),
+        ("full", &*money(of.full_month_cents)),
+        ("n", &*statement.retention_years.to_string()),
     ];
-    Answer { lines, json: json!(of), good: true }
+    Answer { lines: vec![words::say(language, Key::CostGrows, &parts)], json: json!(of), good: true }
 }
 
 fn run(command: &Command) -> Result<(Answer, u8), Failed> {
@@ -267,7 +266,9 @@ fn run(command: &Command) -> Result<(Answer, u8), Failed> {
             let roster: Vec<Person> = parse(roster, "a roster")?;
             (simulated(&statements(&trust, named)?, room, &roster, language), 1)
         }
-        Command::Cost { hours, price, statement: path, .. } => (priced(&statement(&trust, path)?, *hours, *price), 1),
+        Command::Cost { hours, price, statement: path, .. } => {
+            (priced(&statement(&trust, path)?, *hours, *price, language), 1)
+        }
     })
 }
 

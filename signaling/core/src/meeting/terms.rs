@@ -7,7 +7,7 @@ use crate::problem::{of_firm, problem};
 use crate::room::RoomRecord;
 use domain::message::client::{MeetingTerms, Problem, ProblemCode, ToClient};
 use domain::policy::Language;
-use domain::{FirmId, MeetingId, UnixMillis};
+use domain::{B64, FirmId, MeetingId, UnixMillis};
 use evidence::policy::{MeetingRules, PolicyError, rules};
 use policy::{Effect, Person, changes, words};
 
@@ -37,6 +37,18 @@ fn clash(error: &PolicyError) -> Problem {
     }
 }
 
+/// The signed statements of every firm with members in the room, ordered by firm.
+fn signed(record: &RoomRecord) -> Result<Vec<B64>, Problem> {
+    let of_each = |firm: &FirmId| {
+        let found = record.statements.iter().find(|(of, _)| of == firm);
+        found.map(|(_, signed)| signed.clone()).ok_or_else(|| {
+            let detail = format!("{firm} has no statement about this room: its administrator must sign one");
+            of_firm(ProblemCode::PolicyClash, detail, firm)
+        })
+    };
+    record.firms().into_iter().map(of_each).collect()
+}
+
 /// Terms and rules of a meeting of this room; refused when statements are missing or clash.
 pub(super) fn judged(
     now: UnixMillis,
@@ -44,15 +56,7 @@ pub(super) fn judged(
     record: &RoomRecord,
     meeting: MeetingId,
 ) -> Result<(MeetingTerms, MeetingRules), Problem> {
-    let mut statements = Vec::new();
-    for firm in record.firms() {
-        let signed = record.statements.iter().find(|(of, _)| of == firm).map(|(_, signed)| signed.clone());
-        let missing = || {
-            let detail = format!("{firm} has no statement about this room: its administrator must sign one");
-            of_firm(ProblemCode::PolicyClash, detail, firm)
-        };
-        statements.push(signed.ok_or_else(missing)?);
-    }
+    let statements = signed(record)?;
     let terms = MeetingTerms {
         meeting,
         room: record.room.clone(),
@@ -86,14 +90,15 @@ impl Meeting {
         if entrant.recorder || self.people.contains_key(&entrant.participant) {
             return Ok(Change::Nothing);
         }
-        let (terms, newer) = match judged(now, &self.ports, record, self.terms.meeting.clone()) {
+        // nearly every join: nothing is judged again
+        if signed(record).is_ok_and(|statements| statements == self.terms.statements) {
+            return Ok(Change::Nothing);
+        }
+        let (_, newer) = match judged(now, &self.ports, record, self.terms.meeting.clone()) {
             Ok(judged) => judged,
             Err(_) if self.rules.firm_rule(&entrant.participant.firm).is_some() => return Ok(Change::Nothing),
             Err(problem) => return Err(problem),
         };
-        if terms.statements == self.terms.statements {
-            return Ok(Change::Nothing);
-        }
         let old = |firm: &FirmId| self.rules.firm_rule(firm);
         let changed = |firm: &FirmId| old(firm) != newer.firm_rule(firm);
         let Some(because) = newer.statements().iter().map(|s| &s.firm).find(|firm| changed(firm)) else {
