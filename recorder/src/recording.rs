@@ -9,7 +9,7 @@ use crate::room::Shared;
 use crate::seal::{self, Sealer};
 use crate::store::Store;
 use domain::message::client::MeetingTerms;
-use domain::policy::Statement;
+use domain::policy::{Rule, Statement};
 use domain::{B64, MeetingId, ParticipantId, RoomId};
 use e2ee::escrow::MeetingKey;
 use e2ee::session::Session;

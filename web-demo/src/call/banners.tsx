@@ -37,10 +37,10 @@ export function bannersOf(config: PageConfig, state: CallState): Banner[] {
   if (stopped !== null && state.phase === "in") banners.push({ id: "stopped", tone: "stop", text: stopped });
   const ownFirmStopped = state.sending.state === "stopped" && state.sending.why === "beacon" ? config.firm : null;
   for (const recorder of state.recorders) {
-    if (recorder.rule !== "must" || recorder.firm === ownFirmStopped || recorder.state === "recording") continue;
     if (recorder.rule !== "must" && recorder.chat === "must" && recorder.state === "missing") {
       banners.push({ id: `chat-${recorder.firm}`, tone: "warn", text: t("recorderChatMissing", { firm: firmName(config, recorder.firm) }) });
     }
+    if (recorder.rule !== "must" || recorder.firm === ownFirmStopped || recorder.state === "recording") continue;
     if (recorder.state === "missing" && state.epoch !== null && recorder.participant === null && stopped !== null) continue;
     const key = recorder.state === "late" ? "recorderLate" : "recorderMissing";
     banners.push({ id: `recorder-${recorder.firm}`, tone: "warn", text: t(key, { firm: firmName(config, recorder.firm) }) });
@@ -49,11 +49,11 @@ export function bannersOf(config: PageConfig, state: CallState): Banner[] {
     if (banners.some((banner) => banner.id === `recorder-${firm}`) || firm === ownFirmStopped) continue;
     banners.push({ id: `suspended-${firm}`, tone: "warn", text: t("firmSuspended", { firm: firmName(config, firm) }) });
   }
-  if (Math.abs(state.clockSkewMs) > SKEW_MS) {
   for (const [firm, pause] of Object.entries(state.pauses)) {
     const values = { firm: firmName(config, firm), name: nameOf(state, pause.by), time: clockTime(pause.until) };
     banners.push({ id: `pause-${firm}`, tone: "warn", text: t(pause.reason === "payment-card" ? "bannerPauseCard" : "bannerPauseLegal", values) });
   }
+  if (Math.abs(state.clockSkewMs) > SKEW_MS) {
     banners.push({ id: "skew", tone: "warn", text: t("skew", { seconds: Math.round(Math.abs(state.clockSkewMs) / 1000) }) });
   }
   const broken = (value: RTCPeerConnectionState): boolean => value === "failed" || value === "disconnected";

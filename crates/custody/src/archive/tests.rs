@@ -155,9 +155,9 @@ fn manifest(roster: &[&str], change: impl FnOnce(&mut MeetingManifest)) -> Vec<u
         rejected: 0,
         gaps: Vec::new(),
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
-    };
         tags: Default::default(),
         copies_wanted: Vec::new(),
+    };
     change(&mut manifest);
     signed(&key(2), MEETING_LABEL, &manifest.to_cbor(), None)
 }
