@@ -13,6 +13,7 @@ mod link;
 mod live;
 mod net;
 mod operations;
+mod operations;
 mod probe;
 mod recording;
 mod room;

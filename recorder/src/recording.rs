@@ -187,6 +187,7 @@ impl Recording {
             .inspect_err(|e| tracing::warn!("no checkpoints of the group state in this meeting: {e}"))
             .ok();
         tracing::info!(meeting = %terms.meeting, incarnation, "recording is armed: the meeting key is sealed");
+        service::metrics::names::recorder::RECORDINGS.count();
         Ok(Self {
             meeting_id: terms.meeting.clone(),
             core,

@@ -135,7 +135,7 @@ fn said(error: &toml::de::Error, text: &str) -> String {
     let names: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let Some((wrong, known)) = names.split_first() else { return format!("{place}{message}") };
     let hint = match nearest(wrong, known) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => format!("did you mean `{near}`"),
         None => format!("known here: {}", known.join(", ")),
     };
     let secret = ["pin", "secret", "password", "token", "private_key"].contains(wrong);
@@ -216,9 +216,9 @@ mod tests {
     #[test]
     fn the_nearest_known_key_is_named() {
         let said = load(&GOOD.replace("port", "prot"), &[]).expect_err("refused");
-        assert!(said.contains("unknown key `prot`; did you mean `port`?"), "{said}");
+        assert!(said.contains("unknown key `prot`; did you mean `port`"), "{said}");
         let said = load(&format!("{GOOD}[inner]\nlimits = 1\n"), &[]).expect_err("refused");
-        assert!(said.contains("line 5: unknown key `limits`; did you mean `limit`?"), "{said}");
+        assert!(said.contains("line 5: unknown key `limits`; did you mean `limit`"), "{said}");
         let said = load(&format!("{GOOD}colour = 1\n"), &[]).expect_err("refused");
         assert!(said.contains("known here: name, port, rooms, inner"), "{said}");
     }

@@ -3,7 +3,7 @@
 
 use crate::ended::failed;
 use crate::place::Place;
-use crate::setup::node;
+use crate::setup::{self, node};
 use crate::{run, say};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::process::Command;
 
 /// Builds twice from the same WebAssembly module, compares, prints.
 pub fn print(place: &Place) -> anyhow::Result<()> {
+    setup::wasm_only(place)?;
     let node = node::provide(place)?;
     let mut hashes = Vec::new();
     for round in ["one", "two"] {

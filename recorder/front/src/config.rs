@@ -50,6 +50,9 @@ pub struct Config {
     pub development_idp: Option<DevelopmentIdp>,
     /// TLS; without it `listen` must be a loopback address.
     pub tls: Option<Tls>,
+    /// How operators see it.
+    #[serde(default)]
+    pub operations: service::operations::Settings,
 }
 
 /// Sockets of the token processes this front talks to.
@@ -119,6 +122,7 @@ pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) ->
     let mut config: Config = service::config::read(file, environment)?;
     config.absolute(&service::config::folder(file));
     config.judge(file)?;
+    config.operations.settle(file)?;
     let trust: TrustMap = serde_json::from_slice(&bytes(file, "trust", &config.trust)?)
         .map_err(|e| value(file, "trust", format!("{} is no trust map: {e}", config.trust.display())))?;
     if trust.firm(&config.firm).is_none() {
@@ -245,6 +249,14 @@ mod tests {
     fn an_unknown_key_is_named_with_its_file() {
         let said = error_of(&text("colour='red'"), &[]);
         assert!(said.contains("front.toml") && said.contains("colour"), "{said}");
+    }
+
+    #[test]
+    fn the_documented_sample_is_good() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy/config/front.toml");
+        let mut sample: Config = service::config::read(&file, std::iter::empty()).expect("every key is known");
+        sample.judge(&file).expect("good");
+        sample.operations.settle(&file).expect("good");
     }
 
     #[test]

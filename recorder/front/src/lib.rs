@@ -11,6 +11,7 @@ pub mod config;
 pub mod export;
 pub mod http;
 pub mod idp;
+pub mod operations;
 pub mod problem;
 pub mod replay;
 pub mod review;

@@ -84,11 +84,13 @@ fn check(file: &Path) -> Result<(), Failure> {
 
 fn run(file: &Path) -> Result<(), Failure> {
     let (app, tls) = assemble(file)?;
+    let operations = service::operations::open(&app.config.operations, service::metrics::Service::Front)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::Other(format!("no runtime: {e}")))?;
     runtime.block_on(async {
         let app = Arc::new(app);
         let listener = service::listen::bind(app.config.listen, "listen").await;
         let listener = listener.map_err(|e| Failure::Unavailable(e.to_string()))?;
+        operations.serve(app.clone())?;
         for warning in app.warnings() {
             tracing::warn!("{warning}");
         }

@@ -44,6 +44,7 @@ impl Live {
                     }
                     Err(e) => {
                         tracing::error!(room = %self.room, "the certificate from our front is not usable: {e}");
+                        service::security::report(service::security::Event::CertificateUnusable);
                         return self.redial(now.mono_ms);
                     }
                 }

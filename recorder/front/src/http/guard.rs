@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::config::{Config, is_localhost_name};
+use crate::operations;
 use crate::problem::ApiProblem;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -50,6 +51,7 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     } else {
         next.run(request).await
     };
+    operations::answered(response.status());
     for (name, value) in &app.headers {
         response.headers_mut().insert(name.clone(), value.clone());
     }
