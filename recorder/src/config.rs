@@ -40,12 +40,6 @@ pub struct Config {
     /// How operators see it.
     #[serde(default)]
     pub operations: service::operations::Settings,
-    /// Free space, MiB, below which this recorder is not ready.
-    #[serde(default = "reserve")]
-    pub reserve_mib: u64,
-    /// How operators see it.
-    #[serde(default)]
-    pub operations: service::operations::Settings,
     /// Where sealed archives go besides this machine.
     #[serde(default)]
     pub stores: Vec<StoreConfig>,
@@ -76,10 +70,6 @@ fn reserve() -> u64 {
     crate::operations::RESERVE_MIB
 }
 
-fn reserve() -> u64 {
-    crate::operations::RESERVE_MIB
-}
-
 /// Sockets of custody.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,7 +87,6 @@ impl Config {
         let bad = |why: String| Failure::Config(format!("{}: {why}", path.display()));
         let mut config: Self = service::config::read(path, service::config::environment())?;
         config.judge().map_err(bad)?;
-        config.operations.settle(path)?;
         config.operations.settle(path)?;
         let folder = service::config::folder(path);
         for path in [&mut config.trust, &mut config.archive, &mut config.custody.record] {
@@ -174,11 +163,6 @@ record = "run/record.sock"
         let path = folder.path().join("recorder.toml");
         std::fs::write(&path, text).expect("written");
         Config::read(&path)
-    }
-
-    #[test]
-    fn the_documented_sample_is_good() {
-        Config::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deploy/config/recorder.toml")).expect("good");
     }
 
     #[test]

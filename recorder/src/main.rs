@@ -13,7 +13,6 @@ mod link;
 mod live;
 mod net;
 mod operations;
-mod operations;
 mod probe;
 mod recording;
 mod room;

@@ -135,8 +135,6 @@ mod tests {
             custody: crate::config::Custody { record: "record.sock".into() },
             reserve_mib: 0,
             operations: service::operations::Settings::default(),
-            reserve_mib: 0,
-            operations: service::operations::Settings::default(),
             stores: Vec::new(),
             stamp: None,
             purpose: recorder_store::class::Purpose::Production,

@@ -55,7 +55,6 @@ async fn check_custody(config: &Config, trust: &TrustMap, custody: &Client) -> R
     if info.test_token {
         tracing::warn!("the record token is a test token: not for production");
         service::security::report(service::security::Event::TestToken);
-        service::security::report(service::security::Event::TestToken);
     }
     Ok(())
 }
@@ -72,7 +71,6 @@ pub async fn run_all(config: Config, folder: &Path) -> Result<(), Failure> {
     archive::check_folder(&config)?;
     let _lock = archive::lock(&config)?;
     let operations = service::operations::open(&config.operations, service::metrics::Service::Recorder)?;
-    let operations = service::operations::open(&config.operations, service::metrics::Service::Recorder)?;
     let custody = Arc::new(Client::new(&config.custody.record));
     check_custody(&config, &trust, &custody).await?;
     let record_key = trust.firm(&config.firm).map(|firm| firm.record_key.0.clone()).unwrap_or_default();
@@ -83,7 +81,6 @@ pub async fn run_all(config: Config, folder: &Path) -> Result<(), Failure> {
     let shared =
         Arc::new(Shared { prover: Prover::new(&config, &trust), config, trust, custody, log, stores, participant });
 
-    operations.serve(shared.clone())?;
     operations.serve(shared.clone())?;
     let mut unfinished: Vec<(Folder, Option<domain::RoomId>)> = Vec::new();
     for folder in archive::unfinished(&shared.config.archive, &shared.config.firm) {

@@ -17,7 +17,6 @@ use evidence::receipt::{Beacon, Receipt};
 use evidence::said::What;
 use recorder_core::{Input, Output};
 use service::security::{Event as Kind, report};
-use service::security::{Event as Kind, report};
 
 impl Live {
     pub(super) async fn session_event(&mut self, event: Event) {
@@ -86,8 +85,6 @@ impl Live {
         };
         if let Err(e) = armed {
             tracing::error!(room = %self.room, "recording cannot start: {e}");
-            service::metrics::names::recorder::RECORDINGS_REFUSED.count();
-            report(Kind::RecordingRefused);
             service::metrics::names::recorder::RECORDINGS_REFUSED.count();
             report(Kind::RecordingRefused);
             return self.step_back();
@@ -163,7 +160,6 @@ impl Live {
         if problem.code != ProblemCode::Removed {
             tracing::error!(room = %self.room, code = ?problem.code, "signaling refuses this recorder: {}", problem.detail);
             report(Kind::RecorderRefused);
-            report(Kind::RecorderRefused);
             self.redial_ms = self.redial_ms.max(STEP_BACK_MS / 4);
         }
         self.disconnected(if over { "the meeting is over" } else { "refused" });
@@ -209,7 +205,6 @@ impl Live {
 
     pub(super) fn link_down(&mut self, why: &str) {
         tracing::warn!(room = %self.room, "the record link is down: {why}");
-        service::metrics::names::recorder::RECORD_LINK_LOST.count();
         service::metrics::names::recorder::RECORD_LINK_LOST.count();
         self.link = None;
         self.core(Input::LinkDown);
