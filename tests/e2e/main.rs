@@ -3,6 +3,7 @@
 
 mod away;
 mod canary;
+mod custody;
 mod chat;
 mod hostile;
 mod meeting;

@@ -38,6 +38,7 @@ impl Record {
             Ask::CountersignCsr { csr } => self.countersign(now, &csr),
             Ask::SignRecord { kind, payload } => self.sign(kind, &payload),
             Ask::StateKey { meeting } => self.state_key(meeting),
+            Ask::Probe {} => self.probe(),
             Ask::ForgetStateKey { meeting } => {
                 self.state_keys.lock().expect("no holder panics").remove(&meeting);
                 Ok(Answer::Done {})
@@ -67,6 +68,16 @@ impl Record {
         }
         let signed = cose::sign(archive::label(kind), payload, None, |hash| self.token.sign(RECORD, hash))?;
         Ok(Answer::Signed { signed: signed.into() })
+    }
+
+    /// What a meeting will ask of this token.
+    fn probe(&self) -> Result<Answer, Refusal> {
+        let random = self.token.call(Call::Random(32))?;
+        let hash = evidence::sha256(&random);
+        for key in [RECORD, RECORDER_IDENTITY] {
+            self.token.sign(key, &hash)?;
+        }
+        Ok(Answer::Done {})
     }
 
     fn is_own_checkpoint(&self, payload: &[u8]) -> bool {

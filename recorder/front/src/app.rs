@@ -19,7 +19,7 @@ use evidence::identity::TrustMap;
 use evidence::key::PublicKey;
 use service::config::{ConfigError, bytes};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 /// Password hashes computed at once: each keeps a core busy for a third of a second.
@@ -49,6 +49,10 @@ pub struct App {
     pub people: custody::Client,
     /// Token *archive*.
     pub archive: custody::Client,
+    /// Further archive tokens: asked to open probes alone.
+    pub further_archives: Vec<custody::Client>,
+    /// When each archive key last opened a probe.
+    pub probes: Mutex<custody::probe::Probes>,
     /// Archived meetings.
     pub meetings: Meetings,
     /// Replay requests.
@@ -102,6 +106,8 @@ impl App {
             rooms,
             people: custody::Client::new(&config.custody.people),
             archive: custody::Client::new(&config.custody.archive),
+            further_archives: config.custody.further_archives.iter().map(custody::Client::new).collect(),
+            probes: Mutex::new(custody::probe::Probes::of(&own.archive_keys)),
             meetings: Meetings::new(&config.archive, config.firm.clone(), record_key),
             requests,
             grants: Grants::default(),

@@ -63,6 +63,9 @@ pub struct CustodySockets {
     pub people: PathBuf,
     /// Token *archive*.
     pub archive: PathBuf,
+    /// Further archive tokens (a second module, a designated third party's): asked to open probes, nothing else.
+    #[serde(default)]
+    pub further_archives: Vec<PathBuf>,
 }
 
 /// An outside identity provider.
@@ -153,7 +156,8 @@ impl Config {
         let optional = [&mut self.export, &mut self.statements, &mut self.rooms].into_iter().flatten();
         let idp = self.development_idp.iter_mut().flat_map(|idp| [&mut idp.users, &mut idp.key]);
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        for path in required.into_iter().chain(optional).chain(idp).chain(tls) {
+        let further = self.custody.further_archives.iter_mut();
+        for path in required.into_iter().chain(optional).chain(idp).chain(tls).chain(further) {
             *path = folder.join(&*path);
         }
     }

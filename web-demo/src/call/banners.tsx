@@ -3,6 +3,7 @@
 import { clockTime, t } from "../i18n";
 import { Icon } from "../ui/icons";
 import type { PageConfig } from "../wire/front";
+import { Blocked } from "./blocked";
 import { firmName } from "./problems";
 import { nameOf, type CallState } from "./state";
 
@@ -69,6 +70,7 @@ export function Banners({ config, state }: { config: PageConfig; state: CallStat
       {bannersOf(config, state).map(({ id, tone, text }) => (
         <p key={id} class={`banner ${tone}`} data-testid={`banner-${id}`}><Icon name="warn" size={18} /> {text}</p>
       ))}
+      <Blocked state={state} />
     </div>
   );
 }

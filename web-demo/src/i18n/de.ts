@@ -138,6 +138,7 @@ export const de: Record<keyof typeof en, string> = {
   copy: "Kopieren",
   copied: "Kopiert",
   stoppedReceipt: "Warten auf die Bestätigung des Rekorders von {firm}. Bis dahin wird nichts von Ihnen gesendet.",
+  blockedProbe: "Diese Besprechung kann nicht aufgezeichnet werden und darum nicht beginnen: Die Archivschlüssel Ihrer Firma wurden seit einem Tag nicht nachgewiesen. Rufen Sie Ihren Betrieb an: Das Archiv-Token muss verbunden sein und seine Verwahrung laufen. Dann geht es von selbst weiter.",
   stoppedBeacon: "Der Rekorder Ihres Hauses ist nicht erreichbar. Nichts von Ihnen wird gesendet, bis er zurück ist.",
   stoppedRemoval: "Jemand wird entfernt. Das Senden geht weiter, sobald die Schlüssel gewechselt sind.",
   stoppedGroup: "Schlüssel werden vereinbart. Noch wird nichts gesendet.",

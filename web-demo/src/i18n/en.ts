@@ -143,6 +143,7 @@ export const en = {
   copied: "Copied",
   // banners
   stoppedReceipt: "Waiting for {firm}'s recorder to confirm that it records. Nothing you say is sent until then.",
+  blockedProbe: "This meeting cannot be recorded, so it cannot start: your firm's archive keys were not proven within a day. Call your operations desk: the archive token must be connected and its custody running. It goes on by itself then.",
   stoppedBeacon: "Your firm's recorder is not reachable. Nothing you say is sent until it is back.",
   stoppedRemoval: "Someone is being removed. Sending goes on when the keys have changed.",
   stoppedGroup: "Keys are being agreed. Nothing is sent yet.",

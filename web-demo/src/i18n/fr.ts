@@ -138,6 +138,7 @@ export const fr: Record<keyof typeof en, string> = {
   copy: "Copier",
   copied: "Copié",
   stoppedReceipt: "En attente de la confirmation de l'enregistreur de {firm}. Rien de ce que vous dites n'est émis jusque-là.",
+  blockedProbe: "Cette réunion ne peut pas être enregistrée et ne peut donc pas commencer : les clés d'archive de votre entreprise n'ont pas été vérifiées depuis un jour. Appelez votre exploitation : le jeton d'archive doit être connecté et sa garde en marche. La réunion reprendra d'elle-même.",
   stoppedBeacon: "L'enregistreur de votre établissement est injoignable. Rien de ce que vous dites n'est émis jusqu'à son retour.",
   stoppedRemoval: "Une personne est en cours d'exclusion. L'émission reprend quand les clés ont changé.",
   stoppedGroup: "Les clés sont en cours d'accord. Rien n'est encore émis.",

@@ -10,7 +10,8 @@ use crate::config::{Archive as Settings, Config};
 use crate::failure::Failure;
 use crate::refusal::{Refusal, refuse};
 use crate::token::{Facts, Handle, LEDGER};
-use custody::sealing::{self, Oaep};
+use custody::probe::{self, Challenge};
+use custody::sealing::Oaep;
 use domain::message::custody::{Answer, Ask, LedgerEvent};
 use domain::{B64, FirmId, ParticipantId, UnixMillis};
 use evidence::grant::CLOCK_SKEW_MS;
@@ -20,9 +21,14 @@ use evidence::ledger::{MAX_ACTION, MAX_ACTOR, MAX_NOTE};
 use ledger_file::LedgerFile;
 use rate::Rate;
 use std::sync::Mutex;
+use zeroize::Zeroizing;
 
 /// Entries answered at once; the wire says so.
 const MAX_ENTRIES: usize = 1000;
+
+/// Probes opened for recorders in an hour: eight keys a minute while a meeting waits for them, and the token stays free for
+/// officers.
+const PROBES_PER_HOUR: u32 = 480;
 
 /// What the front may tell the ledger; `open` and `refused` are custody's own words.
 const FRONT_ACTIONS: [&str; 9] =
@@ -37,6 +43,7 @@ pub struct Archive {
     ledger: Mutex<LedgerFile>,
     opens: Mutex<Rate>,
     refusals: Mutex<Rate>,
+    probes: Mutex<Rate>,
     token: Handle,
 }
 
@@ -78,6 +85,7 @@ impl Archive {
             ledger: Mutex::new(ledger),
             opens: Mutex::new(Rate::per_hour(settings.opens_per_hour)),
             refusals: Mutex::new(Rate::per_hour(opening::REFUSALS_PER_HOUR)),
+            probes: Mutex::new(Rate::per_hour(PROBES_PER_HOUR)),
             token,
         })
     }
@@ -95,6 +103,7 @@ impl Archive {
             Ask::Append { entry } => self.append_told(now, entry).map(|index| Answer::Appended { index }),
             Ask::Ledger { from } => self.entries(from),
             Ask::Probe {} => self.probe(),
+            Ask::OpenProbe { sealed } => self.open_probe(now, &sealed),
             _ => refuse("bad-request", "the archive token does not do this"),
         }
     }
@@ -133,15 +142,30 @@ impl Archive {
     fn probe(&self) -> Result<Answer, Refusal> {
         for key in &self.keys {
             let public: B64 = key.spki.clone().into();
-            let meeting = "probe".parse().expect("an id");
-            let sealed = sealing::seal_meeting_key(&self.firm, &meeting, 0, &[0x5a; 32], &[public]);
-            let Ok([sealed]) = sealed.as_deref() else { return refuse("unavailable", "a probe could not be sealed") };
-            let opened = self.unseal(sealed, &meeting, 0)?;
-            if *opened != [0x5a; 32] {
+            let Ok(challenge) = Challenge::new(&self.firm, &public, Zeroizing::new([0x5a; 32])) else {
+                return refuse("unavailable", "a probe could not be sealed");
+            };
+            let opened = self.unseal(&challenge.sealed, &probe::meeting(), probe::INCARNATION)?;
+            if !challenge.is_answered_by(&probe::digest(&opened)) {
                 return refuse("unavailable", format!("{} does not open what is sealed to it", key.name));
             }
         }
         Ok(Answer::Done {})
+    }
+
+    /// Opens a recorder's probe. What was sealed for a meeting carries that meeting's name inside and is refused, by the same
+    /// words as anything else that is no probe.
+    fn open_probe(&self, now: UnixMillis, sealed: &B64) -> Result<Answer, Refusal> {
+        if !self.probes.lock().expect("no holder panics").take(now) {
+            return refuse("rate", "too many probes in an hour");
+        }
+        match self.unseal(sealed, &probe::meeting(), probe::INCARNATION) {
+            Ok(key) => Ok(Answer::Probed { digest: probe::digest(&key).into() }),
+            Err(Refusal(problem)) if problem.code == "bad-request" => {
+                refuse("bad-request", "this is no probe of an archive key of this token")
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 }
 

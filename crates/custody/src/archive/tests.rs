@@ -40,6 +40,7 @@ impl Bench {
             ledger: Mutex::new(ledger),
             opens: Mutex::new(Rate::per_hour(opens_per_hour)),
             refusals: Mutex::new(Rate::per_hour(10)),
+            probes: Mutex::new(Rate::per_hour(PROBES_PER_HOUR)),
             token: Handle::start(SoftToken(asked.clone()), Duration::from_secs(5)).0,
         };
         Self { archive, firm, asked, _folder: folder }

@@ -164,7 +164,8 @@ async fn a_recorder_is_certified_against_the_record_tokens_signature_only(kind: 
     assert_eq!(code(countersign(&foreign).await), "bad-csr", "of another firm");
 }
 
-fn statement(serial: u64) -> Statement {
+/// A statement of the firm that a test may sign.
+pub fn statement(serial: u64) -> Statement {
     Statement {
         version: 1,
         serial,

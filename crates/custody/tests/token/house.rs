@@ -55,6 +55,7 @@ fn write_configs(folder: &Path, kind: Kind, module: &Path, people: &str) {
 }
 
 /// Files of the firm after its ceremony, by path in the folder.
+// not a wire type: a test reads what a test wrote
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Template {
     files: Vec<(PathBuf, serde_bytes::ByteBuf)>,

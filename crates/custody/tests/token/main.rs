@@ -10,4 +10,5 @@ mod house;
 mod idp;
 mod keys;
 mod opening;
+mod recorder_host;
 mod spoiled;

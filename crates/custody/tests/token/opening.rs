@@ -14,7 +14,11 @@ use evidence::ledger::{self, Head};
 use test_tokens::Kind;
 use test_tokens::faulty::{Fault, Faulty};
 
-fn manifest(house: &House, meeting: &MeetingId) -> MeetingManifest {
+/// A meeting of the tests.
+pub const MEETING: &str = "0123456789abcdef0123456789abcdef";
+
+/// Its manifest, sealed to every archive key of the trust map.
+pub fn manifest(house: &House, meeting: &MeetingId) -> MeetingManifest {
     let own = &house.trust.firms[0];
     let sealed = seal_meeting_key(&own.firm, meeting, 1, &[0xab; 32], &own.archive_keys).unwrap();
     let keys = own.archive_keys.iter().zip(sealed);
@@ -69,7 +73,7 @@ impl Desk {
         let (people, record, archive) = (house.start("people"), house.start("record"), house.start("archive"));
         let carol = enrol(&house, &people, "carol", LeafRole::Compliance).await;
         let chris = enrol(&house, &people, "chris", LeafRole::Compliance).await;
-        let meeting = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let meeting = MEETING.parse().unwrap();
         Self { house, faulty, record, archive, carol, chris, meeting }
     }
 
@@ -185,7 +189,30 @@ async fn a_changed_sealed_key_is_told_from_a_token_that_is_away(kind: Kind) {
     assert!(desk.open(&good, &desk.chris).await.is_ok());
 }
 
+async fn each_of_two_archive_tokens_opens_alone_what_was_sealed_to_both(kind: Kind) {
+    let mut desk = Desk::new(kind).await;
+    // the second token is of the other make, with a ledger of its own
+    let second = House::new(Kind::ALL.into_iter().find(|other| *other != kind).unwrap());
+    let further = second.trust.firms[0].clone();
+    desk.house.trust.firms[0].archive_keys.extend(further.archive_keys);
+    let mut trust = desk.house.trust.clone();
+    trust.firms[0].ledger_key = further.ledger_key;
+    for (house, trust) in [(&desk.house, &desk.house.trust), (&second, &trust)] {
+        std::fs::write(house.path("trust.json"), serde_json::to_vec(trust).unwrap()).unwrap();
+    }
+    let manifest = desk.manifest(|_| {}).await;
+    for house in [&desk.house, &second] {
+        // the one before is gone for good
+        desk.archive.child.kill().unwrap();
+        desk.archive.child.wait().unwrap();
+        desk.archive = house.start("archive");
+        let Ok(Answer::MeetingKeys { keys }) = desk.open(&manifest, &desk.chris).await else { panic!("alone") };
+        assert_eq!(keys[0].key.as_slice(), &[0xab; 32]);
+        assert!(matches!(desk.archive.ask(Ask::Probe {}).await, Ok(Answer::Done {})));
+    }
+}
+
 on_each_token! {
     ;
-    async a_meeting_key_goes_from_recorder_to_officer_through_the_token, the_record_key_signs_nothing_of_another_firm, a_changed_sealed_key_is_told_from_a_token_that_is_away
+    async a_meeting_key_goes_from_recorder_to_officer_through_the_token, the_record_key_signs_nothing_of_another_firm, a_changed_sealed_key_is_told_from_a_token_that_is_away, each_of_two_archive_tokens_opens_alone_what_was_sealed_to_both
 }

@@ -91,8 +91,13 @@ pub enum Ask {
         /// First index.
         from: u64,
     },
-    /// Archive: seal and open a probe on each archive key.
+    /// Archive: seal and open a probe on each archive key. Record: make random bytes and sign. Answered [`Answer::Done`].
     Probe {},
+    /// Archive: open what was sealed as a probe (`custody::probe`), and nothing that was sealed for a meeting.
+    OpenProbe {
+        /// Sealed form.
+        sealed: B64,
+    },
 }
 
 /// What a leaf may be.
@@ -159,6 +164,11 @@ pub enum Answer {
         /// From the asked index on.
         entries: Vec<B64>,
     },
+    /// To [`Ask::OpenProbe`].
+    Probed {
+        /// Digest that only the holder of the archive key can know.
+        digest: B64,
+    },
     /// Done.
     Done {},
     /// Not done.
@@ -175,6 +185,7 @@ impl std::fmt::Debug for Answer {
             Self::MeetingKeys { .. } => "MeetingKeys(…)",
             Self::Appended { .. } => "Appended",
             Self::Entries { .. } => "Entries",
+            Self::Probed { .. } => "Probed",
             Self::Done {} => "Done",
             Self::Refused(_) => "Refused",
         })

@@ -6,6 +6,7 @@ pub mod enrol;
 pub mod export;
 pub mod idp;
 pub mod ledger;
+pub mod probe;
 pub mod public;
 pub mod replay;
 pub mod review;

@@ -1,6 +1,6 @@
 //! Which address leads where.
 
-use crate::api::{bundle, enrol, export, idp, ledger, public, replay, review};
+use crate::api::{bundle, enrol, export, idp, ledger, probe, public, replay, review};
 use crate::app::App;
 use crate::http::guard::guard;
 use axum::Router;
@@ -26,6 +26,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/idp/.well-known/openid-configuration", get(idp::discovery))
         .route("/enrol", post(enrol::member))
         .route("/enrol/recorder", post(enrol::recorder))
+        .route("/custody/probe", post(probe::probe))
+        .route("/api/recording", get(probe::recording))
         .route("/api/meetings", get(review::meetings))
         .route("/api/search", post(review::search))
         .route("/api/requests", get(review::requests).post(review::request))
