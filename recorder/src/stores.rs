@@ -2,6 +2,7 @@
 //! an operator read.
 //!
 //! Local first: nothing here delays a recording, and a store that is away leaves a backlog, not a gap.
+//! Not a wire type: the status is a file between this recorder and its firm's front.
 
 use crate::Failure;
 use crate::clock;

@@ -1,4 +1,5 @@
 //! What a store is worth as evidence, and what a room that must be recorded wants.
+//! Not a wire type: what is read here is configuration and the recorder's own status file.
 
 use domain::policy::Archive;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! A directory as a store. It keeps the dates by itself, and whoever may write the directory can lift them: never WORM.
 //!
 //! Every version is a file `<key>@<n>` that is never written again, its lock a file `<key>@<n>.lock` beside it.
+//! Not a wire type: a lock is this store's own file.
 
 use crate::store::{ArchiveStore, Attack, Hold, Latest, Lock, Placing, StoreError, Version};
 use async_trait::async_trait;

@@ -3,6 +3,7 @@
 //! The bucket must have been made with Object Lock (and so with versioning); this never makes one. The recorder's right
 //! on it should be: put, get, list versions, put retention, put legal hold, delete versions. That such rights do not
 //! suffice to get rid of a locked version is what the probe shows.
+//! Not a wire type: what is read here is configuration and a file of credentials.
 
 use crate::store::{ArchiveStore, Attack, Hold, Latest, Lock, Placing, StoreError, Version};
 use async_trait::async_trait;

@@ -2,6 +2,7 @@
 //!
 //! It is written only after the bytes were read back from the store. If it is lost, everything is found again by
 //! comparing.
+//! Not a wire type: the journal is this recorder's own file.
 
 use domain::UnixMillis;
 use serde::{Deserialize, Serialize};
