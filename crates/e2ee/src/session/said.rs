@@ -206,15 +206,15 @@ impl Session {
             return;
         }
         for signed in self.speech.due(now) {
-            self.to_group(&Message::Said { signed });
+            self.tell_group(&Message::Said { signed });
         }
         if self.speech.ask_at.is_some_and(|at| at <= now) {
             self.speech.ask_at = None;
-            self.to_group(&Message::SaidWanted {});
+            self.tell_group(&Message::SaidWanted {});
         }
     }
 
-    fn to_group(&mut self, message: &Message) -> bool {
+    fn tell_group(&mut self, message: &Message) -> bool {
         let sealed = self.encrypt(message);
         let told = sealed.is_some();
         sealed.into_iter().for_each(|message| self.send(ToServer::Application { message: B64(message) }));
@@ -235,7 +235,7 @@ impl Session {
         let missing = self.recorders.chat_keepers().filter(there).cloned().collect();
         let said = Said { meeting: meeting.terms.meeting.clone(), epoch, sequence, at: now, what: what.clone() };
         let signed = B64(self.key.sign_cose(LABEL, &said::encode(&said), Some(&self.certificate)));
-        if !self.to_group(&Message::Said { signed: signed.clone() }) {
+        if !self.tell_group(&Message::Said { signed: signed.clone() }) {
             return Err(waiting);
         }
         let hash = evidence::sha256(&signed);
@@ -327,7 +327,7 @@ impl Session {
     /// Recorder: these are on disk, durably (SHA-256 of each signed object).
     pub fn tell_kept(&mut self, said: Vec<[u8; 32]>) {
         if self.can_tell_group() && self.own.role == LeafRole::Recorder {
-            self.to_group(&Message::Kept { said: said.into_iter().map(B64::from).collect() });
+            self.tell_group(&Message::Kept { said: said.into_iter().map(B64::from).collect() });
         }
     }
 
