@@ -377,8 +377,7 @@ impl Meeting {
             self.next_names_ms = now.mono_ms + NAMES_MS;
             self.out.extend(self.summary.accounts.unnamed().into_iter().map(Output::WantManifests));
         }
-        let upto = self.link.resolved();
-        if let Some(batch) = self.writer.poll_commit(now, upto, &mut self.summary) {
+        if let Some(batch) = self.writer.poll_commit(now, || self.link.resolved(), &mut self.summary) {
             self.out.push_back(Output::Commit(batch));
         }
     }

@@ -238,16 +238,19 @@ impl Writer {
         self.urgent = true;
     }
 
-    /// The group commit that is due, if one is and none is on its way.
-    pub(super) fn poll_commit(&mut self, now: Now, upto: u64, summary: &mut Summary) -> Option<Batch> {
-        if upto > self.written_upto {
-            self.waiting_since_ms.get_or_insert(now.mono_ms);
-        }
-        let since = self.waiting_since_ms?;
+    /// The group commit that is due, if one is and none is on its way. `upto` asks every source how far it is: only when
+    /// the answer counts, not for each packet.
+    pub(super) fn poll_commit(&mut self, now: Now, upto: impl Fn() -> u64, summary: &mut Summary) -> Option<Batch> {
+        let since = match self.waiting_since_ms {
+            Some(since) => since,
+            None if upto() > self.written_upto => *self.waiting_since_ms.insert(now.mono_ms),
+            None => return None,
+        };
         let due = self.urgent || self.waiting_bytes >= COMMIT_BYTES || now.mono_ms >= since + COMMIT_MS;
         if self.in_flight.is_some() || !due {
             return None;
         }
+        let upto = upto();
         if upto > self.written_upto {
             self.written_upto = upto;
             let event = ArchiveEvent::Durable { seq: upto };
