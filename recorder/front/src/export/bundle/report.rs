@@ -28,7 +28,7 @@ fn table(out: &mut String, heads: &[&str], rows: impl Iterator<Item = Vec<String
 }
 
 /// The page.
-#[allow(clippy::too_many_lines, reason = "one section after another, each a table: nothing in it is shared or branches")]
+#[allow(clippy::too_many_lines, reason = "one section after another, each a table")]
 pub fn html(bundle: &Bundle, items: &[Item], words: &Words) -> String {
     let meeting = &bundle.grant.reel.plan.meeting;
     let (manifest, request) = (&meeting.manifest, &bundle.stored.request);
