@@ -28,11 +28,11 @@ impl Live {
             }
             Event::Epoch { epoch, members, .. } => self.on_epoch(epoch, members),
             Event::Manifest { from, manifest } => self.core(Input::SenderManifest { from, signed: manifest }),
-            Event::Acknowledged { from: participant, acknowledgement } => {
-                // a reconnection brings them all again
-                if self.acknowledged.insert(evidence::sha256(&acknowledgement)) {
-                    self.note(ArchiveEvent::Acknowledged { participant, acknowledgement });
-                }
+            // a reconnection brings them all again
+            Event::Acknowledged { from: participant, acknowledgement }
+                if self.acknowledged.insert(evidence::sha256(&acknowledgement)) =>
+            {
+                self.note(ArchiveEvent::Acknowledged { participant, acknowledgement });
             }
             Event::Declared { from, what, signed, .. } => {
                 self.core(Input::Said { from: from.clone(), signed });
