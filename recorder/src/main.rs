@@ -12,7 +12,6 @@ mod firm_log;
 mod link;
 mod live;
 mod net;
-mod probe;
 mod operations;
 mod probe;
 mod recording;

@@ -3,8 +3,8 @@
 
 mod away;
 mod canary;
-mod custody;
 mod chat;
+mod custody;
 mod hostile;
 mod meeting;
 mod record;
