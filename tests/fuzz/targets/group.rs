@@ -59,6 +59,7 @@ impl Trio {
             firm: firm.parse().expect("an id"),
             user: user.parse().expect("an id"),
             host: user == "anna",
+            groups: Default::default(),
         };
         let record = RoomRecord {
             room: room(),
