@@ -205,7 +205,7 @@ impl Writer {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
     use domain::{Codec, Slot, UnixMillis};
     use evidence::archive::{SegmentHeader, SegmentWriter, TrackInfo};

@@ -66,7 +66,7 @@ fn a_barrier_keeps_two_firms_apart_whoever_comes_first() {
 fn a_barrier_between_groups_of_one_firm_follows_the_directory() {
     let mut world = World::new();
     let barrier = Barrier { ours: Some("research".to_owned()), from: Side::Group("sales".to_owned()) };
-    state(&mut world, 0, Rule::Off, |c| drop(c.barriers.insert(barrier)));
+    state(&mut world, 0, Rule::Off, |c| assert!(c.barriers.insert(barrier)));
     let group = |member: &mut Member, user: &str, name: &str| {
         if member.user == user.parse::<UserId>().unwrap() {
             member.groups = BTreeSet::from([name.to_owned()]);
