@@ -20,6 +20,7 @@ const HELP: &str = "usage: cargo xtask COMMAND
     --only STEP          one of: meeting, replay, firefox, t10, leaving, layers, tcp; not played unless named: relay,
                          network (as root), codecs
   check record           recorders are killed, tokens and stores proven, a meeting replayed, exported, changed; one JSON line
+    --long               instead: an hour of nine people, replayed and exported; 2.5 GB, two minutes
   test                   set-up, then every check and test that fits in 40 minutes
     --full               also what takes longer
     --filter WORD        only tests whose name has WORD in it
@@ -77,9 +78,9 @@ fn dispatch() -> anyhow::Result<()> {
                 check::alone(&place, as_built, |place, node| check::browsers(place, node, &only))
             }
             Some("record") => {
-                let as_built = args.flag("--no-build");
+                let (as_built, long) = (args.flag("--no-build"), args.flag("--long"));
                 args.finish()?;
-                check::record_alone(&place, as_built)
+                if long { check::long_record(&place, as_built) } else { check::record_alone(&place, as_built) }
             }
             _ => Err(usage("`cargo xtask check` wants a word: meeting, browsers or record")),
         },

@@ -1,5 +1,5 @@
 //! How soon a long meeting plays and how fast it is exported: an hour of nine people, written by the front's own tests and
-//! replayed through it over HTTP. For `cargo xtask check record`.
+//! replayed through it over HTTP. For `cargo xtask check record --long`.
 
 use crate::ended::failed;
 use crate::place::Place;
@@ -22,8 +22,6 @@ pub struct Size {
 impl Size {
     /// What the goals speak of; writes 2.5 GB and takes a minute and a half.
     pub const WHOLE: Self = Self { minutes: 60, export_seconds: 30 };
-    /// Shows that it works; what a start costs does not depend on the length beyond five minutes.
-    pub const SHORT: Self = Self { minutes: 6, export_seconds: 10 };
 }
 
 /// One line: `{"minutes", "people", "parts", "replay_start_ms", "replay_jump_ms", "export_x_realtime"}`. Builds the front's

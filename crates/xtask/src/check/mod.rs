@@ -4,7 +4,7 @@
 //! Firefox, a page is attacked (T10), tabs are reloaded and closed, there is no UDP, everything goes through a TURN server.
 
 mod archives;
-pub mod long_replay;
+mod long_replay;
 mod network;
 pub mod probe;
 mod record;
@@ -45,6 +45,17 @@ pub fn alone(
     binaries::build(place)?;
     probe::build(place)?;
     what(place, &ready.node)
+}
+
+/// `cargo xtask check record --long`: what an hour of nine people costs to replay and to export; one line, nothing is judged.
+pub fn long_record(place: &Place, as_built: bool) -> anyhow::Result<()> {
+    alone(place, as_built, |place, _| {
+        let step = say::step("an hour of nine people is written, replayed and exported in part (2.5 GB)");
+        let line = long_replay::measure(place, long_replay::Size::WHOLE)?;
+        step.done();
+        say::line(line.to_string());
+        Ok(())
+    })
 }
 
 /// `cargo xtask check record`, with set-up and build or with what was built last.

@@ -149,7 +149,7 @@ fn given(name: &str, otherwise: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement: writes 2.5 GB and composes nine lanes; `cargo xtask check record` runs it"]
+#[ignore = "a measurement: writes 2.5 GB and composes nine lanes; `cargo xtask check record --long` runs it"]
 async fn a_long_meeting_of_nine_measured() {
     let minutes = given("STRONGROOM_MINUTES", 60);
     let export_s = given("STRONGROOM_EXPORT_SECONDS", 30);
