@@ -108,6 +108,8 @@ pub fn seaweedfs() -> anyhow::Result<Server> {
     command.current_dir(folder.path()).arg("server").arg(format!("-dir={}", data.display()));
     // each bucket takes volumes of its own: the default number is used up by three
     command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-volume.max=200", "-master.telemetry=false", "-s3"]);
+    // otherwise a disk of which less than a hundredth is free takes nothing; a test writes a few megabytes
+    command.arg("-volume.minFreeSpace=64MiB");
     command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]).arg(format!("-s3.config={}", config.display()));
     command.args(names.iter().zip(ports).map(|(name, port)| format!("-{name}={port}")));
     start(command, ports[7], folder)
