@@ -76,20 +76,10 @@ async fn a_line_written_while_the_recorder_is_dead_waits_and_is_kept_when_it_is_
     kept_by_all(&mut anna, number).await?;
     reads(&mut ben, "before").await?;
     system.kill("bank-a recorder")?;
-    tokio::time::timeout(Duration::from_secs(20), async {
-        // sound and picture are not kept here: only what is written waits for the recorder
-        let number = loop {
-            match anna.next().await {
-                Some(Happening::Session(Event::Recorders(states)))
-                    if states[0].state == e2ee::session::CopyState::Missing =>
-                {
-                    break anna.say("meanwhile").await?;
-                }
-                Some(_) => system.look()?,
-                None => anyhow::bail!("anna's meeting ended"),
-            }
-        };
-        assert_eq!(number, 2);
+    // it is dead for a quarter of a second at least: what is said now waits for the next one
+    assert_eq!(anna.say("meanwhile").await?, 2);
+    // a recorder is back within 5 s; three times that, and more on a machine that does other work
+    tokio::time::timeout(Duration::from_secs(60), async {
         loop {
             system.look()?;
             match tokio::time::timeout(Duration::from_millis(100), anna.next()).await {
@@ -102,7 +92,7 @@ async fn a_line_written_while_the_recorder_is_dead_waits_and_is_kept_when_it_is_
         }
     })
     .await
-    .context("the line was not kept within 20 s")??;
+    .context("the line was not kept within 60 s")??;
     reads(&mut ben, "meanwhile").await?;
     anna.leave().await;
     ben.leave().await;
