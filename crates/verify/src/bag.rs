@@ -1,6 +1,7 @@
 //! Evidence bundles: a BagIt bag (RFC 8493) around a meeting's folder. Checked before what is in it: every file it names,
 //! by SHA-256, and that it names every file.
 
+use crate::bundle::walk;
 use crate::{Finding, Report};
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -89,18 +90,6 @@ fn sha256(path: &Path) -> std::io::Result<String> {
             return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
         }
         hash.update(&piece[..read]);
-    }
-}
-
-fn walk(folder: &Path, name: &str, out: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.filter_map(Result::ok) {
-        let path = format!("{name}/{}", entry.file_name().to_string_lossy());
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            walk(&entry.path(), &path, out);
-        } else {
-            out.push(path);
-        }
     }
 }
 

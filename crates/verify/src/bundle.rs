@@ -169,7 +169,8 @@ pub(crate) fn strangers(folder: &Path, manifest: &MeetingManifest, report: &mut 
     }
 }
 
-fn walk(folder: &Path, name: &str, out: &mut Vec<String>) {
+/// Paths of all files below a folder, each beginning with `name`.
+pub(crate) fn walk(folder: &Path, name: &str, out: &mut Vec<String>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.filter_map(Result::ok) {
         let path = format!("{name}/{}", entry.file_name().to_string_lossy());

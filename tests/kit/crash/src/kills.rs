@@ -111,6 +111,7 @@ fn recording(program: &Program, seed: u64, lives: u64) -> anyhow::Result<Score> 
     let (mut promises, mut score) = (Promises::default(), Score::default());
     for _ in 0..lives {
         let mut child = start(program, folder.path(), seed, promises.acknowledged, ENDLESS)?;
+        // no wait for anything: the moment of the kill is what the dice choose
         std::thread::sleep(Duration::from_micros(dice.below(LONGEST_US)));
         child.kill()?;
         let said = last_words(&mut child)?;
@@ -156,14 +157,25 @@ fn eprintln_once(seed: u64, report: &verify::Report) {
 ///
 /// # Errors
 /// A process that does not start or ends by itself; the disk's.
-pub fn campaign(program: &Program, seed: u64, kills: u64, mut each: impl FnMut(u64, &Score)) -> anyhow::Result<Score> {
+pub fn campaign(program: &Program, seed: u64, kills: u64, each: impl FnMut(u64, &Score)) -> anyhow::Result<Score> {
+    over(seed, kills, each, |seed, left| recording(program, seed, LIVES.min(left)))
+}
+
+/// One recording after another, each with the next seed and told how many ends are still wanted.
+pub(crate) fn over(
+    seed: u64,
+    wanted: u64,
+    mut each: impl FnMut(u64, &Score),
+    recording: impl Fn(u64, u64) -> anyhow::Result<Score>,
+) -> anyhow::Result<Score> {
     let mut total = Score::default();
-    let mut of = 0;
-    while total.ended < kills {
-        let one = recording(program, seed.wrapping_add(of), LIVES.min(kills - total.ended))?;
-        each(seed.wrapping_add(of), &one);
+    for seed in (0..).map(|of| seed.wrapping_add(of)) {
+        if total.ended >= wanted {
+            break;
+        }
+        let one = recording(seed, wanted - total.ended)?;
+        each(seed, &one);
         total = total.plus(one);
-        of += 1;
     }
     Ok(total)
 }

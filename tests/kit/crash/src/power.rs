@@ -13,8 +13,8 @@ use emulator::dice::Dice;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// Size of the image: what a recording writes in its life, and more than ext4's smallest journal.
 const IMAGE: &str = "64M";
@@ -81,28 +81,41 @@ pub fn missing() -> Option<String> {
 /// A recording whose promises are heard while it runs.
 struct Heard {
     child: Child,
-    said: Arc<Mutex<String>>,
+    /// What it said so far; the other half tells of each line.
+    said: Arc<(Mutex<String>, Condvar)>,
 }
 
 impl Heard {
     fn start(program: &Program, folder: &Path, seed: u64) -> anyhow::Result<Self> {
         let mut child = kills::start(program, folder, seed, 0, ENDLESS)?;
-        let said = Arc::new(Mutex::new(String::new()));
+        let said = Arc::<(Mutex<String>, Condvar)>::default();
         let (pipe, into) = (child.stdout.take().context("a pipe")?, said.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                let mut said = into.lock().expect("no holder panics");
+                let mut said = into.0.lock().expect("no holder panics");
                 said.push_str(&line);
                 said.push('\n');
+                into.1.notify_all();
             }
         });
         Ok(Self { child, said })
     }
     fn promises(&self) -> Promises {
-        let mut promises = Promises::default();
-        promises.take(&self.said.lock().expect("no holder panics"));
-        promises
+        promised(&self.said.0.lock().expect("no holder panics"))
     }
+    /// Waits until it has acknowledged something; `false`: it did not in time.
+    fn acknowledges(&self) -> bool {
+        let said = self.said.0.lock().expect("no holder panics");
+        let nothing = |said: &mut String| promised(said).acknowledged == 0;
+        let waited = self.said.1.wait_timeout_while(said, PATIENCE, nothing);
+        !waited.expect("no holder panics").1.timed_out()
+    }
+}
+
+fn promised(said: &str) -> Promises {
+    let mut promises = Promises::default();
+    promises.take(said);
+    promises
 }
 
 impl Drop for Heard {
@@ -131,12 +144,9 @@ fn recording(program: &Program, seed: u64, cuts: u64) -> anyhow::Result<Score> {
     let mut dice = Dice::new(seed ^ 0xbeef);
     let mut score = Score::default();
     let heard = Heard::start(program, &archive, seed)?;
-    let began = Instant::now();
-    while heard.promises().acknowledged == 0 {
-        ensure!(began.elapsed() < PATIENCE, "nothing was acknowledged, seed {seed}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    ensure!(heard.acknowledges(), "nothing was acknowledged within {PATIENCE:?}, seed {seed}");
     for n in 0..cuts {
+        // no wait for anything: the moment of the cut is what the dice choose
         std::thread::sleep(Duration::from_micros(dice.below(LONGEST_US)));
         // what was heard before the cut must be in the copy
         let promises = heard.promises();
@@ -172,14 +182,6 @@ fn reopened(
 ///
 /// # Errors
 /// As [`kills::campaign`], and the system's where images cannot be mounted.
-pub fn campaign(program: &Program, seed: u64, cuts: u64, mut each: impl FnMut(u64, &Score)) -> anyhow::Result<Score> {
-    let mut total = Score::default();
-    let mut of = 0;
-    while total.ended < cuts {
-        let one = recording(program, seed.wrapping_add(of), CUTS.min(cuts - total.ended))?;
-        each(seed.wrapping_add(of), &one);
-        total = total.plus(one);
-        of += 1;
-    }
-    Ok(total)
+pub fn campaign(program: &Program, seed: u64, cuts: u64, each: impl FnMut(u64, &Score)) -> anyhow::Result<Score> {
+    kills::over(seed, cuts, each, |seed, left| recording(program, seed, CUTS.min(left)))
 }
