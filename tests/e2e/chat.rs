@@ -34,6 +34,13 @@ async fn kept_by_all(writer: &mut Participant, number: u64) -> anyhow::Result<()
     Ok(())
 }
 
+/// Announced is not yet done: who asked for a pause waits for the own recorder's word.
+async fn stands_still(asker: &mut Participant, number: u64) -> anyhow::Result<()> {
+    let own = asker.id.firm.clone();
+    let kept = |h: &Happening| matches!(h, Happening::Session(Event::Kept { sequence, firm }) if *sequence == number && *firm == own);
+    until(asker, "the own copy stands still", kept).await.map(drop)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn chat_is_kept_where_sound_and_picture_are_not_and_a_bent_line_is_named() -> anyhow::Result<()> {
     let system = System::start()?;
@@ -103,6 +110,28 @@ async fn a_line_written_while_the_recorder_is_dead_waits_and_is_kept_when_it_is_
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_chat_is_not_kept_no_line_is_in_the_record_and_a_pause_is_confirmed_all_the_same() -> anyhow::Result<()> {
+    let system = System::start()?;
+    let mut sam = enter(&system, "bank-a", "sam", "talk-room", "s1").await?;
+    let mut ben = enter(&system, "bank-b", "ben", "talk-room", "b1").await?;
+    send_until_heard(&sam, &mut ben, b"this is kept").await?;
+    sam.say("and this is not").await?;
+    reads(&mut ben, "and this is not").await?;
+    let pausing = sam.declare(What::Pause { reason: PauseReason::Legal, at_most_ms: 60_000 }).await?;
+    stands_still(&mut sam, pausing).await?;
+    sam.leave().await;
+    ben.leave().await;
+    for firm in &FIRMS {
+        let meeting = until_all_closed(&system.archive(firm.id), 1).await?.pop().context("asked for one")?;
+        let (good, json) = verify(&system.plan, &meeting)?;
+        assert!(good, "{json}");
+        // the pause is Bank A's own; it is declared to all, as everything that is no chat
+        assert_eq!(json["said"], 1, "{}: {json}", firm.id);
+    }
+    Ok(())
+}
+
 /// Kinds of the events of an archive, in order.
 fn kinds(meeting: &Path) -> anyhow::Result<Vec<String>> {
     let bytes = std::fs::read(meeting.join("events.seg"))?;
@@ -139,7 +168,7 @@ async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the
     let system = System::start()?;
     let mut anna = enter(&system, "bank-a", "anna", "deal-room", "a1").await?;
     let mut ben = enter(&system, "bank-b", "ben", "deal-room", "b1").await?;
-    let sam = enter(&system, "bank-a", "sam", "deal-room", "s1").await?;
+    let mut sam = enter(&system, "bank-a", "sam", "deal-room", "s1").await?;
     send_until_heard(&anna, &mut ben, b"this is kept").await?;
     anna.say("and this").await?;
     let trades = vec!["IRS-2026-004711".to_owned()];
@@ -148,11 +177,12 @@ async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the
     anna.declare(What::CopyWanted { language: "de".to_owned() }).await?;
     let pause = || What::Pause { reason: PauseReason::PaymentCard, at_most_ms: 60_000 };
     assert!(anna.declare(pause()).await.is_err(), "the recorded trader cannot pause the record");
-    sam.declare(pause()).await?;
+    let pausing = sam.declare(pause()).await?;
     until(&mut ben, "the pause is announced", |h| {
         matches!(h, Happening::Session(Event::Declared { what: What::Pause { .. }, .. }))
     })
     .await?;
+    stands_still(&mut sam, pausing).await?;
     send_until_heard(&anna, &mut ben, b"4111 1111 1111 1111").await?;
     let number = sam.declare(What::Resume {}).await?;
     assert_eq!(number, 2);

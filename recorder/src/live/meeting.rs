@@ -45,7 +45,7 @@ impl Live {
                     _ => {}
                 }
             }
-            Event::Said { from, signed, .. } => self.core(Input::Said { from, signed }),
+            Event::Said { from, signed, .. } if self.keeps_chat() => self.core(Input::Said { from, signed }),
             Event::Incident { kind, participant } => {
                 tracing::warn!(room = %self.room, ?kind, "incident");
                 let firm = participant.map(|participant| participant.firm);
@@ -55,6 +55,11 @@ impl Live {
             Event::Passed(message) => self.on_passed(message),
             _ => {}
         }
+    }
+
+    /// Everybody's lines reach every member; what the own firm does not keep is not kept.
+    fn keeps_chat(&self) -> bool {
+        self.statement.as_ref().is_some_and(|own| matches!(own.chat, Rule::Must | Rule::Should))
     }
 
     /// The last receipt may have been lost with the connection before: nobody of our firm sends without it.

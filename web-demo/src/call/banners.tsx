@@ -1,10 +1,11 @@
 // What must not be missed: sending stopped, a recorder late or gone, a wrong clock, media in repair. Alerts are spoken.
 
-import { clockTime, t } from "../i18n";
+import { clockTime, t, type Key } from "../i18n";
 import { Icon } from "../ui/icons";
 import type { PageConfig } from "../wire/front";
 import { Blocked } from "./blocked";
 import { firmName } from "./problems";
+import type { Pause } from "./record";
 import { nameOf, type CallState } from "./state";
 
 /** Beyond it certificates may be judged out of time (signaling's rule too). */
@@ -52,7 +53,7 @@ export function bannersOf(config: PageConfig, state: CallState): Banner[] {
   }
   for (const [firm, pause] of Object.entries(state.pauses)) {
     const values = { firm: firmName(config, firm), name: nameOf(state, pause.by), time: clockTime(pause.until) };
-    banners.push({ id: `pause-${firm}`, tone: "warn", text: t(pause.reason === "payment-card" ? "bannerPauseCard" : "bannerPauseLegal", values) });
+    banners.push({ id: `pause-${firm}`, tone: "warn", text: t(pauseText(pause), values) });
   }
   if (Math.abs(state.clockSkewMs) > SKEW_MS) {
     banners.push({ id: "skew", tone: "warn", text: t("skew", { seconds: Math.round(Math.abs(state.clockSkewMs) / 1000) }) });
@@ -62,6 +63,12 @@ export function bannersOf(config: PageConfig, state: CallState): Banner[] {
   if (state.network === "down" && state.path === "lost") banners.push({ id: "network", tone: "warn", text: t("networkDown") });
   else if (state.path === "lost" || broken(state.publish) || broken(state.subscribe)) banners.push({ id: "media", tone: "warn", text: t("mediaTrouble") });
   return banners;
+}
+
+/** Who asked for a pause is told to wait until the recorder says that it stands still. */
+function pauseText({ stands, reason }: Pause): Key {
+  if (!stands) return "bannerPauseWait";
+  return reason === "payment-card" ? "bannerPauseCard" : "bannerPauseLegal";
 }
 
 export function Banners({ config, state }: { config: PageConfig; state: CallState }) {

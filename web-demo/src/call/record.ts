@@ -4,7 +4,13 @@ import { firmOf, userOf, type ParticipantId, type Statement } from "../wire/clie
 import type { PauseReason, What } from "../wire/worker";
 import type { CallState } from "./state";
 
-export interface Pause { by: ParticipantId; until: number; reason: PauseReason }
+export interface Pause {
+  by: ParticipantId;
+  until: number;
+  reason: PauseReason;
+  /** The own recorder said that it stands still. Only who asked for it is told; for all others it is announced. */
+  stands: boolean;
+}
 
 /** May this person let the own firm's copy stand still? The longest time, ms; null: no. */
 export function mayPause(statements: readonly Statement[], me: ParticipantId | null): number | null {
@@ -30,11 +36,17 @@ export function withDeclared(state: CallState, from: ParticipantId, what: What, 
     // a pause that runs is not made longer
     if (state.pauses[firm] !== undefined) return {};
     const { reason, at_most_ms } = what.pause;
-    return { pauses: { ...state.pauses, [firm]: { by: from, until: now + at_most_ms, reason } } };
+    return { pauses: { ...state.pauses, [firm]: { by: from, until: now + at_most_ms, reason, stands: from !== state.me } } };
   }
   if ("resume" in what) return { pauses: without(state.pauses, firm) };
   if ("copy-wanted" in what) return from === state.me ? { copyAsked: true } : {};
   return {};
+}
+
+/** The own recorder keeps on disk that it stands still: what is said from here on is not kept. */
+export function withStanding(state: CallState, by: string): Partial<CallState> {
+  const pause = state.pauses[by];
+  return pause === undefined ? {} : { pauses: { ...state.pauses, [by]: { ...pause, stands: true } } };
 }
 
 function without(pauses: Record<string, Pause>, firm: string): Record<string, Pause> {

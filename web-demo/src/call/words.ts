@@ -4,13 +4,16 @@ import { language } from "../i18n";
 import { cue } from "../media/cue";
 import type { Keys } from "../state/keys";
 import type { Store } from "../state/store";
-import type { ParticipantId } from "../wire/client";
+import { firmOf, type ParticipantId } from "../wire/client";
 import type { SessionEvent, What } from "../wire/worker";
-import { withDeclared, withTime } from "./record";
+import { withDeclared, withStanding, withTime } from "./record";
 import { withKept, withSaid, withWaiting } from "./said";
 import type { CallState } from "./state";
 
 export class Words {
+  /** Number of the pause that was asked for here. */
+  private pausing: number | null = null;
+
   constructor(private readonly keys: Keys, private readonly state: Store<CallState>) {}
 
   /** Writes to everyone; throws why not. */
@@ -19,7 +22,8 @@ export class Words {
     this.state.patch({ lines: withWaiting(this.state.get(), sequence, text.trim(), Date.now()) });
   }
   async declare(what: What): Promise<void> {
-    await this.keys.declare(what);
+    const sequence = await this.keys.declare(what);
+    if ("pause" in what) this.pausing = sequence;
   }
   askCopy(): Promise<void> {
     return this.declare({ "copy-wanted": { language: language.get() } });
@@ -30,9 +34,15 @@ export class Words {
 
   heard(event: SessionEvent & { type: "said" | "declared" | "kept" }): void {
     const state = this.state.get();
-    if (event.type === "kept") return this.state.patch({ lines: withKept(state, event.sequence, event.firm) });
+    if (event.type === "kept") return this.kept(event.sequence, event.firm);
     if (event.type === "declared") return this.declared(event.from, event.what);
     this.state.patch({ lines: withSaid(state, event), unread: state.unread + (event.from === state.me ? 0 : 1) });
+  }
+
+  private kept(sequence: number, firm: string): void {
+    const state = this.state.get();
+    this.state.patch({ lines: withKept(state, sequence, firm) });
+    if (sequence === this.pausing && state.me !== null && firm === firmOf(state.me)) this.state.patch(withStanding(state, firm));
   }
 
   /** A pause is heard, too: who shares a screen does not see the banner. */

@@ -49,6 +49,7 @@ export const deSaid: Record<keyof typeof enSaid, string> = {
   pauseEnd: "Aufzeichnung fortsetzen",
   pauseNo: "Die Erklärung Ihrer Firma nennt Sie nicht unter denen, die ihre Aufzeichnung anhalten dürfen.",
   pauseTooLong: "Länger, als die Erklärung Ihrer Firma erlaubt.",
+  bannerPauseWait: "Die Aufzeichnung von {firm} wird angehalten. Warten Sie mit dem Gespräch, bis der Rekorder es bestätigt.",
   bannerPauseCard: "Die Aufzeichnung von {firm} steht bis spätestens {time} still: eine Zahlungskarte wird vorgelesen ({name}).",
   bannerPauseLegal: "Die Aufzeichnung von {firm} steht bis spätestens {time} still: das Gesetz untersagt die Aufbewahrung ({name}).",
   copyTitle: "Um eine Kopie bitten",

@@ -47,6 +47,7 @@ export const enSaid = {
   pauseEnd: "Let the record go on",
   pauseNo: "Your firm's statement does not name you among those who may pause its record.",
   pauseTooLong: "Longer than your firm's statement allows.",
+  bannerPauseWait: "{firm}'s record is about to stand still. Wait for its recorder to say so before the talk goes on.",
   bannerPauseCard: "{firm}'s record stands still until {time} at the latest: a payment card is read out ({name}).",
   bannerPauseLegal: "{firm}'s record stands still until {time} at the latest: the law forbids to keep this ({name}).",
   copyTitle: "Ask for a copy",

@@ -49,6 +49,7 @@ export const frSaid: Record<keyof typeof enSaid, string> = {
   pauseEnd: "Reprendre l'enregistrement",
   pauseNo: "La déclaration de votre établissement ne vous nomme pas parmi ceux qui peuvent suspendre l'enregistrement.",
   pauseTooLong: "Plus long que ne le permet la déclaration de votre établissement.",
+  bannerPauseWait: "L'enregistrement de {firm} va être suspendu. Attendez que l'enregistreur le confirme avant de poursuivre.",
   bannerPauseCard: "L'enregistrement de {firm} est suspendu jusqu'à {time} au plus tard : une carte de paiement est lue ({name}).",
   bannerPauseLegal: "L'enregistrement de {firm} est suspendu jusqu'à {time} au plus tard : la loi interdit de conserver ceci ({name}).",
   copyTitle: "Demander une copie",

@@ -100,6 +100,9 @@ test("what the meeting is about is named, a pause is announced to all and ended,
   await anna.click("pause");
   await anna.wait(id("pause-dialog"));
   await anna.click("pause-go");
+  await anna.wait(id("banner-pause-bank-a"));
+  await eventually("the recorder says that it stands still", () =>
+    anna.page.$eval(id("banner-pause-bank-a"), (line) => /stands still until/.test(line.textContent)));
   await ben.wait(id("banner-pause-bank-a"));
   assert.match(await ben.page.$eval(id("banner-pause-bank-a"), (line) => line.textContent), /Bank Aurelia's record stands still until .* payment card/);
   await anna.click("resume");

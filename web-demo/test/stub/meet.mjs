@@ -71,8 +71,8 @@ export class StubMeeting {
         return;
       }
       case "application": {
-        if ("what" in message.message) return this.all({ type: "stub-event", event: "declared", data: message.message }, member);
-        this.all({ type: "stub-event", event: "said", data: message.message }, member);
+        const event = "what" in message.message ? "declared" : "said";
+        this.all({ type: "stub-event", event, data: message.message }, member);
         return this.send(member, { type: "stub-event", event: "kept", data: { sequence: message.message.sequence, firm: "bank-a" } });
       }
       case "leave":

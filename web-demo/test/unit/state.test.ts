@@ -8,7 +8,7 @@ import { columnsFor } from "../../src/call/grid";
 import { arrivals, withRoster } from "../../src/call/notice";
 import { noticeOf, noticesOf } from "../../src/call/notices";
 import { tooMuch, withKept, withNewMeeting, withSaid, withWaiting } from "../../src/call/said";
-import { mayPause, tagsOf, withDeclared, withTime } from "../../src/call/record";
+import { mayPause, tagsOf, withDeclared, withStanding, withTime } from "../../src/call/record";
 import { initialState, lockOf, meetingLock, type CallState } from "../../src/call/state";
 import { de } from "../../src/i18n/de";
 import { deOfficer } from "../../src/i18n/de.officer";
@@ -173,6 +173,11 @@ test("who may pause is named by the own firm's statement alone, and a pause ends
   const paused = inCall({ sending: { state: "allowed" }, ...withDeclared(inCall({}), "bank-a/sam/1", pause, 1_000) });
   assert.match(bannersOf(config, paused)[0]?.text ?? "", /Bank A's record stands still until .* a payment card is read out \(Sam\)/);
   assert.deepEqual(withDeclared(paused, "bank-a/sam/1", pause, 20_000), {});
+  // who asked for it waits for the recorder's word
+  const asked = inCall({ sending: { state: "allowed" }, ...withDeclared(inCall({}), "bank-a/anna/1", pause, 1_000) });
+  assert.match(bannersOf(config, asked)[0]?.text ?? "", /about to stand still/);
+  assert.match(bannersOf(config, { ...asked, ...withStanding(asked, "bank-a") })[0]?.text ?? "", /stands still until/);
+  assert.deepEqual(withStanding(inCall({}), "bank-a"), {});
   assert.equal(Object.keys(withTime(paused, 30_999)).length, 1);
   assert.deepEqual(withTime(paused, 31_000), {});
   assert.deepEqual(withDeclared(paused, "bank-a/sam/1", { resume: {} }, 2_000), { pauses: {} });

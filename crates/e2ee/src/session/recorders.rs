@@ -155,10 +155,9 @@ impl Recorders {
         let must = self.firms.get(firm).is_some_and(|watch| watch.chat == Rule::Must);
         !must || (self.acknowledged(firm, state.generation) && self.alive(firm, now))
     }
-    /// Firms that keep chat.
-    pub(super) fn chat_keepers(&self) -> impl Iterator<Item = &FirmId> {
-        let keeps = |watch: &Watch| matches!(watch.chat, Rule::Must | Rule::Should);
-        self.firms.iter().filter(move |(_, watch)| keeps(watch)).map(|(firm, _)| firm)
+    /// Does this firm keep chat?
+    pub(super) fn keeps_chat(&self, firm: &FirmId) -> bool {
+        self.firms.get(firm).is_some_and(|watch| matches!(watch.chat, Rule::Must | Rule::Should))
     }
     /// Signaling is away: what was alive stays so until it is back, for a bounded time.
     pub(super) fn disconnected(&mut self, now: UnixMillis) {

@@ -229,10 +229,11 @@ impl Session {
             Content::Words(words) => What::Text { sealed: SaidKey::of(&state.base).seal(&place, words.0.as_bytes()) },
             Content::Plain(what) => what.clone(),
         };
-        let there = |firm: &&FirmId| {
-            state.members.values().any(|m| m.role == LeafRole::Recorder && m.participant.firm == **firm)
-        };
-        let missing = self.recorders.chat_keepers().filter(there).cloned().collect();
+        let recorders = state.members.values().filter(|member| member.role == LeafRole::Recorder);
+        let there = recorders.map(|member| &member.participant.firm);
+        // what is declared belongs to every record, chat only to those that keep chat
+        let words = matches!(waiting.content, Content::Words(_));
+        let missing = there.filter(|firm| !words || self.recorders.keeps_chat(firm)).cloned().collect();
         let said = Said { meeting: meeting.terms.meeting.clone(), epoch, sequence, at: now, what: what.clone() };
         let signed = B64(self.key.sign_cose(LABEL, &said::encode(&said), Some(&self.certificate)));
         if !self.tell_group(&Message::Said { signed: signed.clone() }) {

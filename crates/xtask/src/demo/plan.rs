@@ -85,9 +85,10 @@ pub struct Room {
 }
 
 /// All rooms.
-pub const ROOMS: [Room; 3] = [
+pub const ROOMS: [Room; 4] = [
     Room { id: "deal-room", title: "Project Alder", audio_video: "must", chat: "must" },
     Room { id: "coffee-room", title: "Coffee corner", audio_video: "off", chat: "off" },
+    Room { id: "talk-room", title: "Talk is kept, chat is not", audio_video: "must", chat: "off" },
     Room { id: "note-room", title: "Chat is kept, talk is not", audio_video: "off", chat: "must" },
 ];
 /// Recorder grace of both rooms, ms: the shortest there is, so that a demonstration need not wait.
