@@ -3,23 +3,23 @@
 use crate::hub::{Hub, Outbound, SfuHandle};
 use crate::operations;
 use crate::relays;
+use crate::rooms::{Begun, notices_of};
 use domain::message::client::{ProblemCode, ToClient};
 use domain::message::control::ToSfu;
 use domain::{FirmId, RoomId, UserId};
 use service::metrics::names::signaling as names;
 use signaling_core::problem::problem;
-use signaling_core::{ConnId, Input, Output, Ports, Room, RoomRecord};
+use signaling_core::{ConnId, Input, Member, Output, Ports, Room};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 #[cfg(test)]
 mod tests;
 
-/// While a meeting runs its members are read again so often: a change takes effect within 2 s.
-const LOOK: Duration = Duration::from_secs(1);
 /// Credentials for relays are renewed when half of their life is left: one lost renewal leaves time for the next.
 const RENEW: Duration = Duration::from_secs(relays::LIFE_S / 2);
 
@@ -31,6 +31,10 @@ pub struct RoomActor {
     room: Room,
     name: RoomId,
     members: Members,
+    /// The directory tells of changes by this.
+    looks: Arc<Notify>,
+    /// Members that are being read: never more than one read, and never waited for here.
+    look: Option<JoinHandle<Vec<Member>>>,
     own: mpsc::Sender<Input>,
     sfu: watch::Receiver<Option<SfuHandle>>,
     link: Option<mpsc::Sender<ToSfu>>,
@@ -44,6 +48,8 @@ impl RoomActor {
         let mut sfu = hub.sfu.subscribe();
         sfu.mark_changed();
         Self {
+            looks: hub.looks_of(&name),
+            look: None,
             hub,
             room: Room::new(ports),
             name,
@@ -57,8 +63,6 @@ impl RoomActor {
 
     /// Runs for as long as the process.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut renewals = interval(RENEW);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -74,12 +78,15 @@ impl RoomActor {
                 input = inputs.recv() => {
                     let Some(input) = input else { return };
                     if let Input::Join { room, .. } = &input {
-                        self.members = members(room);
+                        self.members = members(&room.members);
+                        // what changed between that reading and now was told to a room that did not have it yet
+                        self.looks.notify_one();
                     }
                     self.take(input);
                 }
                 _ = renewals.tick(), if !self.relayed.is_empty() => self.renew_relays(),
-                _ = looks.tick(), if self.room.meeting().is_some() => self.look().await,
+                () = self.looks.notified(), if self.look.is_none() && self.room.meeting().is_some() => self.look(),
+                seen = ended(&mut self.look) => self.saw(seen),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.room.timeout(self.hub.clock.now());
                 }
@@ -106,12 +113,17 @@ impl RoomActor {
         self.room.handle(now, Input::Closed { conn });
     }
 
-    /// Who is no longer a member is told to the core. A directory that does not answer changes nothing: running meetings
-    /// go on.
-    async fn look(&mut self) {
+    /// Members are read beside everything else: a directory that does not answer holds no meeting up.
+    fn look(&mut self) {
         let (hub, name) = (self.hub.clone(), self.name.clone());
-        let Ok(Some(record)) = tokio::task::spawn_blocking(move || hub.directory_members(&name)).await else { return };
-        let now = members(&record);
+        self.look = Some(tokio::spawn(async move { hub.members_at_last(&name).await }));
+    }
+
+    /// Who is no longer a member is told to the core.
+    fn saw(&mut self, seen: Option<Vec<Member>>) {
+        self.look = None;
+        let Some(seen) = seen else { return };
+        let now = members(&seen);
         let gone: Vec<_> = self.members.difference(&now).cloned().collect();
         self.members = now;
         for (firm, user) in gone {
@@ -189,15 +201,19 @@ impl RoomActor {
     }
 
     fn tell_sfu(&mut self, message: ToSfu) {
+        let mut begun = Begun::Before;
         match &message {
             ToSfu::Meeting { meeting, .. } => {
-                self.hub.meetings.insert(meeting.clone(), self.own.clone());
+                if self.hub.meetings.insert(meeting.clone(), self.own.clone()).is_none() {
+                    begun = Begun::Now;
+                }
             }
             ToSfu::MeetingEnded { meeting } => {
                 self.hub.meetings.remove(meeting);
             }
             _ => {}
         }
+        notices_of(&message, begun).into_iter().for_each(|notice| self.hub.tell_room(&self.name, notice));
         let stuck = self.link.as_ref().is_some_and(|link| link.try_send(message).is_err());
         if stuck {
             // the link's queue is full or gone: its writer ends when the last sender does, then the SFU dials again
@@ -210,7 +226,9 @@ impl RoomActor {
 /// The connection that an input came from.
 fn sayer(input: &Input) -> Option<ConnId> {
     match input {
-        Input::Join { conn, .. } | Input::Message { conn, .. } | Input::Alive { conn } => Some(*conn),
+        Input::Join { conn, .. } | Input::Return { conn, .. } | Input::Message { conn, .. } | Input::Alive { conn } => {
+            Some(*conn)
+        }
         Input::Closed { .. } | Input::Sfu(_) | Input::SfuLost | Input::MembershipEnded { .. } => None,
     }
 }
@@ -221,6 +239,14 @@ fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
 }
 
-fn members(room: &RoomRecord) -> Members {
-    room.members.iter().map(|member| (member.firm.clone(), member.user.clone())).collect()
+/// What a reading found; `None` where it failed by our own bug. Pending while none runs.
+async fn ended(look: &mut Option<JoinHandle<Vec<Member>>>) -> Option<Vec<Member>> {
+    match look {
+        Some(look) => look.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+fn members(members: &[Member]) -> Members {
+    members.iter().map(|member| (member.firm.clone(), member.user.clone())).collect()
 }

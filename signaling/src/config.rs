@@ -3,6 +3,7 @@
 
 use crate::failure::{Failure, config};
 use serde::Deserialize;
+use signaling_store::database::PostgresConfig;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ pub struct Config {
     pub order_key: PathBuf,
     /// Folder of signed statements.
     pub statements: PathBuf,
-    /// The embedded room directory.
+    /// Where rooms live.
     pub directory: Directory,
     /// TURN servers for networks that let no UDP through; none by default.
     pub relays: Option<Relays>,
@@ -67,12 +68,14 @@ pub struct Control {
     pub client_ca: PathBuf,
 }
 
-/// The embedded directory.
+/// Where rooms live: exactly one of `path` and `postgres`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Directory {
-    /// SQLite database; made if it is missing.
-    pub path: PathBuf,
+    /// Our own rooms in a SQLite database; made if it is missing.
+    pub path: Option<PathBuf>,
+    /// Our own rooms in PostgreSQL.
+    pub postgres: Option<PostgresConfig>,
     /// Rooms and members to write into it at start (JSON).
     pub seed: Option<PathBuf>,
 }
@@ -94,8 +97,10 @@ impl Config {
     fn rebase(&mut self, folder: &Path) {
         let control = [&mut self.control.certificate, &mut self.control.key, &mut self.control.client_ca];
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        let own = [&mut self.trust, &mut self.order_key, &mut self.statements, &mut self.directory.path];
-        let all = control.into_iter().chain(tls).chain(own).chain(self.directory.seed.as_mut());
+        let own = [&mut self.trust, &mut self.order_key, &mut self.statements];
+        let directory = &mut self.directory;
+        directory.postgres.iter_mut().for_each(|postgres| postgres.rebase(folder));
+        let all = control.into_iter().chain(tls).chain(own).chain(&mut directory.path).chain(&mut directory.seed);
         let all = all.chain(self.relays.as_mut().map(|relays| &mut relays.secret_file));
         all.for_each(|path| *path = folder.join(&*path));
     }

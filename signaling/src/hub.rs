@@ -2,21 +2,20 @@
 
 use crate::actor::RoomActor;
 use crate::clock::Clock;
-use crate::directory::RoomDirectory;
 use crate::loaded::Loaded;
 use crate::relays::Relays;
-use crate::statements;
+use crate::rooms;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{MeetingId, RoomId};
 use evidence::identity::TrustMap;
-use service::metrics::names::signaling as names;
-use signaling_core::{ConnId, Input, Ports, Randomness, RoomRecord};
+use signaling_core::{ConnId, Feed, Input, Ports, Randomness};
+use signaling_store::{Notice, RoomDirectory};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{Semaphore, mpsc, watch};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 /// Connections at once: 9 KiB of buffers each, some 40 MB.
 pub const MAX_CONNECTIONS: usize = 4_096;
@@ -61,10 +60,16 @@ pub struct Hub {
     pub free: Arc<Semaphore>,
     /// TURN servers; `None` where the operator runs none.
     pub relays: Option<Arc<Relays>>,
+    /// Rooms and their members.
+    pub directory: Arc<dyn RoomDirectory>,
+    /// Folder of signed statements.
+    pub statements: PathBuf,
     rooms: DashMap<RoomId, mpsc::Sender<Input>>,
+    /// Wakes a room to look at its members.
+    looks: DashMap<RoomId, Arc<Notify>>,
+    feed: Mutex<Feed>,
+    notices: mpsc::Sender<(RoomId, Notice)>,
     ports: Ports,
-    directory: Arc<dyn RoomDirectory>,
-    statements: PathBuf,
     next: AtomicU64,
 }
 
@@ -81,29 +86,38 @@ impl Hub {
     /// From what was loaded.
     pub fn new(loaded: &Loaded) -> Arc<Self> {
         let ports = Ports { trust: loaded.trust.clone(), signer: loaded.orders.clone(), random: Arc::new(System) };
-        Arc::new(Self {
+        let (notices, posted) = mpsc::channel(rooms::NOTICES);
+        let hub = Arc::new(Self {
             origins: loaded.config.origins.clone(),
             relays: loaded.relays.clone(),
             statements: loaded.config.statements.clone(),
+            notices,
             ..Self::with(ports, loaded.directory.clone())
-        })
+        });
+        tokio::spawn(rooms::post(hub.clone(), posted));
+        tokio::spawn(rooms::follow(hub.clone()));
+        hub
     }
 
     /// Without connections, origins, relays and statements.
     pub fn with(ports: Ports, directory: Arc<dyn RoomDirectory>) -> Self {
+        let clock = Clock::start();
         Self {
             trust: ports.trust.clone(),
-            clock: Clock::start(),
+            clock,
             origins: Vec::new(),
             connections: DashMap::new(),
             meetings: DashMap::new(),
             sfu: watch::Sender::new(None),
             free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             relays: None,
-            rooms: DashMap::new(),
-            ports,
             directory,
             statements: PathBuf::new(),
+            rooms: DashMap::new(),
+            looks: DashMap::new(),
+            feed: Mutex::new(Feed::new(clock.now())),
+            notices: mpsc::channel(1).0,
+            ports,
             next: AtomicU64::new(1),
         }
     }
@@ -118,25 +132,31 @@ impl Hub {
         rand::random()
     }
 
-    /// The room as the directory has it now, without statements; `None` when there is none, or no answer. Blocks. A room
-    /// that was deleted has no members.
-    pub fn directory_members(&self, room: &RoomId) -> Option<RoomRecord> {
-        let found = self.directory.room(room).inspect_err(|error| {
-            names::DIRECTORY_FAILED.count();
-            tracing::error!("the room directory does not answer: {}", error.0);
-        });
-        let (title, members) = found.ok()?.map(|found| (found.title, found.members)).unwrap_or_default();
-        Some(RoomRecord { room: room.clone(), title, members, statements: Vec::new() })
+    /// The directory's stream as last heard of.
+    pub fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The room as the directory and the statements have it now; `None` when there is none. Blocks.
-    pub fn record(&self, room: &RoomId) -> Option<RoomRecord> {
-        let found = self.directory_members(room).filter(|found| !found.members.is_empty())?;
-        let statements = statements::about(&self.statements, &self.trust, room).unwrap_or_else(|error| {
-            tracing::error!("cannot read the statements: {error}");
-            Vec::new()
-        });
-        Some(RoomRecord { statements, ..found })
+    /// What wakes this room to look at its members.
+    pub fn looks_of(&self, room: &RoomId) -> Arc<Notify> {
+        self.looks.entry(room.clone()).or_default().clone()
+    }
+
+    /// Members of this room may have changed.
+    pub fn look_at(&self, room: &RoomId) {
+        if let Some(looks) = self.looks.get(room) {
+            looks.notify_one();
+        }
+    }
+
+    /// Members of any room may have changed.
+    pub fn look_everywhere(&self) {
+        self.looks.iter().for_each(|looks| looks.notify_one());
+    }
+
+    /// Tells the people of a room, later and elsewhere. What finds no place is left out.
+    pub fn tell_room(&self, room: &RoomId, notice: Notice) {
+        let _ = self.notices.try_send((room.clone(), notice));
     }
 
     /// The room's actor; started at its first use. Rooms are as many as the directory has.
@@ -161,14 +181,6 @@ impl Hub {
                 sender
             }
         }
-    }
-
-    /// Can the room directory and the folder of statements be read? Blocks.
-    pub fn readable(&self) -> (bool, bool) {
-        // a room that nobody has: only the directory's own failure counts
-        let nobody = "operations-probe".parse::<RoomId>();
-        let directory = nobody.is_ok_and(|room| self.directory.room(&room).is_ok());
-        (directory, std::fs::read_dir(&self.statements).is_ok())
     }
 
     /// A room's task is gone: the next who comes starts it anew, and the SFU forgets its meeting.

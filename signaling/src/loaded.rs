@@ -1,7 +1,6 @@
 //! Everything the configuration names, read and checked before anything is served: a mistake is told at start, by file.
 
 use crate::config::{self, Config, Tls};
-use crate::directory::Embedded;
 use crate::failure::{Failure, config as wrong};
 use crate::relays::Relays;
 use evidence::identity::TrustMap;
@@ -13,6 +12,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use signaling_core::OrderSigner;
+use signaling_store::database::{Postgres, Sqlite, Tables};
+use signaling_store::embedded::read_seed;
+use signaling_store::{Embedded, RoomDirectory};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ pub struct Loaded {
     /// Order key.
     pub orders: Arc<OrderKey>,
     /// Rooms.
-    pub directory: Arc<Embedded>,
+    pub directory: Arc<dyn RoomDirectory>,
     /// TLS of the participants' listener.
     pub tls: Option<Arc<ServerConfig>>,
     /// Mutual TLS of the control link.
@@ -131,8 +133,28 @@ fn relays(relays: &config::Relays) -> Result<Relays, Failure> {
     Relays::new(relays.urls.clone(), &secret).map_err(|why| wrong(why.to_string()))
 }
 
+/// Where the rooms are; says by key what is wrong.
+async fn directory(config: &config::Directory) -> Result<Arc<dyn RoomDirectory>, Failure> {
+    let seed = config.seed.as_deref().map(read_seed).transpose().map_err(wrong)?;
+    let tables: Arc<dyn Tables> = match (&config.path, &config.postgres) {
+        (Some(path), None) => Arc::new(Sqlite::open(path).map_err(|error| {
+            let shown = path.display();
+            wrong(format!("cannot open the room directory {shown}: {error}; is it a database and writable?"))
+        })?),
+        (None, Some(postgres)) => Arc::new(Postgres::open(postgres).await.map_err(|error| {
+            Failure::Unavailable(format!("cannot use the database of `directory.postgres`: {error}"))
+        })?),
+        _ => return Err(wrong("`[directory]` names exactly one of `path` and `postgres`")),
+    };
+    let embedded = Embedded::new(tables);
+    if let Some(seed) = seed {
+        embedded.plant(seed).await.map_err(|error| wrong(format!("cannot write the rooms of the seed: {error}")))?;
+    }
+    Ok(Arc::new(embedded))
+}
+
 /// Reads the configuration and every file it names.
-pub fn load(path: &Path) -> Result<Loaded, Failure> {
+pub async fn load(path: &Path) -> Result<Loaded, Failure> {
     let config = config::read(path)?;
     let trust = Arc::new(trust(&config.trust)?);
     let orders = Arc::new(order_key(&config.order_key, &trust)?);
@@ -142,7 +164,7 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
         let shown = config.statements.display();
         wrong(format!("cannot read the folder of statements {shown}: {error}; correct `statements`"))
     })?;
-    let directory = Arc::new(Embedded::open(&config.directory.path, config.directory.seed.as_deref())?);
+    let directory = directory(&config.directory).await?;
     let relays = config.relays.as_ref().map(relays).transpose()?.map(Arc::new);
     Ok(Loaded { config, trust, orders, directory, tls, control_tls, relays })
 }

@@ -8,7 +8,6 @@ mod actor;
 mod clock;
 mod config;
 mod control;
-mod directory;
 mod failure;
 mod http;
 mod hub;
@@ -16,6 +15,7 @@ mod loaded;
 mod meet;
 mod operations;
 mod relays;
+mod rooms;
 mod statements;
 
 use clap::{Args, Parser, Subcommand};
@@ -49,11 +49,18 @@ struct Options {
     json: bool,
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Runtime::new().map_err(|error| Failure::Unavailable(format!("cannot start the runtime: {error}")))
+}
+
+fn check(options: &Options) -> Result<(), Failure> {
+    let loaded = runtime()?.block_on(loaded::load(&options.config))?;
+    tracing::info!("{}", loaded.summary());
+    Ok(())
+}
+
 fn start(options: &Options) -> Result<(), Failure> {
-    let loaded = loaded::load(&options.config)?;
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::Unavailable(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(http::serve(loaded))
+    runtime()?.block_on(async { http::serve(loaded::load(&options.config).await?).await })
 }
 
 fn main() -> ExitCode {
@@ -62,8 +69,6 @@ fn main() -> ExitCode {
     service::log::start(service::log::Form::of(options.json));
     service::ended::end(match &cli.command {
         Command::Run(options) => start(options),
-        Command::CheckConfig(options) => {
-            loaded::load(&options.config).map(|loaded| tracing::info!("{}", loaded.summary()))
-        }
+        Command::CheckConfig(options) => check(options),
     })
 }

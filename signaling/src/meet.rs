@@ -2,6 +2,7 @@
 
 use crate::hub::{CONNECTION_QUEUE, Hub, Outbound};
 use crate::operations;
+use crate::rooms::Found;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -103,22 +104,24 @@ async fn write(sink: &mut Sink, message: &ToClient) -> Result<(), ()> {
 
 async fn meet(hub: Arc<Hub>, mut sink: Sink, stream: Stream, proven: Box<Proven>) {
     let wanted = proven.room.clone();
-    let lookup = hub.clone();
-    let record = tokio::task::spawn_blocking(move || lookup.record(&wanted)).await.ok().flatten();
-    let Some(record) = record else {
+    let found = hub.find(&wanted).await;
+    if let Found::Nothing = found {
         let unknown = problem::problem(ProblemCode::NotAMember, "no such room, or you are not a member of it");
         operations::refused(unknown.code);
         let _ = write(&mut sink, &ToClient::Refusal(unknown)).await;
         let _ = timeout(WRITE, sink.close()).await;
         return;
-    };
+    }
     let conn = hub.number();
     let (queue, outbound) = mpsc::channel(CONNECTION_QUEUE);
     hub.connections.insert(conn, queue);
-    let room = hub.room(&record.room);
+    let room = hub.room(&wanted);
     let writer = tokio::spawn(write_all(sink, outbound));
     let here = Here { hub: hub.clone(), conn, room: room.clone() };
-    let joined = room.send(Input::Join { conn, proven, room: Arc::new(record) }).await;
+    let joined = match found {
+        Found::Room(record) => room.send(Input::Join { conn, proven, room: Arc::new(record) }).await,
+        Found::Nothing | Found::Silence => room.send(Input::Return { conn, proven }).await,
+    };
     if joined.is_ok() {
         tokio::select! {
             () = read_all(&hub, conn, stream, &room) => {}

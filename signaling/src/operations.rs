@@ -11,13 +11,15 @@ use std::future::ready;
 
 impl Watched for Hub {
     fn troubles(&self) -> Answer<'_, Vec<Reason>> {
-        let (directory, statements) = tokio::task::block_in_place(|| self.readable());
-        let is = [
-            (self.sfu.borrow().is_none(), Reason::NoSfu),
-            (!directory, Reason::DirectoryUnreadable),
-            (!statements, Reason::StatementsUnreadable),
-        ];
-        Box::pin(ready(is.into_iter().filter_map(|(is, reason)| is.then_some(reason)).collect()))
+        Box::pin(async {
+            let (directory, statements) = self.readable().await;
+            let is = [
+                (self.sfu.borrow().is_none(), Reason::NoSfu),
+                (!directory, Reason::DirectoryUnreadable),
+                (!statements, Reason::StatementsUnreadable),
+            ];
+            is.into_iter().filter_map(|(is, reason)| is.then_some(reason)).collect()
+        })
     }
 
     fn samples(&self) -> Answer<'_, Option<Vec<Sample>>> {

@@ -2,7 +2,7 @@
 //!
 //! [`admission`] proves a connection's certificate, [`room`] starts and ends meetings and parks recorders until a person
 //! comes, [`meeting`] keeps roster, silence, removals and relays, [`delivery`] is the MLS delivery service (RFC 9750): it
-//! observes the group, orders commits, asks committers and settles refusals.
+//! observes the group, orders commits, asks committers and settles refusals, [`feed`] says whether the directory is heard.
 //!
 //! Told time, randomness and signatures ([`ports`]); holds no media key, no group secret, no socket. It never joins a
 //! group: law 1.
@@ -10,6 +10,7 @@
 pub mod admission;
 pub mod bucket;
 pub mod delivery;
+pub mod feed;
 pub mod limits;
 mod lobby;
 pub mod meeting;
@@ -18,5 +19,6 @@ pub mod problem;
 pub mod room;
 
 pub use admission::{Handshake, Proven, Step};
+pub use feed::{Feed, Turn};
 pub use ports::{ConnId, Input, OrderSigner, Output, Ports, Randomness};
 pub use room::{Member, Room, RoomRecord};

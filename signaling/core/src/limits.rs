@@ -27,6 +27,8 @@ pub const MAX_SDP: usize = 64 * 1024;
 pub const MAX_TRACKS: usize = 32;
 /// Largest ICE candidate line, bytes.
 pub const MAX_CANDIDATE: usize = 1_024;
+/// The directory's stream of changes counts as lost after, ms: six of its longest silences.
+pub const FEED_LOST_MS: u64 = 30_000;
 /// Recorders that wait at one room: a few a firm.
 pub const MAX_PARKED: usize = 64;
 /// Messages a second of one connection: beacons, manifests and candidates of a busy client stay below 30 ...

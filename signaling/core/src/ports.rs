@@ -54,6 +54,14 @@ pub enum Input {
         /// The room as the directory has it now.
         room: Arc<RoomRecord>,
     },
+    /// A connection proved who it is while the directory does not answer: who is in the running meeting comes back into it,
+    /// nobody else comes in.
+    Return {
+        /// Which connection.
+        conn: ConnId,
+        /// Who.
+        proven: Box<Proven>,
+    },
     /// A message of a connection that joined.
     Message {
         /// Which connection.

@@ -100,6 +100,7 @@ impl Room {
                     Err(problem) => self.refuse(conn, problem),
                 }
             }
+            Input::Return { conn, proven } => self.come_back(now, conn, *proven),
             Input::Message { conn, message } => self.message(now, conn, *message),
             Input::Alive { conn } => {
                 if let Some(meeting) = &mut self.meeting {
@@ -216,6 +217,20 @@ impl Room {
         for Parked { conn, entrant, resume } in self.parked.drain(..) {
             meeting.enter(now, conn, entrant, resume);
         }
+    }
+
+    /// Rooms cannot be read: what the directory said of somebody when it entered still holds for the meeting it is in.
+    fn come_back(&mut self, now: UnixMillis, conn: ConnId, proven: crate::Proven) {
+        let id = proven.identity;
+        let meeting = self.meeting.as_mut();
+        let meeting = meeting.filter(|meeting| meeting.record().room == proven.room);
+        let inside = meeting.and_then(|meeting| Some((meeting.entrant(&id)?, meeting)));
+        let Some((entrant, meeting)) = inside else {
+            let why = "rooms cannot be read now: nobody new comes in, try again in a moment";
+            self.refuse(conn, problem(ProblemCode::RoomsUnavailable, why));
+            return;
+        };
+        meeting.enter(now, conn, entrant, proven.resume);
     }
 
     fn park(&mut self, new: Parked) {

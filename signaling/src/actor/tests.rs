@@ -1,7 +1,8 @@
 //! A core that fails: one message costs its sender, a failure of nobody's costs one room, nothing costs the process.
 
 use super::*;
-use crate::directory::{DirectoryError, DirectoryRoom, RoomDirectory};
+use crate::rooms::Found;
+use async_trait::async_trait;
 use domain::message::control::FromSfu;
 use domain::message::custody::LeafRole;
 use domain::policy::{Rule, Statement, Tier};
@@ -11,7 +12,9 @@ use evidence::key::PublicKey;
 use p256::ecdsa::SigningKey;
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use signaling_core::admission::Proven;
-use signaling_core::{Member, OrderSigner, Randomness};
+use signaling_core::limits::FEED_LOST_MS;
+use signaling_core::{Feed, Member, OrderSigner, Randomness, RoomRecord};
+use signaling_store::{Batch, Cursor, DirectoryError, Notice, RoomDirectory};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,9 +48,16 @@ impl OrderSigner for Fragile {
 /// Knows no room: whoever is in one is a member no more at the next look.
 struct Empty;
 
+#[async_trait]
 impl RoomDirectory for Empty {
-    fn room(&self, _: &RoomId) -> Result<Option<DirectoryRoom>, DirectoryError> {
+    async fn room(&self, _: &RoomId) -> Result<Option<signaling_store::Room>, DirectoryError> {
         Ok(None)
+    }
+    async fn changes(&self, _: Option<&Cursor>) -> Result<Batch, DirectoryError> {
+        std::future::pending().await
+    }
+    async fn post(&self, _: &RoomId, _: &Notice) -> Result<(), DirectoryError> {
+        Ok(())
     }
 }
 
@@ -206,6 +216,17 @@ async fn a_panic_of_nobodys_ends_one_room_which_begins_anew() {
     assert_eq!(ended.await, before, "the SFU is not left with a meeting that nobody owns");
     let mut again = site.join("a1").await;
     assert_ne!(admitted(&mut again).await, before);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_heard_of_lets_nobody_in_although_it_answers() {
+    let site = Site::new();
+    let room: RoomId = ROOM.parse().expect("an id");
+    assert!(matches!(site.hub.find(&room).await, Found::Nothing));
+    let now = site.hub.clock.now();
+    *site.hub.feed() = Feed::new(UnixMillis(now.0 - FEED_LOST_MS - 1));
+    assert!(matches!(site.hub.find(&room).await, Found::Silence));
+    assert_eq!(site.hub.readable().await.0, false, "and it is not ready");
 }
 
 const RELAY: &str = "turn:127.0.0.1:3478?transport=udp";

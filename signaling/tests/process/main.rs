@@ -4,4 +4,5 @@
 
 mod edge;
 mod mistakes;
+mod rooms;
 mod site;

@@ -119,6 +119,11 @@ impl Site {
     }
 
     pub fn configure(&self, port: u16, control: u16, more: &str) {
+        self.configure_rooms(port, control, more, "path = \"rooms.db\"\nseed = \"rooms.json\"");
+    }
+
+    /// With rooms elsewhere: the lines of `[directory]`.
+    pub fn configure_rooms(&self, port: u16, control: u16, more: &str, directory: &str) {
         let text = format!(
             r#"listen = "127.0.0.1:{port}"
 origins = ["{ORIGIN}"]
@@ -132,8 +137,7 @@ certificate = "signaling.pem"
 key = "signaling.key"
 client_ca = "ca.pem"
 [directory]
-path = "rooms.db"
-seed = "rooms.json"
+{directory}
 "#
         );
         self.write("signaling.toml", text);

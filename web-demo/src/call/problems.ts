@@ -17,6 +17,7 @@ const TEXTS: Record<string, Key> = {
   "terms-change": "pTermsChange",
   "recorder-missing": "pRecorderMissing",
   "meeting-full": "pFull",
+  "rooms-unavailable": "pRooms",
   "media-unavailable": "pMedia",
   "media-full": "pMediaFull",
   "rate-limited": "pRate",

@@ -5,7 +5,7 @@ import type { Problem } from "../wire/client";
 /** Codes that end a call although we had been in it. */
 const REMOVED = new Set(["removed", "replaced", "not-a-member"]);
 /** Codes that pass by themselves while a service comes back: who was in a call is brought back without a question. */
-const PASSING = new Set(["media-unavailable", "internal"]);
+const PASSING = new Set(["media-unavailable", "rooms-unavailable", "internal"]);
 /** A new try so often, ms ... */
 export const AGAIN_MS = 1_500;
 /** ... and so many times: a minute is what people wait before they ask somebody. */

@@ -169,6 +169,7 @@ export const de: Record<keyof typeof en, string> = {
   pClash: "Die Sitzung kann nicht beginnen: Die Erklärungen der Häuser widersprechen sich. {detail}",
   pRecorderMissing: "{firm} muss diesen Raum aufzeichnen, und der Rekorder ist nicht da. Rufen Sie die Administration von {firm}.",
   pFull: "Die Sitzung ist voll.",
+  pRooms: "Die Liste der Räume ist gerade nicht lesbar, deshalb kommt niemand Neues herein; wer dabei ist, bleibt dabei. Versuchen Sie es gleich wieder; sonst sagen Sie es dem Betreiber.",
   pMedia: "Der Mediendienst ist nicht erreichbar. Versuchen Sie es gleich wieder; sonst sagen Sie es dem Betreiber.",
   pMediaFull: "Der Mediendienst ist voll. Wer dabei ist, bleibt dabei; versuchen Sie es in einer Minute wieder.",
   pRate: "Zu viele Versuche. Warten Sie eine Minute.",

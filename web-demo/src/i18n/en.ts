@@ -176,6 +176,7 @@ export const en = {
   pClash: "The meeting cannot start: the firms' statements clash. {detail}",
   pRecorderMissing: "{firm} must record this room and its recorder is not there. Call {firm}'s administrator.",
   pFull: "The meeting is full.",
+  pRooms: "The list of rooms cannot be read now, so nobody new comes in; who is in stays in. Try again in a moment; if it stays so, tell the operator.",
   pMedia: "The media service is not reachable. Try again in a moment; if it stays so, tell the operator.",
   pMediaFull: "The media service is full. Nobody who is in loses anything; try again in a minute.",
   pRate: "Too many tries. Wait a minute.",

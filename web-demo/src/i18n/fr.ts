@@ -169,6 +169,7 @@ export const fr: Record<keyof typeof en, string> = {
   pClash: "La réunion ne peut pas commencer : les déclarations se contredisent. {detail}",
   pRecorderMissing: "{firm} doit enregistrer cette salle et son enregistreur n'est pas là. Appelez l'administrateur de {firm}.",
   pFull: "La réunion est complète.",
+  pRooms: "La liste des salles est illisible pour le moment : personne de nouveau n'entre, ceux qui y sont restent. Réessayez dans un instant ; sinon, prévenez l'opérateur.",
   pMedia: "Le service média est injoignable. Réessayez dans un instant ; sinon, prévenez l'opérateur.",
   pMediaFull: "Le service média est saturé. Ceux qui y sont restent ; réessayez dans une minute.",
   pRate: "Trop d'essais. Attendez une minute.",

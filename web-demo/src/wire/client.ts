@@ -36,8 +36,8 @@ export interface Feed {
 
 export type ProblemCode =
   | "upgrade" | "bad-message" | "bad-certificate" | "bad-signature" | "trust-mismatch" | "not-a-member" | "replaced"
-  | "removed" | "policy-clash" | "barred" | "terms-change" | "recorder-missing" | "meeting-full" | "media-unavailable"
-  | "media-full" | "stale-epoch" | "bad-commit" | "rate-limited" | "not-acknowledged" | "not-host" | "not-recorder"
+  | "removed" | "policy-clash" | "barred" | "terms-change" | "recorder-missing" | "meeting-full" | "rooms-unavailable"
+  | "media-unavailable" | "media-full" | "stale-epoch" | "bad-commit" | "rate-limited" | "not-acknowledged" | "not-host" | "not-recorder"
   | "internal";
 export interface Problem { code: ProblemCode | string; detail: string; firm: string | null }
 

@@ -565,6 +565,8 @@ pub enum ProblemCode {
     RecorderMissing,
     /// Full.
     MeetingFull,
+    /// The room directory does not answer: who is in stays in, nobody new comes in.
+    RoomsUnavailable,
     /// The SFU is not there.
     MediaUnavailable,
     /// The SFU is there and full: who is in stays in.

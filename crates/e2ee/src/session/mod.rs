@@ -221,8 +221,11 @@ impl Session {
             ToClient::Admitted { participant, terms, entry, roster, now: theirs } => {
                 self.on_admitted(now, participant, terms, entry, roster, theirs);
             }
-            // a service that was restarted has no media server for a moment: the meeting is not over for that
-            ToClient::Refusal(problem) if problem.code == ProblemCode::MediaUnavailable && self.meeting.is_some() => {
+            // a service that was restarted has no media server or rooms for a moment: the meeting is not over for that
+            ToClient::Refusal(problem)
+                if matches!(problem.code, ProblemCode::MediaUnavailable | ProblemCode::RoomsUnavailable)
+                    && self.meeting.is_some() =>
+            {
                 self.tell(Event::Passed(ToClient::Problem(problem)));
             }
             ToClient::Refusal(problem) => self.end(problem),

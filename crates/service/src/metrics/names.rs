@@ -83,6 +83,7 @@ pub mod signaling {
         Gauge CONNECTIONS "strongroom_signaling_connections" "Participants' connections that are in a room."
         Gauge MEETINGS "strongroom_signaling_meetings" "Meetings that run."
         Gauge SFU_UP "strongroom_signaling_sfu_up" "1 while an SFU's control link is up."
+        Gauge DIRECTORY_UP "strongroom_signaling_directory_up" "1 while the room directory is heard of; at 0 nobody new comes in."
         Counter JOINS "strongroom_signaling_joins_total" "Connections that were admitted into a meeting."
         Counter REFUSED "strongroom_signaling_refused_total" "Connections refused, before or in a room."
         Counter DIRECTORY_FAILED "strongroom_signaling_directory_failed_total" "Questions that the room directory did not answer."

@@ -65,7 +65,9 @@ impl Reason {
             }
             Self::ShardSilent => "a shard does not answer; the node is overloaded or stuck: restart it if this stays",
             Self::NoSfu => "no SFU is connected; start one, or look at its log",
-            Self::DirectoryUnreadable => "the room directory does not answer; look at `directory.path` and its disk",
+            Self::DirectoryUnreadable => {
+                "the room directory does not answer; look at what `[directory]` names: the file and its disk, or the server"
+            }
             Self::StatementsUnreadable => "the folder of signed statements cannot be read; look at `statements`",
             Self::CustodyUnreachable => {
                 "a token's process takes no connection; start strongroom-custody, or look at its log"

@@ -64,6 +64,8 @@ events! {
     ConnectionRefused "connection-refused" Notice "A connection was refused for another reason; the code says which."
     MemberRemoved "member-removed" Notice "A membership ended while its meeting runs: the person is removed."
     StatementRefused "statement-refused" Error "A signed statement does not hold or cannot be read and was left out."
+    DirectoryLost "directory-lost" Error "The room directory is not heard of for 30 s: nobody new comes into meetings."
+    DirectoryBack "directory-back" Notice "The room directory is heard of again."
     SfuLost "sfu-lost" Warning "An SFU's control link ended."
     ControlLinkRefused "control-link-refused" Warning "A control link did not begin as an SFU's does."
     ControlLinkLost "control-link-lost" Warning "The SFU lost signaling; running media goes on."
@@ -91,7 +93,7 @@ events! {
 pub struct Code(&'static str);
 
 /// Every code there is.
-const CODES: [&str; 29] = [
+const CODES: [&str; 30] = [
     "bad-request",
     "bad-csr",
     "bad-token",
@@ -117,6 +119,7 @@ const CODES: [&str; 29] = [
     "internal",
     "unauthorized",
     "forbidden",
+    "rooms-unavailable",
     "in-roster",
     "not-recorder",
     "recorder-missing",

@@ -1,6 +1,6 @@
 //! `cargo xtask setup`: everything a checkout needs from the system, put there. Safe to run twice; the second time it
-//! only looks. It changes nothing outside the repository but Debian packages, of which it keeps coturn from starting a
-//! service, and rustup's WebAssembly target.
+//! only looks. It changes nothing outside the repository but Debian packages, of which it keeps coturn and PostgreSQL from
+//! starting a service, and rustup's WebAssembly target.
 
 pub mod browser;
 pub mod node;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Packages both systems have under the same name, and what each is for.
-const PACKAGES: [&str; 23] = [
+const PACKAGES: [&str; 24] = [
     "openssl",             // the demo's operator CA
     "libssl-dev",          // crate openssl
     "pkg-config",          // crates openssl and gstreamer
@@ -29,6 +29,7 @@ const PACKAGES: [&str; 23] = [
     "pulseaudio",        // tests: a silent sound device for Firefox
     "valgrind",          // tests: instructions of the hot path
     COTURN,              // tests: a TURN server; brings sqlite3 for its secrets
+    POSTGRES,            // tests: rooms in a database server
     "python3-venv",      // a newer Node, where the system's is too old
     "ca-certificates",
 ];
@@ -41,6 +42,11 @@ const WASM_RUST: [&str; 4] = ["lld-19", "rustc-web", "cargo-web", "rust-web-src"
 const COTURN: &str = "coturn";
 /// A unit of this name that is nothing: systemd then starts no coturn, now or later, until somebody unmasks it.
 const COTURN_MASK: &str = "/etc/systemd/system/coturn.service";
+
+/// Its package makes and starts a database server, unless this file says no before.
+const POSTGRES: &str = "postgresql";
+const POSTGRES_SETTING: &str = "/etc/postgresql-common/createcluster.conf";
+const NO_CLUSTER: &str = "create_main_cluster = false";
 
 /// Said on Ubuntu without a browser.
 const NO_BROWSER: &str = "   No Chromium found: Ubuntu ships browsers as snaps, which are not installed here. The demo needs none; for the\n   \
@@ -135,7 +141,10 @@ fn missing<'a>(wanted: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
 
 /// The one line for whoever may become root some other way.
 fn by_hand(missing: &[&str]) -> anyhow::Error {
-    let mask = if missing.contains(&COTURN) { format!("ln -sf /dev/null {COTURN_MASK}; ") } else { String::new() };
+    let mut mask = if missing.contains(&COTURN) { format!("ln -sf /dev/null {COTURN_MASK}; ") } else { String::new() };
+    if missing.contains(&POSTGRES) {
+        mask += &format!("mkdir -p /etc/postgresql-common; echo '{NO_CLUSTER}' >> {POSTGRES_SETTING}; ");
+    }
     unavailable(format!(
         "These packages are missing, and installing them needs root. Run this once as root, then try again:\n\n  \
          {mask}apt-get update && apt-get install -y --no-install-recommends {}\n",
@@ -166,6 +175,10 @@ fn install(wanted: &[&str]) -> anyhow::Result<()> {
             run::capture(as_root().args(["mkdir", "-p"]).arg(folder))?;
         }
         run::capture(as_root().args(["ln", "-sf", "/dev/null", COTURN_MASK]))?;
+    }
+    if missing.contains(&POSTGRES) && !Path::new(POSTGRES_SETTING).exists() {
+        let words = format!("mkdir -p /etc/postgresql-common && echo '{NO_CLUSTER}' > {POSTGRES_SETTING}");
+        run::capture(as_root().args(["sh", "-c", &words]))?;
     }
     let apt = |words: &[&str]| {
         let mut command = as_root();
@@ -222,6 +235,13 @@ mod tests {
         let error = by_hand(&["valgrind", COTURN]).to_string();
         let masked = error.find(COTURN_MASK).expect("masked");
         assert!(masked < error.find("apt-get install").expect("installed"), "{error}");
+    }
+
+    #[test]
+    fn the_database_is_told_to_make_no_server_before_it_is_installed() {
+        let error = by_hand(&[POSTGRES]).to_string();
+        let told = error.find(NO_CLUSTER).expect("told");
+        assert!(told < error.find("apt-get install").expect("installed"), "{error}");
     }
 
     #[test]

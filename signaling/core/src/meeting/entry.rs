@@ -9,7 +9,9 @@ use crate::problem::problem;
 use domain::limits::MAX_MEMBERS;
 use domain::message::client::{Entry, Problem, ProblemCode, Resume, ToClient};
 use domain::message::control::ToSfu;
+use domain::message::custody::LeafRole;
 use domain::{Epoch, LeafIndex, ParticipantId, UnixMillis};
+use evidence::identity::Identity;
 use evidence::order::Reason;
 
 impl Meeting {
@@ -46,6 +48,14 @@ impl Meeting {
             self.tell_all(Some(&who), ToClient::RosterChanged { entry });
         }
         self.settle(now);
+    }
+
+    /// Somebody who is in it as it would come in again, with the certificate it shows now.
+    pub fn entrant(&self, shown: &Identity) -> Option<Entrant> {
+        let known = self.people.get(&shown.participant).map(|person| person.entrant.clone())?;
+        let same = known.recorder == (shown.role == LeafRole::Recorder);
+        let (certificate_hash, not_after_s) = (shown.certificate_hash, shown.not_after_s);
+        same.then_some(Entrant { certificate_hash, not_after_s, ..known })
     }
 
     fn may_enter(&self, entrant: &Entrant) -> Result<(), Problem> {

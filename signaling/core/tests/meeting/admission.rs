@@ -184,3 +184,20 @@ fn a_connection_that_says_too_much_is_closed() {
     assert_eq!(world.refusals("ben"), [ProblemCode::RateLimited]);
     assert!(world.is_closed("ben") && !world.is_closed("anna"));
 }
+
+#[test]
+fn while_rooms_cannot_be_read_who_is_in_comes_back_and_nobody_new_comes_in() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    let before = world.room.meeting().cloned();
+    world.come_back("ben");
+    assert_eq!(world.refusals("ben"), [ProblemCode::Replaced], "the first connection makes way for the second");
+    world.come_back("amy");
+    assert_eq!(world.refusals("amy"), [ProblemCode::RoomsUnavailable]);
+    assert_eq!(world.room.meeting().cloned(), before);
+    // who left is new
+    world.say("ben", ToServer::Leave {});
+    world.advance(1_000);
+    world.come_back("ben");
+    assert_eq!(world.refusals("ben").last(), Some(&ProblemCode::RoomsUnavailable));
+}

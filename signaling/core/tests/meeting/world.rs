@@ -154,13 +154,27 @@ impl World {
 
     /// Connects, by a real handshake.
     pub fn connect(&mut self, name: &str, resume: Option<Resume>) {
+        let (conn, proven) = self.proven(name, resume);
+        let room = Arc::new(self.record.clone());
+        self.input(Input::Join { conn, proven, room });
+    }
+
+    /// Connects while the directory does not answer.
+    pub fn come_back(&mut self, name: &str) {
+        if !self.members.contains_key(name) {
+            self.make(name);
+        }
+        let (conn, proven) = self.proven(name, None);
+        self.input(Input::Return { conn, proven });
+    }
+
+    fn proven(&mut self, name: &str, resume: Option<Resume>) -> (ConnId, Box<Proven>) {
         let proven = self.handshake(name, resume).unwrap();
         self.next += 1;
         let conn = ConnId(self.next);
         self.owners.insert(conn, name.to_owned());
         self.conns.insert(name.to_owned(), conn);
-        let room = Arc::new(self.record.clone());
-        self.input(Input::Join { conn, proven, room });
+        (conn, proven)
     }
 
     pub fn handshake(&self, name: &str, resume: Option<Resume>) -> Result<Box<Proven>, Problem> {

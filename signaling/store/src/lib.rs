@@ -1,0 +1,9 @@
+//! What signaling reads and keeps outside itself: rooms, through [`RoomDirectory`], and the databases that hold durable
+//! truth. Owns no meeting and judges nobody: signaling does, from what is read here.
+
+pub mod database;
+pub mod directory;
+pub mod embedded;
+
+pub use directory::{Batch, Change, Cursor, DirectoryError, Member, Notice, Role, Room, RoomDirectory, State};
+pub use embedded::Embedded;

@@ -1,0 +1,127 @@
+//! Rooms that change, and that cannot be read for a while, under running meetings: the real process, a real PostgreSQL.
+
+use crate::edge::{greet, hello, link, meet, next, say};
+use crate::site::{Running, Site, free_port};
+use domain::message::client::{ProblemCode, ToClient, ToServer};
+use domain::message::control::ToSfu;
+use p256::ecdsa::SigningKey;
+use room_servers::postgres::Postgres;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::time::{interval, timeout};
+use tokio_tungstenite::WebSocketStream;
+
+type Page = WebSocketStream<TcpStream>;
+type Leaf = (SigningKey, Vec<u8>);
+
+/// Three times the 2 s in which a change of membership must show.
+const EFFECT: Duration = Duration::from_secs(6);
+
+/// Comes until it is let in: an SFU's hello, or a database, may still be on its way.
+async fn admitted(site: &Site, running: &Running, leaf: &Leaf) -> Page {
+    let mut pause = interval(Duration::from_millis(50));
+    let coming = async {
+        loop {
+            pause.tick().await;
+            let mut page = meet(running).await;
+            if let Some(ToClient::Admitted { .. }) = greet(&mut page, site, leaf, "deal-room").await {
+                return page;
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), coming).await.expect("let in at last")
+}
+
+async fn refused(site: &Site, running: &Running, leaf: &Leaf) -> ProblemCode {
+    match greet(&mut meet(running).await, site, leaf, "deal-room").await {
+        Some(ToClient::Refusal(problem)) => problem.code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+async fn told_to_go(page: &mut Page) -> ProblemCode {
+    loop {
+        match next(page).await {
+            Some(ToClient::Refusal(problem)) => return problem.code,
+            Some(_) => {}
+            None => panic!("closed without a word"),
+        }
+    }
+}
+
+/// In the meeting as before: what is said is answered.
+async fn alive(page: &mut Page) {
+    say(page, &ToServer::Ping {}).await;
+    while !matches!(next(page).await.expect("still open"), ToClient::Pong {}) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_taken_out_of_the_room_is_out_of_the_meeting_and_the_room_is_told_of_it() {
+    let site = Site::new();
+    let running = site.start();
+    let mut sfu = link(&site, &running, Some(&site.operator)).await.unwrap();
+    say(&mut sfu, &hello()).await;
+    let mut page = admitted(&site, &running, &site.firm.member("bank-a/anna/d1")).await;
+    let rooms = rusqlite::Connection::open(site.path("rooms.db")).unwrap();
+    rooms.execute("DELETE FROM members WHERE user = 'anna'", []).unwrap();
+    let removed = Instant::now();
+    let code = timeout(EFFECT, told_to_go(&mut page)).await.expect("in time");
+    assert_eq!(code, ProblemCode::Removed);
+    println!("out after {} ms", removed.elapsed().as_millis());
+    loop {
+        if let ToSfu::MeetingEnded { .. } = next(&mut sfu).await.expect("the link stands") {
+            break;
+        }
+    }
+    let mut looks = interval(Duration::from_millis(20));
+    let said = || -> Vec<String> {
+        let mut asked = rooms.prepare("SELECT kind FROM notices WHERE room = 'deal-room' ORDER BY id").unwrap();
+        asked.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let told = async {
+        while said() != ["meeting-started", "meeting-ended"] {
+            looks.tick().await;
+        }
+    };
+    timeout(EFFECT, told).await.unwrap_or_else(|_| panic!("the room was told {:?}", said()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_ends_no_meeting_lets_nobody_in_and_is_used_again_by_itself() {
+    let (site, mut database) = (Site::new(), Postgres::start().unwrap());
+    let member = |user: &str| format!(r#"{{"firm":"bank-a","user":"{user}"}}"#);
+    let members = [member("anna"), member("amy")].join(",");
+    site.write("rooms.json", format!(r#"[{{"room":"deal-room","title":"Alder","members":[{members}]}}]"#));
+    let postgres = format!(
+        "postgres = {{ url = \"{}\", password_file = \"{}\" }}\nseed = \"rooms.json\"",
+        database.url(),
+        database.password_file().display()
+    );
+    site.configure_rooms(free_port(), free_port(), "", &postgres);
+    let running = site.start();
+    let mut sfu = link(&site, &running, Some(&site.operator)).await.unwrap();
+    say(&mut sfu, &hello()).await;
+    let (anna, amy) = (site.firm.member("bank-a/anna/d1"), site.firm.member("bank-a/amy/d1"));
+    let mut page = admitted(&site, &running, &anna).await;
+
+    database.stop();
+    assert_eq!(refused(&site, &running, &amy).await, ProblemCode::RoomsUnavailable);
+    alive(&mut page).await;
+    // a connection that was lost meanwhile comes back into the meeting it was in
+    let mut page = match greet(&mut meet(&running).await, &site, &anna, "deal-room").await {
+        Some(ToClient::Admitted { .. }) => admitted(&site, &running, &anna).await,
+        other => panic!("not let back in: {other:?}"),
+    };
+
+    database.go_on().unwrap();
+    let back = Instant::now();
+    let mut other = admitted(&site, &running, &amy).await;
+    println!("let in {} ms after the database came back", back.elapsed().as_millis());
+    alive(&mut page).await;
+    database.sql(r#"DELETE FROM members WHERE "user" = 'amy'"#).unwrap();
+    let removed = Instant::now();
+    assert_eq!(timeout(EFFECT, told_to_go(&mut other)).await.expect("in time"), ProblemCode::Removed);
+    println!("out after {} ms", removed.elapsed().as_millis());
+    assert_eq!(refused(&site, &running, &amy).await, ProblemCode::NotAMember);
+    alive(&mut page).await;
+}
