@@ -346,6 +346,10 @@ impl Recording {
             sealed_keys: &sealed_keys,
             epoch_keys: &epoch_keys,
         };
+        let checked = self.files.ask(|journal| journal.recheck()).await.map_err(|e| e.to_string())?;
+        if !checked.map_err(|e| format!("kept segments cannot be read again: {e}"))? {
+            return Err("the index of a segment spoke of frames that are not there".to_owned());
+        }
         let manifest = self.core.summary().manifest(&parts).map_err(|e| e.to_string())?;
         // its keys are in the group's past: nothing of it may stay
         let removed =
@@ -353,6 +357,8 @@ impl Recording {
         removed.map_err(|e| format!("the checkpoint cannot be removed: {e}"))?;
         checkpoint::forget(shared, &self.meeting_id).await;
         seal::finish(&shared.custody, &shared.log, &self.files, manifest.to_cbor()).await;
+        // whatever stays of them is of no archive and tells nothing
+        drop(self.files.ask(|journal| journal.forget_indexes()));
         Ok(manifest.frames)
     }
 }
@@ -381,7 +387,7 @@ pub async fn close_unfinished(shared: Arc<Shared>, folder: Folder) {
 
 async fn close(shared: Arc<Shared>, folder: Folder) -> Result<(), String> {
     let files = Writer::start(Box::new(folder.disk())).map_err(|e| e.to_string())?;
-    let recovered = files.ask(|journal| journal.recover()).await.map_err(|e| e.to_string())?;
+    let recovered = files.ask(|journal| journal.read_all()).await.map_err(|e| e.to_string())?;
     let Some(recovered) = recovered.map_err(|e| e.to_string())? else {
         return Err("nothing was written before the recorder stopped".to_owned());
     };

@@ -23,13 +23,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Pictures a second.
-const FPS: u64 = 30;
+pub const FPS: u64 = 30;
 /// Payload of a packet.
-const PAYLOAD: usize = 1_100;
+pub const PAYLOAD: usize = 1_100;
 /// Threads that run cores.
 const WORKERS: u32 = 2;
 /// Epoch of all frames.
-const EPOCH: Epoch = Epoch(1);
+pub const EPOCH: Epoch = Epoch(1);
 /// Messages of a meeting that may wait for its core: two seconds, so that a slow disk is seen as latency.
 const QUEUE: usize = 64;
 
@@ -265,7 +265,8 @@ fn generate(arguments: &Arguments, base: [u8; 32], queues: &[SyncSender<Tick>]) 
     Ok(())
 }
 
-fn rtp(stream: u32, number: u64, frame: u64, part: usize, of: usize, payload: &[u8]) -> Vec<u8> {
+/// An RTP packet with a part of a VP8 picture.
+pub fn rtp(stream: u32, number: u64, frame: u64, part: usize, of: usize, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(13 + payload.len());
     out.extend([0x80, if part + 1 == of { 0x80 | 96 } else { 96 }]);
     out.extend((number as u16).to_be_bytes());
@@ -313,7 +314,6 @@ pub fn record(arguments: &Arguments, folder: &Path) -> anyhow::Result<Recorded> 
     for worker in workers {
         all.extend(worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??);
     }
-    let reopened = crate::reading::reopened(&folder.join("meeting-0"), &folder.join("copy"))?;
     let (mut gaps, mut latencies) = (0, Vec::new());
     for one in all {
         let (of_one, more) = one.close()?;
@@ -329,8 +329,7 @@ pub fn record(arguments: &Arguments, folder: &Path) -> anyhow::Result<Recorded> 
         "seconds": arguments.seconds, "late_s": took.as_secs_f64() - arguments.seconds as f64,
         "cpu_us_per_stream_second": cpu / 1_000 / stream_seconds.max(1), "cores": cpu as f64 / took.as_nanos() as f64,
         "gaps": gaps, "ack_p50_ms": percentile(&latencies, 0.5) / 1_000, "ack_p99_ms": percentile(&latencies, 0.99) / 1_000,
-        "mb": bytes / 1_000_000, "reopen_s_per_10_gb": reopened.0, "reopened_mb": reopened.1,
-        "machine_load": machine::load(),
+        "mb": bytes / 1_000_000,         "machine_load": machine::load(),
     });
     Ok(Recorded { line, bytes, base, one: each })
 }

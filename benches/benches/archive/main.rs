@@ -4,6 +4,7 @@
 
 mod capture;
 mod reading;
+mod restart;
 
 use benches::machine;
 use clap::Parser;
@@ -28,6 +29,9 @@ pub struct Arguments {
     /// Mbit/s of each stream.
     #[arg(long, default_value_t = 2.5)]
     mbit: f64,
+    /// GB of the meeting that is opened again; 0: none is.
+    #[arg(long, default_value_t = 1.0)]
+    reopen_gb: f64,
     /// Where archives lie; the disk is what is measured.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
@@ -58,5 +62,8 @@ fn main() -> anyhow::Result<()> {
     say(recorded.line)?;
     say(capture::floor(&arguments, folder.path(), recorded.bytes)?)?;
     say(reading::read(folder.path(), &recorded.base, recorded.one)?)?;
+    if arguments.reopen_gb > 0.0 {
+        say(restart::measure(folder.path(), arguments.reopen_gb)?)?;
+    }
     Ok(())
 }

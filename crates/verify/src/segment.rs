@@ -116,7 +116,7 @@ fn records(
             Ok(None) => break,
             Err(e) => return report.finding(&entry.path, Some(e.offset), e.problem.to_string()),
             Ok(Some(placed)) => {
-                tree.push(placed.leaf);
+                tree.push(placed.leaf());
                 records += 1;
                 match (&placed.record, &header.track) {
                     (Record::Media(media), Some(info)) => {

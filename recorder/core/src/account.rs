@@ -4,6 +4,7 @@
 //! Counters start at 0 in each epoch and layer (KID). A layer that the SFU did not forward is no gap: counters count
 //! only inside the stretches in which the layer was the source's current one.
 
+use crate::index::FrameRun;
 use crate::ranges::Ranges;
 use domain::{Epoch, MediaKind, ParticipantId, Slot, UnixMillis};
 use evidence::archive::{Gap, GapCause};
@@ -33,25 +34,6 @@ struct Stream {
     after_hole: BTreeSet<u64>,
     /// Stretches in which this layer was forwarded: from, to (`None`: still).
     active: Vec<(u64, Option<u64>)>,
-}
-
-/// One frame as it came.
-#[derive(Debug, Clone, Copy)]
-pub struct Came<'a> {
-    /// Whose.
-    pub participant: &'a ParticipantId,
-    /// First slot of its source.
-    pub source: Slot,
-    /// Its layer.
-    pub slot: Slot,
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// Its counter.
-    pub ctr: u64,
-    /// RTP numbers are missing before it.
-    pub hole_before: bool,
-    /// The recorder had no key for it.
-    pub no_key: bool,
 }
 
 /// Did the source's layer change?
@@ -111,14 +93,13 @@ impl Accounts {
         self.streams.get(&key).is_some_and(|stream| stream.received.contains(ctr))
     }
 
-    /// A frame was kept.
-    pub fn received(&mut self, at: UnixMillis, frame: Came<'_>) -> Layer {
-        let source = (frame.participant.clone(), frame.source);
-        let before = self.current.insert(source, frame.slot);
-        let switched = before.filter(|slot| *slot != frame.slot);
+    /// Frames of a source were kept.
+    pub fn received(&mut self, participant: &ParticipantId, source: Slot, run: &FrameRun) -> Layer {
+        let before = self.current.insert((participant.clone(), source), run.slot);
+        let switched = before.filter(|slot| *slot != run.slot);
         if let Some(old) = switched {
             for (_, stream) in
-                self.streams.iter_mut().filter(|(key, _)| key.participant == *frame.participant && key.slot == old)
+                self.streams.iter_mut().filter(|(key, _)| key.participant == *participant && key.slot == old)
             {
                 let end = stream.received.end();
                 if let Some(last) = stream.active.last_mut().filter(|last| last.1.is_none()) {
@@ -126,18 +107,20 @@ impl Accounts {
                 }
             }
         }
-        let went_on = before == Some(frame.slot) || (before.is_none() && frame.slot.kind() == Some(MediaKind::Audio));
-        let stream = self.stream(frame.participant, frame.slot, frame.epoch);
-        if stream.active.last().is_none_or(|last| last.1.is_some_and(|end| frame.ctr >= end)) {
-            let from = if went_on && stream.active.is_empty() { 0 } else { frame.ctr };
-            stream.active.push((from, None));
+        let went_on = before == Some(run.slot) || (before.is_none() && run.slot.kind() == Some(MediaKind::Audio));
+        let (first, end) = (run.first_ctr, run.first_ctr.saturating_add(run.count));
+        let stream = self.stream(participant, run.slot, run.epoch);
+        match stream.active.last() {
+            None => stream.active.push((if went_on { 0 } else { first }, None)),
+            Some((_, Some(stopped))) if end > *stopped => stream.active.push((first.max(*stopped), None)),
+            Some(_) => {}
         }
-        stream.received.insert(frame.ctr, frame.ctr + 1, at);
-        if frame.hole_before {
-            stream.after_hole.insert(frame.ctr);
+        stream.received.insert_between(first, end, (run.first_at, run.last_at));
+        if run.hole_before {
+            stream.after_hole.insert(first);
         }
-        if frame.no_key {
-            stream.no_key.insert(frame.ctr, frame.ctr + 1, at);
+        if run.no_key {
+            stream.no_key.insert_between(first, end, (run.first_at, run.last_at));
         }
         if switched.is_some() { Layer::Switched } else { Layer::Same }
     }
@@ -278,19 +261,27 @@ mod tests {
         "bank-a/anna/d1".parse().expect("an id")
     }
 
+    fn one(slot: u8, epoch: u64, ctr: u64) -> FrameRun {
+        let at = UnixMillis(1000 * epoch + ctr);
+        FrameRun {
+            slot: Slot(slot),
+            epoch: Epoch(epoch),
+            first_ctr: ctr,
+            count: 1,
+            hole_before: false,
+            no_key: false,
+            first_at: at,
+            last_at: at,
+            first_us: 0,
+            last_us: 0,
+        }
+    }
+
     fn come(accounts: &mut Accounts, slot: u8, epoch: u64, ctrs: impl IntoIterator<Item = u64>, hole_at: u64) {
         for ctr in ctrs {
             let source = if slot >= 2 { Slot(2) } else { Slot(slot) };
-            let frame = Came {
-                participant: &anna(),
-                source,
-                slot: Slot(slot),
-                epoch: Epoch(epoch),
-                ctr,
-                hole_before: ctr == hole_at,
-                no_key: false,
-            };
-            accounts.received(UnixMillis(1000 * epoch + ctr), frame);
+            let run = FrameRun { hole_before: ctr == hole_at, ..one(slot, epoch, ctr) };
+            accounts.received(&anna(), source, &run);
         }
     }
 
@@ -357,16 +348,7 @@ mod tests {
     #[test]
     fn frames_without_a_key_are_a_gap_until_the_key_is_kept() {
         let mut accounts = Accounts::default();
-        let frame = Came {
-            participant: &anna(),
-            source: Slot(0),
-            slot: Slot(0),
-            epoch: Epoch(4),
-            ctr: 0,
-            hole_before: false,
-            no_key: true,
-        };
-        accounts.received(UnixMillis(4), frame);
+        accounts.received(&anna(), Slot(0), &FrameRun { no_key: true, ..one(0, 4, 0) });
         assert_eq!(found(&accounts), []);
         assert_eq!(accounts.gaps(UnixMillis(9), |_| false)[0].cause, GapCause::NoKey);
     }

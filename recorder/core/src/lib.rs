@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod depacketize;
+pub mod index;
 pub mod meeting;
 pub mod ranges;
 pub mod reassembly;
@@ -13,6 +14,7 @@ pub mod speech;
 pub mod store;
 pub mod summary;
 
-pub use meeting::{Config, Found, Input, Meeting, Now, Opener, Output, Phase, Recovered, Verdict, Wants};
+pub use index::{FrameRuns, Index};
+pub use meeting::{Config, Found, Input, Meeting, Now, Opener, Output, Part, Phase, Recovered, Verdict, Wants};
 pub use store::{Batch, FileId};
 pub use summary::{Parts, Summary};

@@ -30,10 +30,21 @@ impl Ranges {
 
     /// Puts `start..end` in.
     pub fn insert(&mut self, start: u64, end: u64, at: UnixMillis) {
+        self.insert_between(start, end, (at, at));
+    }
+
+    /// Puts `start..end` in, of which the first came at one time and the last at another.
+    pub fn insert_between(&mut self, start: u64, end: u64, (first_at, last_at): (UnixMillis, UnixMillis)) {
         if start >= end {
             return;
         }
-        let mut new = Run { start, end, first_at: at, last_at: at };
+        // by far the most come in order, behind the last run
+        if let Some(mut last) = self.runs.last_entry().filter(|last| last.get().end == start) {
+            let last = last.get_mut();
+            (last.end, last.last_at) = (end, last_at);
+            return;
+        }
+        let mut new = Run { start, end, first_at, last_at };
         let before = self.runs.range(..start).next_back().map(|(_, run)| *run).filter(|run| run.end >= start);
         let inside: Vec<Run> = self.runs.range(start..=end).map(|(_, run)| *run).collect();
         for run in before.into_iter().chain(inside) {

@@ -25,6 +25,13 @@ impl FileId {
             Self::Events => evidence::archive::names::EVENTS.to_owned(),
         }
     }
+    /// Path of the index of a track's segment; `None` of what has none.
+    pub fn index_path(self) -> Option<String> {
+        match self {
+            Self::Track { track, index } => Some(format!("index/{track:04}/{index:05}.idx")),
+            Self::EpochKeys | Self::Events => None,
+        }
+    }
     /// Path of the signed manifest of a segment.
     pub fn manifest_path(self) -> String {
         match self {
@@ -44,4 +51,6 @@ pub struct Batch {
     pub writes: Vec<(FileId, Vec<u8>)>,
     /// Bytes for the end of the event segment.
     pub events: Vec<u8>,
+    /// Bytes for the ends of the indexes of these segments, once all else is durable; nobody waits for them.
+    pub indexes: Vec<(FileId, Vec<u8>)>,
 }

@@ -1,14 +1,13 @@
 //! What a meeting's archive says of itself, built up record by record: the same way while recording and when an
 //! unfinished meeting is read back after a crash.
 
-use crate::account::{Accounts, Came, Layer};
+use crate::account::{Accounts, Layer};
+use crate::index::FrameRun;
 use crate::speech::Speech;
-use domain::sframe;
 use domain::{B64, Codec, Epoch, FirmId, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
 use evidence::archive::manifest::{Closed, read_sealed_keys};
-use evidence::archive::record::{DISCONTINUITY, NO_KEY};
 use evidence::archive::{
-    ArchiveEvent, Attendance, ClockState, Digest, EpochEntry, EpochKey, Gap, Media, MeetingManifest, SegmentEntry,
+    ArchiveEvent, Attendance, ClockState, Digest, EpochEntry, EpochKey, Gap, MeetingManifest, SegmentEntry,
     SegmentManifest, TrackEntry, TrackInfo, sha256,
 };
 use evidence::sender_manifest::SenderManifest;
@@ -227,29 +226,19 @@ impl Summary {
         });
     }
 
-    /// Takes a kept frame of a track.
-    pub fn media(&mut self, at: UnixMillis, track: u32, media: &Media<'_>) -> Layer {
-        self.last_at = self.last_at.max(at);
-        self.frames += 1;
+    /// Takes kept frames of a track.
+    pub fn frames_came(&mut self, track: u32, run: &FrameRun) -> Layer {
+        self.last_at = self.last_at.max(run.last_at);
+        self.frames += run.count;
         let Some(entry) = track.checked_sub(1).and_then(|place| self.tracks.get_mut(place as usize)) else {
             return Layer::Same;
         };
-        entry.frames += 1;
+        entry.frames += run.count;
         if entry.first_us == 0 {
-            entry.first_us = media.sfu_us;
+            entry.first_us = run.first_us;
         }
-        entry.last_us = entry.last_us.max(media.sfu_us);
-        let Ok(header) = sframe::header(media.sframe) else { return Layer::Same };
-        let came = Came {
-            participant: &entry.participant,
-            source: entry.slot,
-            slot: header.kid.slot(),
-            epoch: media.epoch,
-            ctr: header.ctr.0,
-            hole_before: media.flags & DISCONTINUITY != 0,
-            no_key: media.flags & NO_KEY != 0,
-        };
-        self.accounts.received(at, came)
+        entry.last_us = entry.last_us.max(run.last_us);
+        self.accounts.received(&entry.participant, entry.slot, run)
     }
 
     /// Makes sure that a track read back from its own file is known.

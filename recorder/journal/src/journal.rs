@@ -1,8 +1,10 @@
 //! Group commits on a store, on a thread of its own, and what may be believed after one failed.
 
 use crate::store::Store;
-use evidence::archive::record::RecordProblem;
-use recorder_core::{Batch, FileId, Found, Recovered};
+use evidence::archive::SegmentManifest;
+use evidence::archive::record::{MAX_HEADER, RecordProblem};
+use evidence::cose::payload_unverified;
+use recorder_core::{Batch, FileId, Found, Index, Part, Recovered};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::mpsc;
@@ -11,10 +13,24 @@ use tokio::sync::oneshot;
 /// Bytes of the write that must succeed before a failed archive is used again.
 const PROBE: usize = 64 * 1024;
 
+/// Bytes of a segment that hold its header.
+const HEAD: u64 = 2 * MAX_HEADER as u64;
+
+/// What to do with what lies in `index/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Indexes {
+    Believe,
+    Rebuild,
+}
+
 /// Files of one meeting with their durable sizes.
 pub struct Journal {
     store: Box<dyn Store>,
     durable: BTreeMap<FileId, u64>,
+    /// Segment of each track that grows.
+    current: BTreeMap<u32, u32>,
+    /// Signed segments whose index was believed.
+    believed: Vec<FileId>,
     /// A write or fsync failed: nothing is committed before [`Self::reopen`].
     broken: bool,
 }
@@ -22,7 +38,7 @@ pub struct Journal {
 impl Journal {
     /// On a store.
     pub fn new(store: Box<dyn Store>) -> Self {
-        Self { store, durable: BTreeMap::new(), broken: false }
+        Self { store, durable: BTreeMap::new(), current: BTreeMap::new(), believed: Vec::new(), broken: false }
     }
 
     /// The files themselves: manifests and keys go around the journal.
@@ -50,18 +66,35 @@ impl Journal {
             self.store.append(&file.path(), bytes)?;
             *grown.entry(*file).or_default() += bytes.len() as u64;
         }
-        for file in grown.keys() {
-            self.store.sync(&file.path())?;
-        }
+        let paths: Vec<String> = grown.keys().map(|file| file.path()).collect();
+        self.store.sync_all(&paths)?;
         if !batch.events.is_empty() {
             self.store.append(&FileId::Events.path(), &batch.events)?;
             self.store.sync(&FileId::Events.path())?;
             *grown.entry(FileId::Events).or_default() += batch.events.len() as u64;
         }
+        self.end_older(grown.keys());
         for (file, bytes) in grown {
             *self.durable.entry(file).or_default() += bytes;
         }
+        for (file, bytes) in &batch.indexes {
+            // an index with a hole ends there: it costs time at the next start, and nothing else
+            let _ = file.index_path().map(|path| self.store.note(&path, bytes));
+        }
         Ok(())
+    }
+
+    /// Segments before the one that a track is at grow no more: their files need not stay open.
+    fn end_older<'a>(&mut self, grown: impl Iterator<Item = &'a FileId>) {
+        for file in grown {
+            let FileId::Track { track, index } = *file else { continue };
+            let now = self.current.entry(track).or_insert(index);
+            let before = std::mem::replace(now, index.max(*now));
+            for old in (before..*now).map(|index| FileId::Track { track, index }) {
+                self.store.ended(&old.path());
+                old.index_path().into_iter().for_each(|path| self.store.ended(&path));
+            }
+        }
     }
 
     /// After a failure: tries the store, cuts every file back to what is known to be durable, reads it all again.
@@ -110,6 +143,19 @@ impl Journal {
     /// The store's; or the event segment is damaged (not torn), or gone from beside signed segments: then nothing is
     /// touched, because what lies there may have been acknowledged.
     pub fn recover(&mut self) -> io::Result<Option<Recovered>> {
+        self.recover_by(Indexes::Believe)
+    }
+
+    /// The same without a look at any index: everything is read.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub fn read_all(&mut self) -> io::Result<Option<Recovered>> {
+        self.recover_by(Indexes::Rebuild)
+    }
+
+    fn recover_by(&mut self, indexes: Indexes) -> io::Result<Option<Recovered>> {
+        self.believed.clear();
         let events = self.store.read(&FileId::Events.path())?;
         let keys = self.store.read(&FileId::EpochKeys.path())?.unwrap_or_default();
         let Some(events) = events.filter(|bytes| bytes.iter().any(|byte| *byte != 0)) else { return self.begin_anew() };
@@ -129,12 +175,93 @@ impl Journal {
         }
         for file in self.files()? {
             let FileId::Track { .. } = file else { continue };
-            let bytes = self.store.read(&file.path())?.unwrap_or_default();
-            let sealed = self.store.read(&file.manifest_path())?.is_some();
-            let good = recovered.segment(&bytes, if sealed { Found::Sealed } else { Found::Unsealed });
-            self.settle(file, bytes.len() as u64, good)?;
+            self.segment(file, indexes, &mut recovered)?;
         }
         Ok(Some(recovered))
+    }
+
+    fn segment(&mut self, file: FileId, indexes: Indexes, recovered: &mut Recovered) -> io::Result<()> {
+        let size = self.store.size(&file.path())?.unwrap_or(0);
+        let signed = self.store.read(&file.manifest_path())?;
+        if indexes == Indexes::Believe
+            && let Some(good) = self.indexed(file, size, signed.as_deref(), recovered)?
+        {
+            if signed.is_some() && good == size {
+                // it was signed once it was durable
+                self.durable.insert(file, good);
+                return Ok(());
+            }
+            return self.settle(file, size, good);
+        }
+        let bytes = self.store.read(&file.path())?.unwrap_or_default();
+        let sealed = if signed.is_some() { Found::Sealed } else { Found::Unsealed };
+        let (good, index) = recovered.rebuilt(&bytes, sealed);
+        self.settle(file, bytes.len() as u64, good)?;
+        if let Some(path) = file.index_path() {
+            // as in a group commit: without it the next start takes longer
+            let _ = self.store.cut(&path, 0).and_then(|()| self.store.note(&path, &index));
+        }
+        Ok(())
+    }
+
+    /// Takes a segment by its index; `None` if that cannot be believed.
+    fn indexed(
+        &mut self,
+        file: FileId,
+        size: u64,
+        signed: Option<&[u8]>,
+        recovered: &mut Recovered,
+    ) -> io::Result<Option<u64>> {
+        let Some(index) = file.index_path().map(|path| self.store.read(&path)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let manifest = signed.and_then(payload_unverified).and_then(|payload| SegmentManifest::from_cbor(&payload));
+        if signed.is_some() != manifest.is_some() {
+            return Ok(None);
+        }
+        let head = self.store.read_part(&file.path(), 0, HEAD)?.unwrap_or_default();
+        let part = Part { head: &head, size, manifest: manifest.as_ref() };
+        let read = |from, len| Ok::<_, io::Error>(self.store.read_part(&file.path(), from, len)?.unwrap_or_default());
+        let good = recovered.indexed(Index::read(file, &index), &part, read)?;
+        if good.is_some() && signed.is_some() {
+            self.believed.push(file);
+        }
+        Ok(good)
+    }
+
+    /// Reads the signed segments again whose indexes were believed at the start: do the frames lie there that the indexes
+    /// spoke of? Before a meeting's gaps are signed. `false`: one lied; that index is gone, so the next [`Self::recover`]
+    /// reads the segment itself.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn recheck(&mut self) -> io::Result<bool> {
+        let mut all_good = true;
+        while let Some(file) = self.believed.last().copied() {
+            let path = file.index_path().unwrap_or_default();
+            let bytes = self.store.read(&file.path())?.unwrap_or_default();
+            let index = self.store.read(&path)?.unwrap_or_default();
+            let runs = Index::read(file, &index).covers(&bytes);
+            if !runs {
+                self.store.cut(&path, 0)?;
+                all_good = false;
+            }
+            self.believed.pop();
+        }
+        Ok(all_good)
+    }
+
+    /// The meeting is closed: its indexes are of no more use.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn forget_indexes(&mut self) -> io::Result<()> {
+        for path in self.files()?.into_iter().filter_map(FileId::index_path) {
+            if self.store.size(&path)?.is_some() {
+                self.store.cut(&path, 0)?;
+            }
+        }
+        Ok(())
     }
 
     /// The head of the first file was never durable: nothing was acknowledged. What a dead process wrote around it goes, or
@@ -146,6 +273,7 @@ impl Journal {
         }
         for file in self.files()? {
             self.store.cut(&file.path(), 0)?;
+            file.index_path().map(|path| self.store.cut(&path, 0)).transpose()?;
         }
         self.durable.clear();
         Ok(None)
@@ -161,6 +289,8 @@ impl Journal {
         }
         if good > 0 {
             self.durable.insert(file, good);
+        } else if let Some(path) = file.index_path() {
+            self.store.cut(&path, 0)?;
         }
         Ok(())
     }
@@ -270,6 +400,17 @@ pub(crate) mod tests {
         fn read(&mut self, path: &str) -> io::Result<Option<Vec<u8>>> {
             Ok(self.0.lock().expect("no holder panics").seen.get(path).cloned())
         }
+        fn read_part(&mut self, path: &str, from: u64, len: u64) -> io::Result<Option<Vec<u8>>> {
+            let bytes = self.read(path)?;
+            Ok(bytes.map(|bytes| bytes.into_iter().skip(from as usize).take(len as usize).collect()))
+        }
+        fn size(&mut self, path: &str) -> io::Result<Option<u64>> {
+            Ok(self.read(path)?.map(|bytes| bytes.len() as u64))
+        }
+        fn note(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+            self.append(path, bytes)
+        }
+        fn ended(&mut self, _: &str) {}
         fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
             let mut disk = self.0.lock().expect("no holder panics");
             if len == 0 {
@@ -326,7 +467,12 @@ pub(crate) mod tests {
     }
 
     fn batch(ticket: u64, sound: &[u8], events: &[u8]) -> Batch {
-        Batch { ticket, writes: vec![(FileId::Track { track: 1, index: 1 }, sound.to_vec())], events: events.to_vec() }
+        Batch {
+            ticket,
+            writes: vec![(FileId::Track { track: 1, index: 1 }, sound.to_vec())],
+            events: events.to_vec(),
+            indexes: Vec::new(),
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A folder of append-only and write-once files.
@@ -19,6 +19,13 @@ pub trait Store: Send {
     /// # Errors
     /// The system's. What was appended since the last success may be lost then, whatever a read says.
     fn sync(&mut self, path: &str) -> io::Result<()>;
+    /// The same for many files: together they cost little more than one.
+    ///
+    /// # Errors
+    /// As [`Self::sync`]; then all of them count as failed.
+    fn sync_all(&mut self, paths: &[String]) -> io::Result<()> {
+        paths.iter().try_for_each(|path| self.sync(path))
+    }
     /// Writes a whole file, durable and all or nothing.
     ///
     /// # Errors
@@ -29,6 +36,23 @@ pub trait Store: Send {
     /// # Errors
     /// The system's.
     fn read(&mut self, path: &str) -> io::Result<Option<Vec<u8>>>;
+    /// Reads so many bytes of a file from an offset on, less at its end; `None` if it is not there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_part(&mut self, path: &str, from: u64, len: u64) -> io::Result<Option<Vec<u8>>>;
+    /// Bytes of a file; `None` if it is not there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn size(&mut self, path: &str) -> io::Result<Option<u64>>;
+    /// Appends what may be lost, torn or forgotten.
+    ///
+    /// # Errors
+    /// The system's.
+    fn note(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// This file grows no more.
+    fn ended(&mut self, path: &str);
     /// Cuts a file back, durably; 0 removes it.
     ///
     /// # Errors
@@ -43,6 +67,9 @@ pub trait Store: Send {
 
 /// Folders between the archive's and a meeting's own, that one counted: `<archive>/<firm>/<yyyy>/<mm>/<meeting>`.
 const LEVELS: usize = 4;
+
+/// Files synced at a time: file systems with a journal commit once for all that wait together.
+const SYNC_THREADS: usize = 8;
 
 /// A call to the system that changes a disk: each may fail at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,6 +228,26 @@ impl<G: Gate> Store for Disk<G> {
         pass(&mut self.gate, Site::SyncFile, &self.root.join(path))?;
         self.open[path].sync_all()
     }
+    fn sync_all(&mut self, paths: &[String]) -> io::Result<()> {
+        for path in paths {
+            self.file(path)?;
+            pass(&mut self.gate, Site::SyncFile, &self.root.join(path))?;
+        }
+        let files: Vec<&File> = paths.iter().map(|path| &self.open[path]).collect();
+        let each = files.len().div_ceil(SYNC_THREADS).max(1);
+        std::thread::scope(|scope| {
+            let mut parts = files.chunks(each);
+            let own = parts.next().unwrap_or_default();
+            let others: Vec<_> =
+                parts.map(|part| scope.spawn(move || part.iter().try_for_each(|file| file.sync_all()))).collect();
+            let mut done = own.iter().try_for_each(|file| file.sync_all());
+            for other in others {
+                done =
+                    done.and(other.join().unwrap_or_else(|_| Err(io::Error::other("a thread that synced panicked"))));
+            }
+            done
+        })
+    }
     fn put(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let full = self.root.join(path);
         let folder = full.parent().unwrap_or(&self.root).to_owned();
@@ -214,6 +261,36 @@ impl<G: Gate> Store for Disk<G> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
+    }
+    fn read_part(&mut self, path: &str, from: u64, len: u64) -> io::Result<Option<Vec<u8>>> {
+        let mut file = match File::open(self.root.join(path)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.take(len).read_to_end(&mut bytes).map(|_| Some(bytes))
+    }
+    fn size(&mut self, path: &str) -> io::Result<Option<u64>> {
+        match std::fs::metadata(self.root.join(path)) {
+            Ok(found) => Ok(Some(found.len())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+    fn note(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let full = self.root.join(path);
+        if !self.open.contains_key(path) {
+            pass(&mut self.gate, Site::Open, &full)?;
+            std::fs::create_dir_all(full.parent().unwrap_or(&self.root))?;
+            let file = OpenOptions::new().append(true).create(true).open(&full)?;
+            self.open.insert(path.to_owned(), file);
+        }
+        let file = self.open.get_mut(path).expect("opened above");
+        write_all(&mut self.gate, file, &full, bytes)
+    }
+    fn ended(&mut self, path: &str) {
+        self.open.remove(path);
     }
     fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
         self.open.remove(path);

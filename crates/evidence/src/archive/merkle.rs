@@ -5,7 +5,14 @@ use sha2::{Digest as _, Sha256};
 
 /// Hash of a leaf's data.
 pub fn leaf_hash(data: &[u8]) -> Digest {
-    Digest(Sha256::new().chain_update([0]).chain_update(data).finalize().into())
+    leaf_hash_of(&[data])
+}
+
+/// The same of data in parts.
+pub(super) fn leaf_hash_of(parts: &[&[u8]]) -> Digest {
+    let mut hash = Sha256::new().chain_update([0]);
+    parts.iter().for_each(|part| hash.update(part));
+    Digest(hash.finalize().into())
 }
 
 /// Hash of an inner node.
@@ -44,6 +51,14 @@ pub struct Frontier {
 }
 
 impl Frontier {
+    /// As it was after `len` leaves; `None` if so many leaves leave another number of subtrees.
+    pub fn from_edge(edge: Vec<Digest>, len: u64) -> Option<Self> {
+        (edge.len() == len.count_ones() as usize).then_some(Self { edge, len })
+    }
+    /// Roots of the whole subtrees, largest first.
+    pub fn edge(&self) -> &[Digest] {
+        &self.edge
+    }
     /// Adds a leaf hash.
     pub fn push(&mut self, leaf: Digest) {
         let mut node = leaf;

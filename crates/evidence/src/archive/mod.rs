@@ -33,7 +33,7 @@ pub use manifest::{
     Tags, TrackEntry,
 };
 pub use record::{Media, Placed, Record, RecordError, SegmentHeader, SegmentReader, TrackInfo};
-pub use segment::{SegmentManifest, SegmentWriter};
+pub use segment::{SegmentManifest, SegmentMark, SegmentWriter};
 
 /// Label of a signed [`SegmentManifest`].
 pub const SEGMENT_LABEL: &str = "strongroom segment v1";

@@ -167,8 +167,19 @@ pub struct Placed<'a> {
     pub at_us: u64,
     /// What it says.
     pub record: Record<'a>,
-    /// Merkle leaf.
-    pub leaf: super::Digest,
+    /// Its bytes without the CRC.
+    framed: &'a [u8],
+}
+
+impl Placed<'_> {
+    /// Its Merkle leaf.
+    pub fn leaf(&self) -> super::Digest {
+        super::segment::leaf_of(self.framed, &self.record, None)
+    }
+    /// The same where the SHA-256 of the record's SFrame bytes is known already: each byte is hashed once.
+    pub fn leaf_with(&self, sframe: &super::Digest) -> super::Digest {
+        super::segment::leaf_of(self.framed, &self.record, Some(sframe))
+    }
 }
 
 /// Why a segment cannot be read on, and from which byte.
@@ -250,6 +261,11 @@ impl<'a> SegmentReader<'a> {
             crate::cbor::decode(&bytes[start + 4..end]).map_err(|_| fail(start + 4, RecordProblem::Content(0)))?;
         let reader = Self { bytes, at: end + 4, crc: stored, seq: header.first_seq };
         Ok((header, reader))
+    }
+
+    /// Behind `at` bytes that were read before, with the CRC and number that they left.
+    pub(super) fn going_on(bytes: &'a [u8], at: usize, crc: u32, seq: u64) -> Self {
+        Self { bytes, at, crc, seq }
     }
 
     /// Bytes read and found good so far: a cut file is cut back to here.
@@ -349,7 +365,7 @@ impl<'a> SegmentReader<'a> {
             len: framed.len() as u64 + 4,
             seq,
             at_us: u64_at(framed, 13).expect("the head is there"),
-            leaf: super::segment::leaf_of(framed, &record),
+            framed,
             record,
         };
         self.at = end + 4;

@@ -1,10 +1,10 @@
 //! Writing segments: bytes, Merkle leaves and what the signed segment manifest says of them.
 
 use super::digest::{Digest, sha256};
-use super::merkle::{Frontier, leaf_hash};
+use super::merkle::{Frontier, leaf_hash, leaf_hash_of};
 use super::record::{
-    CheckpointBody, HEAD, KEY_FRAME, KEY_FRAME_PLACE, KeyFramePlace, MAX_RECORD, Record, RecordError, SegmentHeader,
-    SegmentReader, write_header, write_record,
+    CheckpointBody, HEAD, KEY_FRAME, KEY_FRAME_PLACE, KeyFramePlace, MAX_RECORD, Placed, Record, RecordError,
+    SegmentHeader, SegmentReader, write_header, write_record,
 };
 use domain::{FirmId, MeetingId, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -19,16 +19,11 @@ const MAX_INDEXED: usize = (MAX_RECORD - HEAD) / KEY_FRAME_PLACE;
 
 /// Merkle leaf of a record. For media the SFrame bytes stand in it as their SHA-256, the value that sender manifests
 /// carry (its first 16 bytes): so a frame can be proven without being shown.
-pub(super) fn leaf_of(framed: &[u8], record: &Record<'_>) -> Digest {
-    match record {
-        Record::Media(media) => {
-            let head = &framed[..framed.len() - media.sframe.len()];
-            let mut data = head.to_vec();
-            data.extend(sha256(media.sframe).0);
-            leaf_hash(&data)
-        }
-        _ => leaf_hash(framed),
-    }
+pub(super) fn leaf_of(framed: &[u8], record: &Record<'_>, sframe: Option<&Digest>) -> Digest {
+    let Record::Media(media) = record else { return leaf_hash(framed) };
+    let head = &framed[..framed.len() - media.sframe.len()];
+    let sframe = sframe.copied().unwrap_or_else(|| sha256(media.sframe));
+    leaf_hash_of(&[head, &sframe.0])
 }
 
 /// What the record key signs for a closed segment. Leaf 0 of the tree is the header, then one leaf per record.
@@ -77,6 +72,35 @@ impl SegmentManifest {
     }
 }
 
+/// What a writer knew at the end of a record, without what the mark before it told: with all marks of a segment, reading
+/// goes on behind the last one. A convenience of the recorder that wrote it, no part of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentMark {
+    /// Bytes before it.
+    pub size: u64,
+    /// CRC there: the four bytes before `size`.
+    pub crc: u32,
+    /// Records before it.
+    pub records: u64,
+    /// Frames among them.
+    pub frames: u64,
+    /// Merkle subtrees over header and records, largest first.
+    pub edge: Vec<Digest>,
+    /// SHA-256 of each [`CHUNK`] that became whole.
+    pub chunks: Vec<Digest>,
+    /// Key frames that came: number, offset, time.
+    pub key_frames: Vec<(u64, u64, u64)>,
+}
+
+impl SegmentMark {
+    /// Where the bytes begin that are needed to go on behind `marks`: what no whole chunk holds, and the last CRC.
+    pub fn tail_from(marks: &[Self]) -> Option<u64> {
+        let whole: usize = marks.iter().map(|mark| mark.chunks.len()).sum();
+        Some(((whole * CHUNK) as u64).min(marks.last()?.size.checked_sub(4)?))
+    }
+}
+
 /// Turns records into bytes and keeps what the manifest needs. It owns no file: the caller appends what it returns.
 #[derive(Clone)]
 pub struct SegmentWriter {
@@ -91,6 +115,8 @@ pub struct SegmentWriter {
     chunk_fill: usize,
     chunks: Vec<Digest>,
     key_frames: Vec<KeyFramePlace>,
+    /// Chunks and key frames that the last mark told.
+    marked: (usize, usize),
 }
 
 impl SegmentWriter {
@@ -117,29 +143,106 @@ impl SegmentWriter {
             chunk_fill: 0,
             chunks: Vec::new(),
             key_frames: Vec::new(),
+            marked: (0, 0),
         }
     }
 
     /// Goes on with a file found after a crash: takes every record that is whole, stops at the first that is not.
     /// The caller cuts the file to [`Self::size`]. The error, if any, says what stood behind the last good record.
     pub fn resume(bytes: &[u8]) -> Result<(Self, Option<RecordError>), RecordError> {
+        Self::resume_with(bytes, &mut |_| {})
+    }
+
+    /// The same; `each` sees every good record on the way.
+    ///
+    /// # Errors
+    /// As [`Self::resume`].
+    pub fn resume_with(
+        bytes: &[u8],
+        each: &mut dyn FnMut(&Placed<'_>),
+    ) -> Result<(Self, Option<RecordError>), RecordError> {
         let (header, mut reader) = SegmentReader::new(bytes)?;
         let mut writer = Self::bare(header, reader.crc());
         writer.tree.push(leaf_hash(&bytes[..reader.good() as usize]));
+        let wrong = writer.read_on(&mut reader, 0, each);
+        writer.count(&bytes[..reader.good() as usize]);
+        Ok((writer, wrong))
+    }
+
+    /// Takes every good record that `reader`, which begins at `base` of the file, still has.
+    fn read_on(
+        &mut self,
+        reader: &mut SegmentReader<'_>,
+        base: u64,
+        each: &mut dyn FnMut(&Placed<'_>),
+    ) -> Option<RecordError> {
         let wrong = loop {
             match reader.next_record() {
                 Ok(Some(placed)) => {
-                    writer.note(&placed.record, placed.offset, placed.at_us);
-                    writer.tree.push(placed.leaf);
+                    self.note(&placed.record, base + placed.offset, placed.at_us);
+                    self.tree.push(placed.leaf());
+                    each(&placed);
                 }
                 Ok(None) => break None,
-                Err(error) => break Some(error),
+                Err(error) => break Some(RecordError { offset: base + error.offset, ..error }),
             }
         };
-        writer.crc = reader.crc();
-        writer.seq = reader.seq();
-        writer.count(&bytes[..reader.good() as usize]);
-        Ok((writer, wrong))
+        self.crc = reader.crc();
+        self.seq = reader.seq();
+        wrong
+    }
+
+    /// Merkle root over header and records so far.
+    pub fn root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    /// What is known now, without what the mark before told.
+    pub fn mark(&mut self) -> SegmentMark {
+        let (chunks, key_frames) = std::mem::replace(&mut self.marked, (self.chunks.len(), self.key_frames.len()));
+        SegmentMark {
+            size: self.size,
+            crc: self.crc,
+            records: self.records,
+            frames: self.frames,
+            edge: self.tree.edge().to_vec(),
+            chunks: self.chunks[chunks..].to_vec(),
+            key_frames: self.key_frames[key_frames..].iter().map(|one| (one.seq, one.offset, one.at_us)).collect(),
+        }
+    }
+
+    /// Goes on behind all `marks` of a segment: `tail` are the file's bytes from [`SegmentMark::tail_from`] on. `None`: the
+    /// marks are not of this file, as far as its bytes there tell.
+    pub fn go_on(
+        header: SegmentHeader,
+        marks: &[SegmentMark],
+        tail: &[u8],
+        each: &mut dyn FnMut(&Placed<'_>),
+    ) -> Option<(Self, Option<RecordError>)> {
+        let last = marks.last()?;
+        let from = SegmentMark::tail_from(marks)?;
+        let at = usize::try_from(last.size.checked_sub(from)?).ok()?;
+        if tail.get(at.checked_sub(4)?..at)? != last.crc.to_be_bytes() {
+            return None;
+        }
+        let mut writer = Self::bare(header, last.crc);
+        writer.seq = writer.header.first_seq.wrapping_add(last.records);
+        (writer.records, writer.frames) = (last.records, last.frames);
+        writer.tree = Frontier::from_edge(last.edge.clone(), last.records.checked_add(1)?)?;
+        for mark in marks {
+            writer.chunks.extend(&mark.chunks);
+            let places = mark.key_frames.iter().map(|(seq, offset, at_us)| (*seq, *offset, *at_us));
+            writer.key_frames.extend(places.map(|(seq, offset, at_us)| KeyFramePlace { seq, offset, at_us }));
+        }
+        let whole = (writer.chunks.len() * CHUNK) as u64;
+        let partial = tail.get(usize::try_from(whole.checked_sub(from)?).ok()?..at)?;
+        writer.count(partial);
+        writer.size = last.size;
+        writer.marked = (writer.chunks.len(), writer.key_frames.len());
+        let mut reader = SegmentReader::going_on(tail, at, last.crc, writer.seq);
+        let wrong = writer.read_on(&mut reader, from, each);
+        writer.count(&tail[at..reader.good() as usize]);
+        Some((writer, wrong))
     }
 
     fn count(&mut self, mut bytes: &[u8]) {
@@ -172,9 +275,14 @@ impl SegmentWriter {
 
     /// Adds a record; its bytes go to `out`. Returns its number.
     pub fn push(&mut self, at_us: u64, record: &Record<'_>, out: &mut Vec<u8>) -> u64 {
+        self.push_with(at_us, record, None, out)
+    }
+
+    /// The same where the SHA-256 of a frame's SFrame bytes is known already.
+    pub fn push_with(&mut self, at_us: u64, record: &Record<'_>, sframe: Option<&Digest>, out: &mut Vec<u8>) -> u64 {
         let (start, seq) = (out.len(), self.seq);
         self.crc = write_record(self.crc, seq, at_us, record, out);
-        self.tree.push(leaf_of(&out[start..out.len() - 4], record));
+        self.tree.push(leaf_of(&out[start..out.len() - 4], record, sframe));
         self.note(record, self.size, at_us);
         self.count(&out[start..]);
         self.seq = self.seq.wrapping_add(1);
@@ -303,7 +411,7 @@ mod tests {
         let mut n = 0;
         while let Some(placed) = reader.next_record().expect("good") {
             assert_eq!((placed.offset, placed.seq), (ends[n], header.first_seq + n as u64));
-            tree.push(placed.leaf);
+            tree.push(placed.leaf());
             n += 1;
         }
         assert_eq!((n as u64, tree.root()), (manifest.records, manifest.root));

@@ -2,6 +2,7 @@
 
 use super::{Meeting, Now, Opener, Phase, Verdict};
 use crate::account::Layer;
+use crate::index::FrameRun;
 use crate::reassembly::{Assembled, Before, Came, Reassembly};
 use crate::rtp;
 use domain::limits::{HOLD_FRAMES, HOLD_MS};
@@ -282,8 +283,9 @@ impl Meeting {
             shim: head,
             sframe: sealed,
         };
-        self.writer.track(now, info, &Record::Media(media.clone()));
-        if self.summary.media(now.wall, info.track, &media) == Layer::Switched {
+        let Some(run) = FrameRun::of(now.wall, &media) else { return };
+        self.writer.frame(now, info, media, run);
+        if self.summary.frames_came(info.track, &run) == Layer::Switched {
             self.record_event(now, ArchiveEvent::Layer { track: info.track, slot });
         }
         self.after_frame(now, info.track, key_frame, before);

@@ -22,7 +22,7 @@ use evidence::archive::{ArchiveEvent, ClockState, Digest, EpochKey, SegmentManif
 use evidence::receipt::BeaconState;
 use std::collections::VecDeque;
 
-pub use recover::Recovered;
+pub use recover::{Part, Recovered};
 pub use writer::Found;
 
 /// An acknowledgement at least so often, also when nothing is new, ms (the record link's rule).

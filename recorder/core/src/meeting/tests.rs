@@ -1,5 +1,6 @@
 //! The recording in virtual time: a disk that commits when told, an SFU that repeats what was not acknowledged.
 
+use super::writer::COMMIT_MS;
 use super::*;
 use crate::summary::Parts;
 use domain::{Ctr, Kid, LeafIndex};
@@ -276,8 +277,8 @@ fn nothing_is_acknowledged_before_its_group_commit_is_durable() {
         rig.give(Input::Link(message));
     }
     assert_eq!((rig.acked, rig.pending.is_some()), (0, false));
-    rig.pass(250);
-    let batch = rig.pending.clone().expect("a commit after 250 ms");
+    rig.pass(COMMIT_MS);
+    let batch = rig.pending.clone().expect("a commit after so long");
     assert_eq!(rig.acked, 0);
     rig.give(Input::Committed { ticket: batch.ticket + 7 });
     assert_eq!(rig.acked, 0, "another ticket acknowledges nothing");
@@ -394,7 +395,7 @@ fn after_a_failed_write_nothing_is_acknowledged_and_the_beacon_says_so() {
     for message in all[..20].iter().cloned() {
         rig.give(Input::Link(message));
     }
-    rig.pass(250);
+    rig.pass(COMMIT_MS);
     let batch = rig.pending.take().expect("a commit");
     rig.give(Input::StoreFailed);
     rig.give(Input::Committed { ticket: batch.ticket });
@@ -592,7 +593,7 @@ fn a_word_is_told_as_kept_only_once_it_is_durable_and_again_if_nobody_heard() {
     let signed = word(&key, 1);
     let said = || Input::Said { from: anna(), signed: signed.clone() };
     rig.give(said());
-    rig.pass(250);
+    rig.pass(COMMIT_MS);
     assert!(rig.pending.is_some());
     assert_eq!(rig.kept, []);
     rig.give(said());
@@ -638,7 +639,7 @@ fn a_recorder_of_events_alone_is_recording_without_a_record_link() {
     assert_eq!(rig.beacons.last(), Some(&BeaconState::Recording));
     // a disk that hangs is not recording
     rig.give(Input::Event(ArchiveEvent::LinkDown {}));
-    rig.pass(250);
+    rig.pass(COMMIT_MS);
     assert!(rig.pending.is_some());
     for _ in 0..6 {
         rig.pass(500);

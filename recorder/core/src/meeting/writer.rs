@@ -1,6 +1,7 @@
 //! Open segments and the group commit: what waits, what is on its way, what is durable.
 
 use super::{Config, Now};
+use crate::index::{FrameRun, IndexWriter};
 use crate::store::{Batch, FileId};
 use crate::summary::Summary;
 use evidence::archive::{
@@ -8,10 +9,11 @@ use evidence::archive::{
 };
 use std::collections::BTreeMap;
 
-/// A group commit after so long, ms: the loss window of a power failure, and a quarter of the smallest room for it.
-pub const COMMIT_MS: u64 = 250;
-/// ... or so many bytes: more gains nothing (measured: 35,000 records/s at 300 a commit).
-pub const COMMIT_BYTES: usize = 256 * 1024;
+/// A group commit after so long, ms: half of what an acknowledgement may take, the other half is the disk's. What a
+/// commit costs is its calls to fsync, one for each file however little it grew: seldom is cheap.
+pub const COMMIT_MS: u64 = 150;
+/// ... or so many bytes: at most so many are lost by a power failure (the SFU has them still), and wait in memory.
+pub const COMMIT_BYTES: usize = 4 << 20;
 /// A segment is closed at so many bytes.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// ... or after so long, ms: it is signed and can be uploaded then.
@@ -21,6 +23,7 @@ pub const PROMPT_MS: u64 = 1_000;
 
 struct OpenSegment {
     writer: SegmentWriter,
+    index: IndexWriter,
     since_ms: u64,
 }
 
@@ -48,6 +51,7 @@ pub(super) struct Writer {
     head: SegmentHeader,
     waiting: Vec<(FileId, Vec<u8>)>,
     waiting_events: Vec<u8>,
+    waiting_indexes: Vec<(FileId, Vec<u8>)>,
     waiting_bytes: usize,
     waiting_since_ms: Option<u64>,
     waiting_receipts: usize,
@@ -92,6 +96,7 @@ impl Writer {
             head,
             waiting: Vec::new(),
             waiting_events: Vec::new(),
+            waiting_indexes: Vec::new(),
             waiting_bytes: 0,
             waiting_since_ms: None,
             waiting_receipts: 0,
@@ -179,22 +184,33 @@ impl Writer {
         }
     }
 
-    /// Adds a frame or a sender report to a track's segment.
+    /// Adds a sender report to a track's segment.
     pub(super) fn track(&mut self, now: Now, info: &TrackInfo, record: &Record<'_>) {
+        self.add(now, info, record, None);
+    }
+
+    /// Adds a frame.
+    pub(super) fn frame(&mut self, now: Now, info: &TrackInfo, media: Media<'_>, run: FrameRun) {
+        self.frames += 1;
+        self.add(now, info, &Record::Media(media), Some(run));
+    }
+
+    fn add(&mut self, now: Now, info: &TrackInfo, record: &Record<'_>, run: Option<FrameRun>) {
         let mut bytes = Vec::new();
         if !self.tracks.contains_key(&info.track) {
             let (index, first_seq) = self.next_index.get(&info.track).copied().unwrap_or((1, 0));
             let header = self.header(now, Some(info.clone()), index, first_seq);
             let writer = SegmentWriter::new(header, &mut bytes);
-            self.tracks.insert(info.track, OpenSegment { writer, since_ms: now.mono_ms });
+            let index = IndexWriter::new(FileId::Track { track: info.track, index });
+            self.tracks.insert(info.track, OpenSegment { writer, index, since_ms: now.mono_ms });
         }
         let open = self.tracks.get_mut(&info.track).expect("made above");
         open.writer.push(now.wall.0 * 1000, record, &mut bytes);
-        let (index, full) = (open.writer.header().index, open.writer.size() >= SEGMENT_BYTES);
-        if let Record::Media(Media { .. }) = record {
-            self.frames += 1;
-        }
-        self.put(now, FileId::Track { track: info.track, index }, bytes);
+        run.into_iter().for_each(|run| open.index.frame(run));
+        let file = FileId::Track { track: info.track, index: open.writer.header().index };
+        let (entry, full) = (open.index.due(&mut open.writer), open.writer.size() >= SEGMENT_BYTES);
+        self.waiting_indexes.extend(entry.map(|entry| (file, entry)));
+        self.put(now, file, bytes);
         if full {
             self.close_track(now, info.track);
         }
@@ -274,6 +290,7 @@ impl Writer {
             ticket: self.tickets,
             writes: std::mem::take(&mut self.waiting),
             events: std::mem::take(&mut self.waiting_events),
+            indexes: std::mem::take(&mut self.waiting_indexes),
         })
     }
 

@@ -230,7 +230,7 @@ fn walk(segment: &SegmentEntry, bytes: &[u8], mut each: impl FnMut(u64, Record<'
     let mut tree = Frontier::default();
     tree.push(leaf_hash(&bytes[..reader.good() as usize]));
     while let Some(placed) = reader.next_record().map_err(|e| damaged(e.to_string()))? {
-        tree.push(placed.leaf);
+        tree.push(placed.leaf());
         each(placed.at_us, placed.record);
     }
     if tree.root() == segment.root { Ok(()) } else { Err(damaged("its Merkle root differs".to_owned())) }

@@ -65,6 +65,18 @@ impl Store for Unsynced {
     fn read(&mut self, path: &str) -> std::io::Result<Option<Vec<u8>>> {
         self.0.read(path)
     }
+    fn read_part(&mut self, path: &str, from: u64, len: u64) -> std::io::Result<Option<Vec<u8>>> {
+        self.0.read_part(path, from, len)
+    }
+    fn size(&mut self, path: &str) -> std::io::Result<Option<u64>> {
+        self.0.size(path)
+    }
+    fn note(&mut self, path: &str, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.note(path, bytes)
+    }
+    fn ended(&mut self, path: &str) {
+        self.0.ended(path);
+    }
     fn cut(&mut self, path: &str, len: u64) -> std::io::Result<()> {
         self.0.cut(path, len)
     }
@@ -350,6 +362,7 @@ pub fn seal(files: &Writer, manifest: SegmentManifest) -> anyhow::Result<(Segmen
 /// # Errors
 /// The disk's.
 pub fn conclude(files: &Writer, core: &Meeting, segments: &Segments) -> anyhow::Result<()> {
+    anyhow::ensure!(ask(files, Journal::recheck)?, "an index spoke of frames that are not there");
     let keys = ask(files, |journal| {
         let store = journal.store();
         Ok((store.read(names::SEALED_KEYS)?.unwrap_or_default(), store.read(names::EPOCH_KEYS)?.unwrap_or_default()))
@@ -370,7 +383,10 @@ pub fn conclude(files: &Writer, core: &Meeting, segments: &Segments) -> anyhow::
     let checkpoint = head.note(&firm::sign(CHECKPOINT_LABEL, head.text().as_bytes()), &firm::spki());
     let proof = LogProof { index, path: log.inclusion(index).context("a leaf")?, checkpoint }.to_cbor();
     put(files, names::PROOF, &proof)?;
-    put(files, names::MEETING, &signed)
+    put(files, names::MEETING, &signed)?;
+    // as the recorder does it: the meeting is closed, whether they go or stay
+    std::mem::drop(files.ask(Journal::forget_indexes).blocking_recv());
+    Ok(())
 }
 
 /// What binds the meeting.
