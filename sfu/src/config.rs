@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// Name of this node towards signaling and in logs.
     pub node: String,
+    /// Region it stands in, as firms' statements name regions; a meeting whose statements name any runs only where it is
+    /// said. Absent: not said.
+    #[serde(default)]
+    pub region: Option<String>,
     /// Control link.
     pub control: Control,
     /// Record link.

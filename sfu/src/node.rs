@@ -74,6 +74,7 @@ pub fn open(config: &Config) -> Result<Opened, NodeError> {
         record_address: config.record.advertise.clone(),
         record_server_name: config.record.server_name.clone(),
         record_certificate: tls::fingerprint(&leaf[0]).into(),
+        region: config.region.clone(),
     };
     Ok(Opened { dial: Dial { url: control.url.clone(), tls: tls_client, hello }, acceptor })
 }

@@ -115,6 +115,7 @@ impl World {
             record_address: "127.0.0.1:8444".to_owned(),
             record_server_name: "localhost".to_owned(),
             record_certificate: vec![7; 32].into(),
+            region: None,
         };
         world.room.handle(T0, Input::Sfu(Box::new(hello)));
         world.network.at(T0.plus(SPEAK_MS), Event::Speak);

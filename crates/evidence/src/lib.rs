@@ -9,6 +9,7 @@ pub mod cbor;
 pub mod ceremony;
 pub mod cose;
 pub mod grant;
+pub mod host;
 pub mod identity;
 pub mod key;
 pub mod ledger;

@@ -120,6 +120,9 @@ fn conditions_in_range(conditions: &Conditions) -> Result<(), &'static str> {
     if conditions.barriers.len() > MAX_NAMED || !conditions.barriers.iter().all(barrier) {
         return Err("barriers");
     }
+    if conditions.hosts.len() > MAX_NAMED {
+        return Err("hosts");
+    }
     if conditions.veto.len() > MAX_NAMED {
         return Err("veto");
     }

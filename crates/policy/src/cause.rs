@@ -38,6 +38,8 @@ pub enum Field {
     Lobby,
     /// Passcode.
     Passcode,
+    /// Who hosts.
+    Hosts,
     /// Regions.
     Regions,
     /// Oldest client.

@@ -106,6 +106,8 @@ fn conditions(was: &Conditions, is: &Conditions, note: &mut impl FnMut(Field, Sh
     for (field, a, b) in demand {
         note(field, Shown::Demand(a), Shown::Demand(b), raised(a, b));
     }
+    let hosts = |c: &Conditions| Shown::List(c.hosts.iter().map(|user| user.as_str().to_owned()).collect());
+    note(Field::Hosts, hosts(was), hosts(is), Effect::Own);
     let narrower = match (&was.regions, &is.regions) {
         (_, None) => Effect::Looser,
         (Some(a), Some(b)) if b.is_superset(a) => Effect::Looser,

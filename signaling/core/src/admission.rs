@@ -5,7 +5,7 @@
 
 use crate::problem::{bad_message, of_firm, problem};
 use domain::message::PROTOCOL;
-use domain::message::client::{Problem, ProblemCode, Resume, ToClient, ToServer, challenge_bytes};
+use domain::message::client::{Entering, Problem, ProblemCode, Resume, ToClient, ToServer, challenge_bytes};
 use domain::message::custody::LeafRole;
 use domain::{B64, RoomId, UnixMillis};
 use evidence::identity::{Identity, TrustMap, judge};
@@ -20,6 +20,10 @@ pub struct Proven {
     pub room: RoomId,
     /// Group state it still holds.
     pub resume: Option<Resume>,
+    /// What else it brings.
+    pub entering: Entering,
+    /// Its leaf certificate, DER.
+    pub certificate: B64,
 }
 
 impl Proven {
@@ -42,7 +46,7 @@ pub enum Step {
 
 enum State {
     Fresh,
-    Challenged { proven: Box<Proven>, leaf: Vec<u8> },
+    Challenged { proven: Box<Proven> },
     Over,
 }
 
@@ -62,19 +66,19 @@ impl Handshake {
     /// Takes the next message.
     pub fn handle(&mut self, now: UnixMillis, message: ToServer) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), message) {
-            (State::Fresh, ToServer::Hello { version, room, chain, trust, resume }) => {
+            (State::Fresh, ToServer::Hello { version, room, chain, trust, resume, entering }) => {
                 match self.claim(now, version, &chain, &trust) {
                     Ok(identity) => {
-                        let leaf = chain.into_iter().next().unwrap_or_default().0;
-                        let proven = Box::new(Proven { identity, room, resume });
-                        self.state = State::Challenged { proven, leaf };
+                        let certificate = chain.into_iter().next().unwrap_or_default();
+                        let proven = Box::new(Proven { identity, room, resume, entering, certificate });
+                        self.state = State::Challenged { proven };
                         Step::Send(ToClient::Challenge { nonce: self.nonce.into() })
                     }
                     Err(problem) => Step::Refuse(problem),
                 }
             }
-            (State::Challenged { proven, leaf }, ToServer::Prove { signature }) => {
-                let signed = challenge_bytes(&self.nonce, &proven.room, &leaf);
+            (State::Challenged { proven }, ToServer::Prove { signature }) => {
+                let signed = challenge_bytes(&self.nonce, &proven.room, &proven.certificate);
                 match proven.identity.public_key.verify(&signed, &signature) {
                     Ok(()) => Step::Proven(proven),
                     Err(_) => Step::Refuse(problem(

@@ -45,3 +45,15 @@ pub const TERMS_CHANGE_MS: u64 = 30_000;
 pub const MAX_WAITING: usize = domain::limits::MAX_MEMBERS;
 /// Removal orders are kept for those who return and replay commits, ms: as long as the commits.
 pub const KEPT_ORDERS_MS: u64 = domain::limits::KEPT_COMMITS_MS;
+/// After a host ended the meeting pages say goodbye by themselves within, ms: last frames and their manifests go first.
+pub const END_MS: u64 = 3_000;
+/// Acts whose effect lasts are told to newcomers, at most so many: hand-overs and the last lock.
+pub const MAX_LASTING_ACTS: usize = 256;
+/// Wrong passcodes of one person ...
+pub const PASSCODE_TRIES: u32 = 5;
+/// ... before it may try again after, ms: 10^6 passcodes then take years.
+pub const PASSCODE_REST_MS: u64 = 600_000;
+/// Longest and shortest passcode, bytes.
+pub const PASSCODE_BYTES: std::ops::RangeInclusive<usize> = 4..=64;
+/// People whose wrong tries are remembered: as many as a directory's room may have.
+pub const MAX_TRIERS: usize = 4_096;

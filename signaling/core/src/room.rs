@@ -4,8 +4,8 @@
 //! is gone the meeting ends and recorders are told. The directory owns rooms; this is a view handed in with each join.
 
 use crate::limits::MAX_PARKED;
-use crate::lobby::Lobby;
-use crate::meeting::{Change, Entrant, Flow, Meeting, SfuInfo};
+use crate::lobby::{Lobby, Queue};
+use crate::meeting::{Answer, Change, Entrant, Flow, Knock, Meeting, SfuInfo};
 use crate::ports::{ConnId, Input, Output, Ports};
 use crate::problem::{bad_message, of_firm, problem};
 use domain::message::client::{Problem, ProblemCode, Resume, ToClient, ToServer};
@@ -62,6 +62,8 @@ pub(crate) struct Parked {
     pub(crate) conn: ConnId,
     pub(crate) entrant: Entrant,
     pub(crate) resume: Option<Resume>,
+    /// For who is asked to let it in.
+    pub(crate) certificate: B64,
 }
 
 /// One room's state.
@@ -70,6 +72,7 @@ pub struct Room {
     sfu: Option<SfuInfo>,
     parked: Vec<Parked>,
     lobby: Lobby,
+    queue: Queue,
     meeting: Option<Meeting>,
     out: VecDeque<Output>,
 }
@@ -77,7 +80,15 @@ pub struct Room {
 impl Room {
     /// Empty, the SFU not known.
     pub fn new(ports: Ports) -> Self {
-        Self { ports, sfu: None, parked: Vec::new(), lobby: Lobby::default(), meeting: None, out: VecDeque::new() }
+        Self {
+            ports,
+            sfu: None,
+            parked: Vec::new(),
+            lobby: Lobby::default(),
+            queue: Queue::default(),
+            meeting: None,
+            out: VecDeque::new(),
+        }
     }
 
     /// Takes one input.
@@ -94,8 +105,10 @@ impl Room {
                             groups,
                             certificate_hash: id.certificate_hash,
                             not_after_s: id.not_after_s,
+                            entering: proven.entering,
                         };
-                        self.join(now, conn, entrant, proven.resume, &room);
+                        let certificate = proven.certificate;
+                        self.join(now, Parked { conn, entrant, resume: proven.resume, certificate }, &room);
                     }
                     Err(problem) => self.refuse(conn, problem),
                 }
@@ -108,6 +121,7 @@ impl Room {
                 }
             }
             Input::Closed { conn } => {
+                self.queue.closed(conn);
                 self.parked.retain(|parked| parked.conn != conn);
                 self.lobby.closed(conn);
                 if let Some(meeting) = &mut self.meeting {
@@ -122,7 +136,8 @@ impl Room {
                 }
             }
             Input::MembershipEnded { firm, user } => {
-                for conn in self.lobby.membership_ended(&firm, &user) {
+                let waiting = self.queue.membership_ended(&firm, &user);
+                for conn in self.lobby.membership_ended(&firm, &user).into_iter().chain(waiting) {
                     self.refuse(conn, problem(ProblemCode::Removed, "you are no longer a member of this room"));
                 }
                 if let Some(meeting) = &mut self.meeting {
@@ -159,7 +174,7 @@ impl Room {
 
     /// Nothing here: the edge may drop this room.
     pub fn is_empty(&self) -> bool {
-        self.meeting.is_none() && self.parked.is_empty() && self.lobby.is_empty()
+        self.meeting.is_none() && self.parked.is_empty() && self.lobby.is_empty() && self.queue.is_empty()
     }
 
     /// May it enter at all? Tells what the directory says of it.
@@ -176,46 +191,80 @@ impl Room {
         room.member(&who.firm, &who.user).map(standing).ok_or_else(unknown)
     }
 
-    fn join(
-        &mut self,
-        now: UnixMillis,
-        conn: ConnId,
-        entrant: Entrant,
-        resume: Option<Resume>,
-        room: &Arc<RoomRecord>,
-    ) {
-        if self.meeting.is_none() {
-            if entrant.recorder {
-                self.park(Parked { conn, entrant, resume });
-                return;
+    fn join(&mut self, now: UnixMillis, new: Parked, room: &Arc<RoomRecord>) {
+        if self.meeting.is_none() && new.entrant.recorder {
+            return self.park(new);
+        }
+        let conn = new.conn;
+        if let Err(problem) = self.admit(now, new, room) {
+            self.refuse(conn, problem);
+        }
+    }
+
+    /// Into the meeting, which begins with the first; to the door, or to the lobby.
+    fn admit(&mut self, now: UnixMillis, new: Parked, room: &Arc<RoomRecord>) -> Result<(), Problem> {
+        // a meeting that nobody comes into is none: it is put away again, and nobody heard of it
+        let mut meeting = match self.meeting.take() {
+            Some(meeting) => meeting,
+            None => {
+                let none = || problem(ProblemCode::MediaUnavailable, "no media server is connected: try again");
+                Meeting::begin(now, self.ports.clone(), room.clone(), self.sfu.clone().ok_or_else(none)?)?
             }
-            let Some(sfu) = self.sfu.clone() else {
-                self.refuse(conn, problem(ProblemCode::MediaUnavailable, "no media server is connected: try again"));
-                return;
-            };
-            match Meeting::begin(now, self.ports.clone(), room.clone(), sfu) {
-                Ok(meeting) => self.meeting = Some(meeting),
-                Err(problem) => {
-                    self.refuse(conn, problem);
-                    return;
+        };
+        let (change, runs) = (meeting.change_for(now, &new.entrant, room), meeting.is_used());
+        let knock = match change {
+            Ok(Change::Nothing) => meeting.knock(now, &new.entrant),
+            Ok(change) => {
+                self.meeting = Some(meeting);
+                self.wait(now, new, change, room);
+                return Ok(());
+            }
+            Err(problem) => Err(problem),
+        };
+        if !matches!(knock, Ok(Knock::Enters)) && !runs {
+            return knock.map(|_| self.queue(new, room));
+        }
+        let meeting = self.meeting.insert(meeting);
+        if let Knock::Waits = knock? {
+            self.queue(new, room);
+            return Ok(());
+        }
+        meeting.enter(now, new.conn, new.entrant, new.resume);
+        for Parked { conn, entrant, resume, .. } in self.parked.drain(..) {
+            meeting.enter(now, conn, entrant, resume);
+        }
+        Ok(())
+    }
+
+    /// One more waits until a host says yes.
+    fn queue(&mut self, new: Parked, room: &Arc<RoomRecord>) {
+        let conn = new.conn;
+        let told = match self.queue.wait(new, room) {
+            Ok(older) => {
+                if let Some(older) = older {
+                    self.refuse(older, problem(ProblemCode::Replaced, "a newer connection took this place"));
                 }
+                ToClient::Problem(problem(ProblemCode::Lobby, "a host is asked to let you in"))
+            }
+            Err(full) => return self.refuse(conn, full),
+        };
+        self.out.push_back(Output::Send { to: vec![conn], message: Box::new(told) });
+    }
+
+    /// Does what hosts answered, and tells them who waits if that changed.
+    fn open_door(&mut self, now: UnixMillis) {
+        let Some(meeting) = &mut self.meeting else { return };
+        for (who, answer) in meeting.take_answers() {
+            let Some((new, record)) = self.queue.take(&who) else { continue };
+            match answer {
+                Answer::Yes => self.join(now, new, &record),
+                Answer::No => self.refuse(new.conn, problem(ProblemCode::Denied, "a host did not let you in")),
             }
         }
         let Some(meeting) = &mut self.meeting else { return };
-        match meeting.change_for(now, &entrant, room) {
-            Ok(Change::Nothing) => {}
-            Ok(change) => {
-                self.wait(now, Parked { conn, entrant, resume }, change, room);
-                return;
-            }
-            Err(problem) => {
-                self.refuse(conn, problem);
-                return;
-            }
-        }
-        meeting.enter(now, conn, entrant, resume);
-        for Parked { conn, entrant, resume } in self.parked.drain(..) {
-            meeting.enter(now, conn, entrant, resume);
+        let changed = self.queue.take_changed();
+        if changed || (meeting.take_new_hosts() && !self.queue.is_empty()) {
+            meeting.tell_hosts(&self.queue.shown());
         }
     }
 
@@ -261,7 +310,7 @@ impl Room {
                     self.refuse(conn, bad_message("no meeting runs yet: wait for admitted"));
                 }
             }
-        } else if self.lobby.holds(conn) {
+        } else if self.lobby.holds(conn) || self.queue.holds(conn) {
             match message {
                 ToServer::Ping {} => {
                     self.out.push_back(Output::Send { to: vec![conn], message: Box::new(ToClient::Pong {}) });
@@ -269,6 +318,7 @@ impl Room {
                 _ => {
                     // whatever else it says, it is not in a meeting: it goes, or comes again
                     self.lobby.closed(conn);
+                    self.queue.closed(conn);
                     self.out.push_back(Output::Close { conn });
                 }
             }
@@ -312,15 +362,15 @@ impl Room {
         if self.meeting.is_some() {
             self.restart_with(now, Some(record.clone()));
         }
-        for Parked { conn, entrant, resume } in waiting {
-            self.join(now, conn, entrant, resume, &record);
+        for new in waiting {
+            self.join(now, new, &record);
         }
         self.follow(now);
     }
 
     fn hear_sfu(&mut self, now: UnixMillis, message: FromSfu) {
-        if let FromSfu::Hello { record_address, record_server_name, record_certificate, .. } = message {
-            let info = SfuInfo { record_address, record_server_name, record_certificate };
+        if let FromSfu::Hello { record_address, record_server_name, record_certificate, region, .. } = message {
+            let info = SfuInfo { record_address, record_server_name, record_certificate, region };
             self.sfu = Some(info.clone());
             if let Some(meeting) = &mut self.meeting {
                 meeting.sfu_up(now, info);
@@ -338,6 +388,7 @@ impl Room {
     /// Passes on what the meeting wants, and ends or begins it anew when it says so.
     fn follow(&mut self, now: UnixMillis) {
         // a restart can end the meeting at most once more: two rounds suffice, the third is for the unforeseen
+        self.open_door(now);
         for _ in 0..3 {
             let Some(meeting) = &mut self.meeting else { return };
             meeting.settle(now);
@@ -365,7 +416,7 @@ impl Room {
         let Some(mut old) = self.meeting.take() else { return };
         let (record, sfu) = (newer.unwrap_or_else(|| old.record().clone()), old.sfu().or(self.sfu.clone()));
         let entrants = old.dissolve();
-        let expelled = old.expelled();
+        let door = old.take_door();
         self.out.extend(old.take_output());
         let begun = match sfu {
             Some(sfu) => Meeting::begin(now, self.ports.clone(), record, sfu),
@@ -373,7 +424,7 @@ impl Room {
         };
         match begun {
             Ok(mut meeting) => {
-                meeting.keep_out(expelled);
+                meeting.keep_door(door);
                 entrants.into_iter().for_each(|(conn, entrant)| meeting.enter(now, conn, entrant, None));
                 self.meeting = Some(meeting);
             }

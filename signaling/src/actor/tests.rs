@@ -3,6 +3,7 @@
 use super::*;
 use crate::rooms::Found;
 use async_trait::async_trait;
+use domain::message::client::Entering;
 use domain::message::control::FromSfu;
 use domain::message::custody::LeafRole;
 use domain::policy::{Rule, Statement, Tier};
@@ -102,6 +103,7 @@ impl Site {
             record_address: "127.0.0.1:1".into(),
             record_server_name: "localhost".into(),
             record_certificate: vec![7; 32].into(),
+            region: None,
         };
         hub.sfu.send_replace(Some(SfuHandle { hello, to }));
         Self { hub, random, signer, key, to_sfu }
@@ -161,7 +163,13 @@ impl Site {
             certificate_hash: [1; 32],
         };
         let room: RoomId = ROOM.parse().expect("an id");
-        let proven = Box::new(Proven { identity, room: room.clone(), resume: None });
+        let proven = Box::new(Proven {
+            identity,
+            room: room.clone(),
+            resume: None,
+            entering: Entering::default(),
+            certificate: B64(Vec::new()),
+        });
         let sent = self.hub.room(&room).send(Input::Join { conn, proven, room: Arc::new(self.record()) }).await;
         assert!(sent.is_ok(), "the room takes inputs");
         outbound

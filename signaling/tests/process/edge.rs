@@ -1,7 +1,7 @@
 //! Connections: origins, hosts, garbage, unknown rooms, the control link's certificates, and one join that succeeds.
 
 use crate::site::{Ca, ORIGIN, Running, Site, free_port};
-use domain::message::client::{ProblemCode, ToClient, ToServer, challenge_bytes};
+use domain::message::client::{Entering, ProblemCode, ToClient, ToServer, challenge_bytes};
 use domain::message::control::{FromSfu, ToSfu};
 use futures_util::{SinkExt, StreamExt};
 use p256::ecdsa::SigningKey;
@@ -76,7 +76,11 @@ pub async fn greet(
     let room: domain::RoomId = room.parse().unwrap();
     let chain = vec![certificate.clone().into()];
     let trust = site.trust.hash().into();
-    say(stream, &ToServer::Hello { version: 1, room: room.clone(), chain, trust, resume: None }).await;
+    say(
+        stream,
+        &ToServer::Hello { version: 1, room: room.clone(), chain, trust, resume: None, entering: Entering::default() },
+    )
+    .await;
     let nonce = match next(stream).await? {
         ToClient::Challenge { nonce } => nonce,
         other => return Some(other),
@@ -252,6 +256,7 @@ pub fn hello() -> FromSfu {
         record_address: "127.0.0.1:1".into(),
         record_server_name: "localhost".into(),
         record_certificate: vec![0; 32].into(),
+        region: None,
     }
 }
 

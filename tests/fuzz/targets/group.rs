@@ -86,6 +86,7 @@ impl Trio {
             record_address: "127.0.0.1:8444".to_owned(),
             record_server_name: "localhost".to_owned(),
             record_certificate: vec![7; 32].into(),
+            region: None,
         };
         trio.room.handle(T0, Input::Sfu(Box::new(hello)));
         for who in ["bank-a/anna/1", "bank-b/ben/1", "bank-a/recorder-1/1"] {

@@ -41,6 +41,12 @@ function say(config: PageConfig, notice: Notice): void {
       return toast(t(notice.device === "camera" ? "toastCameraLost" : "toastMicrophoneLost"), "warn");
     case "codec-refused":
       return toast(t("toastCodecRefused", { codec: notice.codec.toUpperCase() }));
+    case "waiting":
+      return toast(t("waitingOne", { name: notice.who.name, firm: firmName(config, firmOf(notice.who.participant)) }), "warn");
+    case "hand":
+      return toast(t("handUpBy", { name: notice.name }));
+    case "told":
+      return toast(t(notice.text, { name: notice.name, to: notice.to ?? "" }), notice.text === "toldEnd" ? "warn" : "plain");
     case "incident":
       return toast(t("toastIncident", { text: notice.text }), "warn");
     case "problem":
@@ -64,7 +70,7 @@ export function makeKeys(config: PageConfig): Keys {
 
 function InCall({ config, login, step, onRejoin, onRooms, onSignOut }: {
   config: PageConfig; login: LoginSession; step: Step & { at: "call" };
-  onRejoin: () => void; onRooms: () => void; onSignOut: () => void;
+  onRejoin: (passcode?: string) => void; onRooms: () => void; onSignOut: () => void;
 }) {
   const state = useStore(step.call.state);
   if (state.phase === "over" && state.over !== null) {
@@ -86,8 +92,8 @@ export function CallApp({ config }: { config: PageConfig }) {
     setLogin(null);
     setStep({ at: "rooms" });
   };
-  const enter = (room: RoomSummary, who: LoginSession, media: LocalMedia, choice: JoinChoice): void => {
-    const call = new CallController(config, who, worker, media, room.room, choice, (notice) => say(config, notice));
+  const enter = (room: RoomSummary, who: LoginSession, media: LocalMedia, choice: JoinChoice, passcode: string | null = null): void => {
+    const call = new CallController(config, who, worker, media, { room: room.room, passcode }, choice, (notice) => say(config, notice));
     setStep({ at: "call", room, call });
     void call.start();
   };
@@ -127,7 +133,7 @@ export function CallApp({ config }: { config: PageConfig }) {
     case "call":
       return (
         <InCall config={config} login={login} step={step} onSignOut={signOut} onRooms={() => setStep({ at: "rooms" })}
-          onRejoin={() => enter(step.room, login, new Media(login.user, login.name, tonePreset()), firstChoice())} />
+          onRejoin={(passcode) => enter(step.room, login, new Media(login.user, login.name, tonePreset()), firstChoice(), passcode ?? null)} />
       );
   }
 }

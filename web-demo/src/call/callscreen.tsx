@@ -19,6 +19,7 @@ import { Grid } from "./grid";
 import { NoticesAsked } from "./notices";
 import { codeGroups, PeoplePanel } from "./people";
 import { firmName } from "./problems";
+import { Reactions } from "./signs";
 import { hearAll, Sound } from "./sound";
 import { meetingLock, type CallState } from "./state";
 import { FirstFrames, readStats } from "./stats";
@@ -74,6 +75,15 @@ function Overlay({ state, call }: { state: CallState; call: CallController }) {
   );
 }
 
+function AtDoor() {
+  return (
+    <section class="at-door" role="status" data-testid="at-door">
+      <h2>{t("waitingYou")}</h2>
+      <p>{t("waitingYouWhy")}</p>
+    </section>
+  );
+}
+
 interface Props { config: PageConfig; call: CallController }
 
 export function CallScreen({ config, call }: Props) {
@@ -107,6 +117,7 @@ export function CallScreen({ config, call }: Props) {
         <h1>{title}</h1>
         <Lock state={state} />
         <RecordingChip config={config} state={state} />
+        {state.locked && <span class="lock" data-testid="locked-chip"><Icon name="lock" size={16} /> {t("hostLocked")}</span>}
         <button type="button" class="code-chip" onClick={() => setOpen("code")} data-testid="code-chip" disabled={state.code === null}>
           <span class="hidden">{t("codeTitle")}: </span>{state.code === null ? "·····" : `${codeGroups(state.code.code).slice(0, 2).join(" ")} …`}
         </button>
@@ -116,7 +127,8 @@ export function CallScreen({ config, call }: Props) {
       </header>
       <Banners config={config} state={state} />
       <main class="stage">
-        {joining ? <p class="joining" role="status"><span class="spinner" aria-hidden="true" /> {t("joining")}</p>
+        {state.atDoor && <AtDoor />}
+        {joining ? !state.atDoor && <p class="joining" role="status"><span class="spinner" aria-hidden="true" /> {t("joining")}</p>
           : <Grid config={config} state={state} call={call} onFrame={(who) => first.current.drew(who)} />}
       </main>
       {panel === "chat" && <ChatPanel config={config} state={state} call={call} />}
@@ -129,7 +141,8 @@ export function CallScreen({ config, call }: Props) {
           <span class="small">{t("tapToHearWhy")}</span>
         </div>
       )}
-      <Controls state={state} call={call} panel={panel} onOpen={onOpen} />
+      <Controls config={config} state={state} call={call} panel={panel} onOpen={onOpen} />
+      <Reactions state={state} />
       <Sound call={call} state={state} />
       <Overlay state={state} call={call} />
       {state.asked && (

@@ -6,11 +6,13 @@ import { language } from "../i18n";
 import { store, type Store } from "../state/store";
 import { tab, type JoinChoice } from "../state/tab";
 import { Keys, WorkerProblem } from "../state/keys";
-import { SLOT, type PageToServer, type ParticipantId, type ServerToPage } from "../wire/client";
+import { SLOT, type PageToServer, type ServerToPage } from "../wire/client";
 import type { LoginSession, PageConfig } from "../wire/front";
 import type { FromWorker, SessionEvent } from "../wire/worker";
+import { Host } from "./host";
 import { arrivals, withRoster, type Notice, type Roster } from "./notice";
 import { isKept, sameStatements } from "./notices";
+import { isRehearsal } from "./rehearsal";
 import { withFeeds } from "./reception";
 import { withNewMeeting } from "./said";
 import { Sources } from "./sources";
@@ -24,6 +26,7 @@ export class CallController {
   readonly state: Store<CallState>;
   readonly joinedAt = performance.timeOrigin + performance.now();
   readonly words: Words;
+  readonly host: Host;
   private readonly transports: Transports;
   private readonly sources: Sources;
   private readonly view: View;
@@ -33,11 +36,12 @@ export class CallController {
   private tries = 0;
 
   constructor(private readonly config: PageConfig, private readonly login: LoginSession, readonly keys: Keys,
-    readonly media: LocalMedia, room: string, private readonly choice: JoinChoice,
+    readonly media: LocalMedia, private readonly where: { room: string; passcode: string | null }, private readonly choice: JoinChoice,
     private readonly notice: (notice: Notice) => void) {
-    this.state = store(initialState(room));
+    this.state = store(initialState(where.room));
     this.state.patch({ micMuted: choice.muted, camOff: choice.videoOff });
     this.words = new Words(keys, this.state);
+    this.host = new Host(keys, this.state, { mute: () => void this.setMuted(true), leave: () => this.end(), notice });
     const camera = sendable().find((codec) => codec === asPictureCodec(choice.codec)) ?? "vp8";
     this.transports = new Transports(keys.worker, camera, {
       send: (message) => keys.tell({ type: "signal", message }),
@@ -74,7 +78,7 @@ export class CallController {
       const problem = error instanceof WorkerProblem ? error.problem : { code: "internal", detail: String(error), firm: null };
       return this.over(problem.code === "worker-dead" ? { why: "dead", reason: problem.detail } : { why: "refused", problem });
     }
-    if (!this.ended) this.keys.tell({ type: "join", room: this.state.get().room });
+    if (!this.ended) this.keys.tell({ type: "join", ...this.where });
   }
 
   /** Nothing more is sealed; what is reaches the SFU before the goodbye that names it, or the record would miss it. */
@@ -83,8 +87,10 @@ export class CallController {
     setTimeout(() => this.over({ why: "left" }), FAREWELL_MS);
   }
 
-  remove(participant: ParticipantId): void {
-    this.keys.tell({ type: "remove", participant });
+  /** A host ended the meeting: as leaving, and said otherwise. */
+  private end(): void {
+    this.sources.close();
+    setTimeout(() => this.over({ why: "removed", problem: { code: "ended", detail: "", firm: null } }), FAREWELL_MS);
   }
 
   setMuted(muted: boolean): Promise<void> {
@@ -173,6 +179,7 @@ export class CallController {
         return;
       }
       case "problem":
+        if (message.code === "lobby") return this.state.patch({ atDoor: true });
         this.notice({ kind: "problem", problem: message });
         return;
     }
@@ -201,6 +208,8 @@ export class CallController {
       case "incident":
         this.notice({ kind: "incident", text: event.kind });
         return;
+      default:
+        return this.host.heard(event);
     }
   }
 
@@ -211,7 +220,7 @@ export class CallController {
     this.transports.reset();
     this.state.patch({ tracks: [], link: "lost" });
     setTimeout(() => {
-      if (!this.ended) this.keys.tell({ type: "join", room: this.state.get().room });
+      if (!this.ended) this.keys.tell({ type: "join", ...this.where });
     }, AGAIN_MS);
   }
 
@@ -226,18 +235,14 @@ export class CallController {
       this.transports.reset();
       this.state.patch({ lines: withNewMeeting(this.state.get().lines, before.meeting) });
     }
-    this.state.patch({ phase: "in", me, terms, statements, clockSkewMs });
+    this.state.patch({ phase: "in", atDoor: false, me, terms, statements, clockSkewMs });
     this.roster(roster);
-    const others = event.roster.filter((entry) => !entry.recorder && entry.participant !== me);
-    if (!this.muteDecided) {
-      this.muteDecided = true;
-      // a second window on the machine of a demonstration: two tones and two loudspeakers make an echo
-      const rehearsal = this.config.issuer === "development" && location.hostname.endsWith("localhost");
-      if (rehearsal && others.length > 0 && !this.state.get().micMuted && !this.resumed()) {
-        void this.setMuted(true);
-        this.notice({ kind: "joined-muted" });
-      }
+    const others = event.roster.some((entry) => !entry.recorder && entry.participant !== me);
+    if (!this.muteDecided && others && isRehearsal(this.config) && !this.state.get().micMuted) {
+      void this.setMuted(true);
+      this.notice({ kind: "joined-muted" });
     }
+    this.muteDecided = true;
     this.view.again();
     const asked = isKept(statements) && !sameStatements(tab.acknowledged(), terms.statements);
     this.state.patch({ asked });
@@ -254,11 +259,6 @@ export class CallController {
     }
     this.state.patch({ asked: false });
     this.transports.admitted();
-  }
-
-  private resumed(): boolean {
-    return tab.choice()?.muted === false && performance.getEntriesByType("navigation")
-      .some((entry) => (entry as PerformanceNavigationTiming).type === "reload");
   }
 
   private roster(roster: Roster): void {
@@ -288,7 +288,7 @@ export class CallController {
     if (this.ended) return;
     this.ended = true;
     tab.setRoom(null);
-    if (over.why === "left") this.keys.tell({ type: "leave" });
+    if (over.why === "left" || ("problem" in over && over.problem.code === "ended")) this.keys.tell({ type: "leave" });
     this.transports.close();
     this.view.close();
     this.sources.close();

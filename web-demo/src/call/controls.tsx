@@ -2,24 +2,32 @@
 
 import { t, type Key } from "../i18n";
 import { Icon, type IconName } from "../ui/icons";
+import type { PageConfig } from "../wire/front";
 import type { CallController } from "./controller";
+import { firmName } from "./problems";
+import { ReactMenu } from "./signs";
 import type { CallState } from "./state";
 
 interface ButtonProps {
-  icon: IconName; text: Key; testid: string; pressed?: boolean; keys?: string; tone?: "danger" | "off"; count?: number; onClick: () => void;
+  icon: IconName; text: Key; testid: string; pressed?: boolean; keys?: string; tone?: "danger" | "off"; count?: number; why?: string; onClick: () => void;
 }
 
-function Control({ icon, text, testid, pressed, keys, tone, count = 0, onClick }: ButtonProps) {
+function Control({ icon, text, testid, pressed, keys, tone, count = 0, why, onClick }: ButtonProps) {
   const shortcut = keys === undefined ? {} : { "aria-keyshortcuts": keys };
   const state = pressed === undefined ? {} : { "aria-pressed": pressed };
-  const title = keys === undefined ? t(text) : `${t(text)} (${keys.toUpperCase()})`;
+  const title = why ?? (keys === undefined ? t(text) : `${t(text)} (${keys.toUpperCase()})`);
   return (
-    <button type="button" class={`control ${tone ?? ""}`} data-testid={testid} title={title} onClick={onClick} {...state} {...shortcut}>
+    <button type="button" class={`control ${tone ?? ""}`} data-testid={testid} title={title} disabled={why !== undefined} onClick={onClick} {...state} {...shortcut}>
       <Icon name={icon} size={22} />
       <span class="control-text">{t(text)}</span>
       {count > 0 && <span class="control-count" aria-label={t("chatUnread", { count })} role="status" data-testid="unread">{count}</span>}
     </button>
   );
+}
+
+/** The firm whose statement allows no shared screens. */
+function shareForbiddenBy(state: CallState): string | null {
+  return state.statements.find((statement) => statement.conditions?.share === "refused")?.firm ?? null;
 }
 
 /** Telephones and some browsers have no way to pick a screen. */
@@ -29,10 +37,12 @@ export type Open = "people" | "chat" | "code" | "details" | "help" | "devices" |
 
 export type Panel = "people" | "chat" | null;
 
-interface Props { state: CallState; call: CallController; panel: Panel; onOpen: (what: Open) => void }
+interface Props { config: PageConfig; state: CallState; call: CallController; panel: Panel; onOpen: (what: Open) => void }
 
-export function Controls({ state, call, panel, onOpen }: Props) {
+export function Controls({ config, state, call, panel, onOpen }: Props) {
   const { micMuted, camOff, sharing } = state;
+  const forbidden = shareForbiddenBy(state);
+  const handUp = state.hands.some((hand) => hand.participant === state.me);
   return (
     <nav class="controls" aria-label={t("devices")}>
       <div class="control-group">
@@ -42,8 +52,11 @@ export function Controls({ state, call, panel, onOpen }: Props) {
           {...(camOff ? { tone: "off" as const } : {})} onClick={() => void call.setCamOff(!camOff)} />
         {CAN_SHARE && (
           <Control icon="screen" text={sharing === null ? "share" : "shareStop"} testid="share" keys="s" pressed={sharing !== null}
+            {...(forbidden === null ? {} : { why: t("shareForbidden", { firm: firmName(config, forbidden) }) })}
             onClick={() => void call.share(sharing === null)} />
         )}
+        <Control icon="hand" text={handUp ? "handDown" : "hand"} testid="hand" keys="h" pressed={handUp} onClick={() => call.host.hand()} />
+        <ReactMenu call={call} />
       </div>
       <div class="control-group">
         <Control icon="people" text="people" testid="people" keys="p" pressed={panel === "people"} onClick={() => onOpen("people")} />
@@ -60,7 +73,7 @@ export function Controls({ state, call, panel, onOpen }: Props) {
   );
 }
 
-/** M, V, S, P, C and ? work wherever one is not typing and no dialog is open. */
+/** M, V, S, H, P, C and ? work wherever one is not typing and no dialog is open. */
 export function shortcut(event: KeyboardEvent, call: CallController, onOpen: (what: Open) => void): void {
   const target = event.target as HTMLElement | null;
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -75,7 +88,10 @@ export function shortcut(event: KeyboardEvent, call: CallController, onOpen: (wh
       return void call.setCamOff(!camOff);
     case "s":
     case "S":
-      return CAN_SHARE ? void call.share(sharing === null) : undefined;
+      return CAN_SHARE && shareForbiddenBy(call.state.get()) === null ? void call.share(sharing === null) : undefined;
+    case "h":
+    case "H":
+      return call.host.hand();
     case "p":
     case "P":
       return onOpen("people");

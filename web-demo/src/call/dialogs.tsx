@@ -11,7 +11,7 @@ import { DevicePicker } from "./prejoin";
 import type { CallState } from "./state";
 
 const KEYS = [
-  ["M", "helpM"], ["V", "helpV"], ["S", "helpS"], ["P", "helpP"], ["C", "helpC"], ["← ↑ → ↓", "helpArrows"], ["Enter", "helpEnter"], ["?", "helpHelp"], ["Esc", "helpEsc"],
+  ["M", "helpM"], ["V", "helpV"], ["S", "helpS"], ["H", "helpH"], ["P", "helpP"], ["C", "helpC"], ["← ↑ → ↓", "helpArrows"], ["Enter", "helpEnter"], ["?", "helpHelp"], ["Esc", "helpEsc"],
 ] as const;
 
 export function Help({ onClose }: { onClose: () => void }) {

@@ -2,6 +2,7 @@
 
 import type { PictureCodec } from "../media/codecs";
 import { firmOf, type ParticipantId, type Problem, type RosterEntry } from "../wire/client";
+import type { Waiting } from "../wire/host";
 import type { Member } from "../wire/worker";
 import { nameOf, type CallState } from "./state";
 
@@ -10,6 +11,9 @@ export type Notice =
   | { kind: "joined-muted" }
   | { kind: "device-lost"; device: "microphone" | "camera" }
   | { kind: "codec-refused"; codec: PictureCodec }
+  | { kind: "waiting"; who: Waiting }
+  | { kind: "hand"; name: string }
+  | { kind: "told"; text: "toldMuteAll" | "toldMuted" | "toldLocked" | "toldUnlocked" | "toldHost" | "toldHandOver" | "toldEnd"; name: string; to?: string }
   | { kind: "incident"; text: string }
   | { kind: "problem"; problem: Problem };
 

@@ -1,5 +1,6 @@
 // After a call: a receipt of who was there and who keeps what; or in plain words why one is out and what to do.
 
+import { useState } from "preact/hooks";
 import { clockTime, dateTime, t } from "../i18n";
 import { Frame } from "../ui/frame";
 import { Icon } from "../ui/icons";
@@ -47,9 +48,22 @@ function Receipt({ config, state }: { config: PageConfig; state: CallState }) {
   );
 }
 
+/** What was told to type; it is tried by joining again. */
+function PasscodeForm({ onGo }: { onGo: (passcode: string) => void }) {
+  const [passcode, setPasscode] = useState("");
+  return (
+    <form class="row" onSubmit={(event) => { event.preventDefault(); if (passcode !== "") onGo(passcode); }}>
+      <label class="field">{t("passcodeField")}
+        <input type="text" autocomplete="off" value={passcode} data-testid="passcode" onInput={({ currentTarget }) => setPasscode(currentTarget.value)} />
+      </label>
+      <button type="submit" class="button primary" data-testid="passcode-go">{t("preJoin")}</button>
+    </form>
+  );
+}
+
 interface Props {
   config: PageConfig; login: LoginSession; state: CallState; over: Over;
-  onRejoin: () => void; onRooms: () => void; onSignOut: () => void;
+  onRejoin: (passcode?: string) => void; onRooms: () => void; onSignOut: () => void;
 }
 
 export function OverScreen({ config, login, state, over, onRejoin, onRooms, onSignOut }: Props) {
@@ -60,6 +74,7 @@ export function OverScreen({ config, login, state, over, onRejoin, onRooms, onSi
       <div data-testid="over" data-why={over.why} data-code={code}>
         <h1>{t(TITLES[over.why])}</h1>
         {text !== null && <p class="error" role="alert"><Icon name="warn" size={18} /> {text}</p>}
+        {code === "passcode" && <PasscodeForm onGo={onRejoin} />}
         <div class="row">
           <button type="button" class="button primary" data-testid="rejoin"
             onClick={() => { if (over.why === "dead") location.reload(); else onRejoin(); }}>{t("rejoin")}</button>

@@ -1,14 +1,13 @@
 // Who is here: people with firm and state, recorders as rows of their own, live from their beacons, and the code that
 // everybody compares.
 
-import { useState } from "preact/hooks";
 import { clockTime, listOf, t, type Key } from "../i18n";
-import { Ask } from "../ui/dialog";
 import { Icon } from "../ui/icons";
 import { firmOf } from "../wire/client";
 import type { PageConfig } from "../wire/front";
 import type { RecorderState } from "../wire/worker";
 import type { CallController } from "./controller";
+import { Hands, HostSection, isHost, PersonActions, WaitingList } from "./hostpanel";
 import { firmName } from "./problems";
 import { RecordSection } from "./recordpanel";
 import { mutedOf, nameOf, peopleOf, type CallState } from "./state";
@@ -80,11 +79,12 @@ function Recorders({ config, state }: { config: PageConfig; state: CallState }) 
 interface Props { config: PageConfig; state: CallState; call: CallController; onCode: () => void }
 
 export function PeoplePanel({ config, state, call, onCode }: Props) {
-  const [asking, setAsking] = useState<string | null>(null);
   const people = peopleOf(state);
-  const host = people.some((person) => person.me && person.host);
+  const host = isHost(state);
   return (
     <aside class="panel" aria-label={t("people")} data-testid="people-panel">
+      <WaitingList config={config} state={state} call={call} />
+      <Hands state={state} />
       <h2>{t("recordersTitle")}</h2>
       <Recorders config={config} state={state} />
       <h2>{t("peopleTitle")} <span class="count">{people.length}</span></h2>
@@ -100,21 +100,15 @@ export function PeoplePanel({ config, state, call, onCode }: Props) {
               </span>
               <FirmBadge firm={person.firm} name={firmName(config, person.firm)} />
             </span>
-            {host && !person.me && (
-              <button type="button" class="button quiet small-button" data-testid="remove"
-                onClick={() => setAsking(person.participant)}>{t("remove")}</button>
-            )}
+            {host && !person.me && <PersonActions person={person} muted={mutedOf(state, person.participant)} call={call} />}
           </li>
         ))}
       </ul>
+      <HostSection state={state} call={call} />
       <h2>{t("codeTitle")}</h2>
       <HumanCode config={config} state={state} />
       <button type="button" class="button quiet" onClick={onCode} data-testid="open-code">{t("codeTitle")}…</button>
       <RecordSection state={state} call={call} />
-      {asking !== null && (
-        <Ask title={t("removeAsk", { name: nameOf(state, asking) })} why={t("removeWhy")} go={t("remove")} danger="danger"
-          onGo={() => call.remove(asking)} onClose={() => setAsking(null)} />
-      )}
     </aside>
   );
 }

@@ -4,6 +4,9 @@ import type { Feed, MeetingTerms, ParticipantId, Problem, RosterEntry, Statement
 import { firmOf, SLOT, userOf } from "../wire/client";
 import type { Link, Member, RecorderState, Sending, TrackCounters } from "../wire/worker";
 import type { RemoteTrack } from "../media/subscriber";
+import type { LeafRole } from "../wire/front";
+import type { Waiting } from "../wire/host";
+import type { Hand, Reaction } from "./hosting";
 import type { Pause } from "./record";
 import type { Line } from "./said";
 
@@ -48,6 +51,15 @@ export interface CallState {
   /** What was written, and how much of it nobody looked at yet. */
   lines: readonly Line[];
   unread: number;
+  /** Hosts, as statements and signed acts have it. */
+  hosts: readonly ParticipantId[];
+  /** Who waits to be let in; only hosts are told. */
+  waiting: readonly Waiting[];
+  locked: boolean;
+  /** One waits at the door oneself. */
+  atDoor: boolean;
+  hands: readonly Hand[];
+  reactions: readonly Reaction[];
   /** One's own shared screen. */
   sharing: MediaStreamTrack | null;
   publish: RTCPeerConnectionState;
@@ -70,13 +82,14 @@ export function initialState(room: string): CallState {
     room, phase: "joining", over: null, link: "connecting", startedAt: Date.now(), me: null, terms: null, statements: [],
     members: [], roster: {}, epoch: null, code: null, sending: { state: "stopped", why: "no-group", firm: null },
     recorders: [], suspended: [], speaker: null, speaking: {}, tracks: [], counters: [], feeds: {}, asked: false, pauses: {},
-    tags: { trades: [], counterparties: [] }, copyAsked: false, lines: [], unread: 0, sharing: null, publish: "new",
+    tags: { trades: [], counterparties: [] }, copyAsked: false, lines: [], unread: 0, sharing: null,
+    hosts: [], waiting: [], locked: false, atDoor: false, hands: [], reactions: [], publish: "new",
     subscribe: "new", path: "found", network: "up", micMuted: false, camOff: false, testPicture: false, testTone: false, audioBlocked: false,
     clockSkewMs: 0, seen: {},
   };
 }
 
-export interface Person { participant: ParticipantId; name: string; firm: string; me: boolean; host: boolean; inGroup: boolean }
+export interface Person { participant: ParticipantId; name: string; firm: string; me: boolean; host: boolean; inGroup: boolean; role: LeafRole | null }
 
 /** Title case of a login name, for people whose certificate has not been seen yet. */
 function nameFromId(participant: ParticipantId): string {
@@ -97,7 +110,8 @@ export function peopleOf(state: CallState): Person[] {
     name: nameOf(state, participant),
     firm: firmOf(participant),
     me: participant === state.me,
-    host: state.roster[participant]?.host ?? false,
+    host: state.hosts.includes(participant),
+    role: state.members.find((member) => member.participant === participant)?.role ?? null,
     inGroup: state.members.some((member) => member.participant === participant),
   });
   if (state.me !== null) ids.add(state.me);

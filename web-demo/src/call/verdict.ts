@@ -3,7 +3,7 @@
 import type { Problem } from "../wire/client";
 
 /** Codes that end a call although we had been in it. */
-const REMOVED = new Set(["removed", "replaced", "not-a-member"]);
+const REMOVED = new Set(["removed", "replaced", "not-a-member", "ended"]);
 /** Codes that pass by themselves while a service comes back: who was in a call is brought back without a question. */
 const PASSING = new Set(["media-unavailable", "rooms-unavailable", "internal"]);
 /** A new try so often, ms ... */

@@ -2,16 +2,19 @@
 
 import { store } from "../state/store";
 import { de } from "./de";
+import { deHost } from "./de.host";
 import { deOfficer } from "./de.officer";
 import { deSaid } from "./de.said";
 import { en } from "./en";
+import { enHost } from "./en.host";
 import { enOfficer } from "./en.officer";
 import { enSaid } from "./en.said";
 import { fr } from "./fr";
+import { frHost } from "./fr.host";
 import { frOfficer } from "./fr.officer";
 import { frSaid } from "./fr.said";
 
-export type Key = keyof typeof en | keyof typeof enOfficer | keyof typeof enSaid;
+export type Key = keyof typeof en | keyof typeof enOfficer | keyof typeof enSaid | keyof typeof enHost;
 export type Texts = Record<Key, string>;
 export type Language = "en" | "fr" | "de";
 export const LANGUAGES: readonly { id: Language; name: string }[] = [
@@ -19,7 +22,9 @@ export const LANGUAGES: readonly { id: Language; name: string }[] = [
 ];
 
 const TEXTS: Record<Language, Texts> = {
-  en: { ...en, ...enOfficer, ...enSaid }, fr: { ...fr, ...frOfficer, ...frSaid }, de: { ...de, ...deOfficer, ...deSaid },
+  en: { ...en, ...enOfficer, ...enSaid, ...enHost },
+  fr: { ...fr, ...frOfficer, ...frSaid, ...frHost },
+  de: { ...de, ...deOfficer, ...deSaid, ...deHost },
 };
 const KEPT = "strongroom.language";
 

@@ -38,6 +38,7 @@ export type ProblemCode =
   | "upgrade" | "bad-message" | "bad-certificate" | "bad-signature" | "trust-mismatch" | "not-a-member" | "replaced"
   | "removed" | "policy-clash" | "barred" | "terms-change" | "recorder-missing" | "meeting-full" | "rooms-unavailable"
   | "media-unavailable" | "media-full" | "stale-epoch" | "bad-commit" | "rate-limited" | "not-acknowledged" | "not-host" | "not-recorder"
+  | "locked" | "lobby" | "denied" | "passcode" | "passcode-tries" | "client-too-old" | "region" | "no-guests" | "no-share" | "ended"
   | "internal";
 export interface Problem { code: ProblemCode | string; detail: string; firm: string | null }
 
@@ -89,6 +90,7 @@ export interface Statement {
   /** Who of the firm may let its copy stand still, and for how long. */
   pause?: { by: string[]; at_most_ms: number };
   copies?: "none" | "on-request";
+  conditions?: { share?: "allowed" | "refused"; passcode?: "free" | "wanted"; lobby?: "free" | "wanted"; guests?: "allowed" | "refused" };
 }
 
 export function firmOf(participant: ParticipantId): string {

@@ -2,6 +2,7 @@
 
 import type { Codec, MeetingTerms, PageToServer, ParticipantId, Problem, RosterEntry, Rule, ServerToPage, Statement } from "./client";
 import type { LeafRole } from "./front";
+import type { Waiting } from "./host";
 
 export interface WorkerSetup { firm: string; signaling: string; trust: string; clientId: string; origin: string }
 export interface Enrolment { session: string; user: string; name: string; device: string; role: LeafRole }
@@ -19,6 +20,10 @@ export type SessionEvent =
   | { type: "said"; from: ParticipantId; epoch: number; sequence: number; at: number; words: string | null }
   | { type: "declared"; from: ParticipantId; what: What }
   | { type: "kept"; sequence: number; firm: string }
+  | { type: "ordered"; from: ParticipantId; order: unknown }
+  | { type: "hosts"; hosts: ParticipantId[] }
+  | { type: "waiting"; waiting: Waiting[] }
+  | { type: "sign"; from: ParticipantId; sign: unknown }
   | { type: "removed"; problem: Problem }
   | { type: "incident"; kind: string; participant: ParticipantId | null };
 
@@ -66,7 +71,12 @@ export type ToWorker =
   | { type: "declare"; id: number; what: What }
   /** The notices were shown in this language and acknowledged. */
   | { type: "acknowledge"; language: string }
-  | { type: "join"; room: string }
+  | { type: "join"; room: string; passcode: string | null }
+  /** Host: `evidence::host::Order` as JSON. */
+  | { type: "order"; order: string }
+  | { type: "set-passcode"; passcode: string }
+  /** `domain::message::member::Sign` as JSON. */
+  | { type: "sign"; sign: string }
   | { type: "leave" }
   /** Is signaling still there? Answered by `alive`, or by a new connection. */
   | { type: "probe" }

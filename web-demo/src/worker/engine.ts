@@ -34,6 +34,13 @@ export interface Session {
   acknowledge(now: number, language: string): void;
   /** A chat line; its number. Throws a code why not. */
   say(now: number, text: string): number;
+  /** A passcode, before the hello goes out. */
+  bring(passcode: string | null): void;
+  /** Host: an order, as JSON. Throws a code why not. */
+  order(now: number, order: string): void;
+  setPasscode(passcode: string): void;
+  /** Shows a hand or a reaction, as JSON. Throws a code why not. */
+  sign(now: number, sign: string): void;
   leave(): void;
   remove(participant: string): void;
 }

@@ -2,6 +2,7 @@
 // error: a newer module may say more than this page shows.
 
 import type { MeetingTerms, Problem, RosterEntry } from "../wire/client";
+import type { Waiting } from "../wire/host";
 import type { Member, RecorderState, Sending, SessionEvent, What } from "../wire/worker";
 
 type Json = Record<string, unknown>;
@@ -56,6 +57,14 @@ export function readEvent(json: Json): SessionEvent | null {
       return { type: "declared", from: String(json["from"]), what: json["what"] as What };
     case "kept":
       return { type: "kept", sequence: Number(json["sequence"]), firm: String(json["firm"]) };
+    case "ordered":
+      return { type: "ordered", from: String(json["from"]), order: json["order"] };
+    case "hosts":
+      return { type: "hosts", hosts: (json["hosts"] ?? []) as string[] };
+    case "waiting":
+      return { type: "waiting", waiting: (json["waiting"] ?? []) as Waiting[] };
+    case "sign":
+      return { type: "sign", from: String(json["from"]), sign: json["sign"] };
     case "removed":
       return { type: "removed", problem: json["problem"] as Problem };
     case "incident":

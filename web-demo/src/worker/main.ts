@@ -55,11 +55,15 @@ async function answer(id: number, work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-async function join(room: string): Promise<void> {
+async function join(room: string, passcode: string | null): Promise<void> {
   const live = await engine;
   const { setup: config, key, chain } = mine();
   meeting?.stop();
-  const makeSession = () => live.openSession(key, chain, config.trust, room, Date.now());
+  const makeSession = () => {
+    const session = live.openSession(key, chain, config.trust, room, Date.now());
+    session.bring(passcode);
+    return session;
+  };
   const read = (signed: string[]) => guarded(() => live.judgeStatements(config.trust, signed));
   meeting = new Meeting(config.signaling, makeSession, read, book, tell);
   for (const transformer of early) meeting.transform(transformer);
@@ -105,7 +109,16 @@ async function handle(message: ToWorker): Promise<void> {
       meeting?.acknowledge(message.language);
       return;
     case "join":
-      return join(message.room);
+      return join(message.room, message.passcode);
+    case "order":
+      meeting?.order(message.order);
+      return;
+    case "set-passcode":
+      meeting?.setPasscode(message.passcode);
+      return;
+    case "sign":
+      meeting?.sign(message.sign);
+      return;
     case "leave":
       meeting?.leave();
       meeting = null;

@@ -90,6 +90,17 @@ export class Meeting implements Sealer {
     this.run((session) => session.remove(participant));
   }
 
+  order(order: string): void {
+    this.run((session) => session.order(Date.now(), order));
+  }
+  setPasscode(passcode: string): void {
+    this.run((session) => session.setPasscode(passcode));
+  }
+  /** A hand or a reaction; one too many is not shown. */
+  sign(sign: string): void {
+    this.run((session) => session.sign(Date.now(), sign));
+  }
+
   acknowledge(language: string): void {
     this.run((session) => session.acknowledge(Date.now(), language));
   }

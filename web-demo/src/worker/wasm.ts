@@ -26,6 +26,10 @@ interface RawSession {
   declare(now: number, what: string): number;
   acknowledge(now: number, language: string): void;
   say(now: number, text: string): number;
+  bring(passcode?: string): void;
+  order(now: number, order: string): void;
+  set_passcode(passcode: string): void;
+  sign(now: number, sign: string): void;
   leave(): void;
   remove(participant: string): void;
 }
@@ -36,6 +40,8 @@ interface RawModule {
   judge_statement(trust: string, signed: Uint8Array): string;
 }
 
+/** Events whose data is no object. */
+const LISTS = new Set(["recorders", "sending", "hosts", "waiting"]);
 const SEAL_DROPS = /^(stopped:|unknown-source$|empty$|too-long$|exhausted$)/;
 const OPEN_DROPS = new Set(["malformed", "wrong-sender", "wrong-slot", "unauthentic", "empty"]);
 
@@ -80,6 +86,18 @@ class WasmSession implements Session {
   say(now: number, text: string): number {
     return this.raw.say(now, text);
   }
+  bring(passcode: string | null): void {
+    this.raw.bring(passcode ?? undefined);
+  }
+  order(now: number, order: string): void {
+    this.raw.order(now, order);
+  }
+  setPasscode(passcode: string): void {
+    this.raw.set_passcode(passcode);
+  }
+  sign(now: number, sign: string): void {
+    this.raw.sign(now, sign);
+  }
   leave(): void {
     this.raw.leave();
   }
@@ -95,7 +113,7 @@ class WasmSession implements Session {
     const { event, data } = output.event;
     if (event === "passed") return { kind: "passed", message: data as Record<string, unknown> };
     // lists come bare; the page's events are objects
-    const body = event === "recorders" ? { recorders: data } : event === "sending" ? { sending: data } : (data as object);
+    const body = LISTS.has(event) ? { [event]: data } : (data as object);
     return { kind: "event", event: { type: event, ...body } };
   }
 

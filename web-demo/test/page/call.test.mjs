@@ -165,6 +165,7 @@ test("a reload comes back into the meeting by itself", async (context) => {
 });
 
 test("who is removed reads why and gets a receipt", async () => {
+  await anna.click("person-more");
   await anna.click("remove");
   await anna.click("ask-go");
   await ben.wait(`${id("over")}[data-code="removed"]`);

@@ -16,6 +16,12 @@ export class StubMeeting {
     this.epoch = 0;
     /** The firms keep so many years more than was said before the meeting. */
     this.more = 0;
+    this.lobby = false;
+    this.locked = false;
+    this.passcode = null;
+    this.handed = null;
+    this.queue = [];
+    this.letIn = new Set();
     this.startedAt = Date.now();
     this.recorders = Object.fromEntries(FIRMS.map(({ firm }) => [firm, "recording"]));
   }
@@ -40,9 +46,15 @@ export class StubMeeting {
         member.id = message.chain[0];
         member.room = ROOMS.find((room) => room.room === message.room);
         member.resume = message.resume;
+        member.entering = message.entering ?? {};
         return;
       case "prove":
-        return this.admit(member);
+        return this.knock(member);
+      case "host":
+        return this.ordered(member, message.act);
+      case "set-passcode":
+        this.passcode = message.passcode;
+        return;
       case "ping":
         return this.send(member, { type: "pong" });
       case "offer":
@@ -71,6 +83,7 @@ export class StubMeeting {
         return;
       }
       case "application": {
+        if ("sign" in message.message) return this.all({ type: "stub-event", event: "sign", data: message.message }, member);
         const event = "what" in message.message ? "declared" : "said";
         this.all({ type: "stub-event", event, data: message.message }, member);
         return this.send(member, { type: "stub-event", event: "kept", data: { sequence: message.message.sequence, firm: "bank-a" } });
@@ -82,12 +95,52 @@ export class StubMeeting {
     }
   }
 
+  /** The room's lobby, lock and passcode, as signaling has them. */
+  knock(member) {
+    const refuse = (code) => this.send(member, { type: "refusal", code, detail: "the passcode is wrong", firm: "bank-a" });
+    if (this.entry(member).host || this.letIn.has(member.id)) return this.admit(member);
+    if (this.locked) return refuse("locked");
+    if (this.passcode !== null && member.entering.passcode !== this.passcode) return refuse("passcode");
+    if (!this.lobby) return this.admit(member);
+    this.queue.push(member);
+    this.send(member, { type: "problem", code: "lobby", detail: "", firm: null });
+    this.tellQueue();
+  }
+  tellQueue() {
+    const waiting = this.queue.map(({ id }) => ({ participant: id, name: PEOPLE[id.split("/")[0]]?.[id.split("/")[1]]?.name ?? id, role: "member" }));
+    for (const host of this.members.values()) {
+      if (this.entry(host).host) this.send(host, { type: "stub-event", event: "waiting", data: waiting });
+    }
+  }
+  tellHosts() {
+    const hosts = [...this.members.values()].filter((one) => this.entry(one).host).map((one) => one.id);
+    this.all({ type: "stub-event", event: "hosts", data: hosts });
+  }
+  ordered(member, act) {
+    const [[kind, body]] = Object.entries(act.order);
+    this.all({ type: "stub-event", event: "ordered", data: act });
+    if (kind === "lock" || kind === "unlock") this.locked = kind === "lock";
+    if (kind === "hand-over") {
+      this.handed = body.to;
+      this.tellHosts();
+    }
+    if (kind === "remove") return this.handle(member, { type: "remove", participant: body.participant });
+    if (kind !== "admit" && kind !== "deny") return undefined;
+    const at = this.queue.findIndex((one) => one.id === body.participant);
+    const [one] = at < 0 ? [] : this.queue.splice(at, 1);
+    this.tellQueue();
+    if (one === undefined) return undefined;
+    if (kind === "deny") return this.send(one, { type: "refusal", code: "denied", detail: "", firm: null });
+    this.letIn.add(one.id);
+    return this.admit(one);
+  }
+
   other(member) {
     return [...this.members.values()].find((one) => one !== member) ?? null;
   }
   entry(member) {
     const [firm, user] = member.id.split("/");
-    return { participant: member.id, recorder: false, host: PEOPLE[firm]?.[user]?.host ?? false, leaf: 1, sources: member.sources };
+    return { participant: member.id, recorder: false, host: this.handed === null ? PEOPLE[firm]?.[user]?.host ?? false : this.handed === member.id, leaf: 1, sources: member.sources };
   }
   recorderEntries() {
     return FIRMS.map(({ firm }, at) => ({ participant: `${firm}/recorder-1/aa`, recorder: true, host: false, leaf: 8 + at, sources: [] }));
@@ -101,6 +154,8 @@ export class StubMeeting {
     this.send(member, { type: "relays", relays: [RELAY] });
     this.send(member, { type: "admitted", participant: member.id, terms, statements: plainStatementsOf(room), entry: { how: "create" }, roster, now: Date.now() });
     this.all({ type: "roster-changed", entry: this.entry(member) }, member);
+    this.letIn.add(member.id);
+    this.tellHosts();
     setTimeout(() => this.newEpoch([member.id], []), 120);
   }
 

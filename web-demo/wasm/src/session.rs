@@ -130,6 +130,24 @@ impl Session {
     pub fn say(&mut self, now: f64, text: &str) -> Result<f64, JsError> {
         self.0.say(time(now), text).map(|number| number as f64).map_err(error)
     }
+    /// A passcode, where one is asked for: goes with every hello, the one that waits included.
+    pub fn bring(&mut self, passcode: Option<String>) {
+        self.0.bring(passcode.map(domain::message::client::Passcode));
+    }
+    /// Shows something: JSON of `domain::message::member::Sign`. Throws why not: `not-in`, `too-fast`, `out-of-range`.
+    pub fn sign(&mut self, now: f64, sign: &str) -> Result<(), JsError> {
+        let sign = serde_json::from_str(sign).map_err(|_| JsError::new("out-of-range"))?;
+        self.0.sign(time(now), sign).map_err(error)
+    }
+    /// Host: JSON of `evidence::host::Order`. Throws why not: `not-in`, `not-host`, `out-of-range`.
+    pub fn order(&mut self, now: f64, order: &str) -> Result<(), JsError> {
+        let order = serde_json::from_str(order).map_err(|_| JsError::new("out-of-range"))?;
+        self.0.order(time(now), order).map_err(error)
+    }
+    /// Host: what newcomers are to know from now on.
+    pub fn set_passcode(&mut self, passcode: &str) -> Result<(), JsError> {
+        self.0.set_passcode(passcode).map_err(error)
+    }
     /// I go.
     pub fn leave(&mut self) {
         self.0.leave();

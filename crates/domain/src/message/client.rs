@@ -24,6 +24,9 @@ pub enum ToServer {
         /// I still hold the group state of this meeting at this epoch (connection lost, or restart from a checkpoint)
         /// with the same leaf: [`Entry::Continue`] if the commits since are kept.
         resume: Option<Resume>,
+        /// What else statements may ask of who enters.
+        #[serde(default)]
+        entering: Entering,
     },
     /// ECDSA P-256/SHA-256 (fixed r||s) by the leaf key over [`challenge_bytes`].
     Prove {
@@ -143,10 +146,51 @@ pub enum ToServer {
         /// Whom.
         participant: ParticipantId,
     },
+    /// Host only: what a host orders, signed (`evidence::host`).
+    Host {
+        /// COSE_Sign1.
+        act: B64,
+    },
+    /// Host only: who comes from now on knows this, where a statement asks for a passcode. It stays at signaling.
+    SetPasscode {
+        /// The new one.
+        passcode: Passcode,
+    },
     /// I leave.
     Leave {},
     /// Keeps the connection alive; answered by [`ToClient::Pong`].
     Ping {},
+}
+
+/// What a newcomer brings besides its certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Entering {
+    /// [`super::CLIENT`] of this client; one that does not say it is 0.
+    pub client: u32,
+    /// Where a statement asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passcode: Option<Passcode>,
+}
+
+/// What people were told to type. Never shown, never logged.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Passcode(pub String);
+
+impl std::fmt::Debug for Passcode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Passcode(…)")
+    }
+}
+
+/// Somebody who waits to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiter {
+    /// Who, proven to signaling.
+    pub participant: ParticipantId,
+    /// Leaf certificate, DER: the name is read from it, by whoever is asked to admit it.
+    pub certificate: B64,
 }
 
 /// Group state a participant still holds.
@@ -340,6 +384,16 @@ pub enum ToClient {
     Acknowledged {
         /// COSE_Sign1.
         acknowledgement: B64,
+    },
+    /// What a host ordered. Who comes later gets those that still hold.
+    HostAct {
+        /// COSE_Sign1 (`evidence::host`).
+        act: B64,
+    },
+    /// To hosts: who waits to be let in now.
+    Waiting {
+        /// In the order they came.
+        waiting: Vec<Waiter>,
     },
     /// A recorder's receipt.
     Receipt {
@@ -583,6 +637,26 @@ pub enum ProblemCode {
     NotHost,
     /// Only a recorder may.
     NotRecorder,
+    /// A host locked the meeting.
+    Locked,
+    /// You wait until a host lets you in; the connection goes on.
+    Lobby,
+    /// A host does not let you in.
+    Denied,
+    /// A passcode is asked for, or this one is wrong.
+    Passcode,
+    /// Too many wrong passcodes: some minutes' rest.
+    PasscodeTries,
+    /// A statement asks for a newer client.
+    ClientTooOld,
+    /// A statement does not allow the region of the media server.
+    Region,
+    /// A statement allows no guests.
+    NoGuests,
+    /// A statement allows no shared screens.
+    NoShare,
+    /// A host ended the meeting for all.
+    Ended,
     /// Our fault.
     Internal,
 }

@@ -172,6 +172,9 @@ pub enum FromSfu {
         record_server_name: String,
         /// SHA-256 of the record listener's certificate (DER).
         record_certificate: B64,
+        /// Where it stands, as statements name regions.
+        #[serde(default)]
+        region: Option<String>,
     },
     /// Answer to [`ToSfu::PublishOffer`].
     PublishAnswer {

@@ -1,7 +1,7 @@
 //! Member to member, inside an MLS application message (signed and encrypted by the group), CBOR. Signaling carries it
 //! without seeing it.
 
-use crate::{B64, Ctr, Epoch, ParticipantId, Slot};
+use crate::{B64, Ctr, Epoch, ParticipantId, Slot, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 /// What travels inside.
@@ -38,4 +38,34 @@ pub enum MemberMessage {
     },
     /// The sender was away: who said something a moment ago says it again.
     SaidWanted {},
+    /// The sender shows something; nobody keeps it.
+    Sign {
+        /// What.
+        sign: Sign,
+    },
+}
+
+/// What a member shows for a moment: a closed list, so that it stays small and nothing can be written by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Sign {
+    /// Wants to speak.
+    HandUp {
+        /// Since when, by the sender's clock: hands are taken in this order.
+        since: UnixMillis,
+    },
+    /// Does not any more.
+    HandDown {},
+    /// Thumb up.
+    Yes {},
+    /// Thumb down.
+    No {},
+    /// Applause.
+    Applause {},
+    /// Laughs.
+    Laugh {},
+    /// Is surprised.
+    Surprise {},
+    /// Heart.
+    Heart {},
 }

@@ -20,3 +20,6 @@ pub mod record_link;
 
 /// Version of the participant's protocol; signaling refuses another with `upgrade`.
 pub const PROTOCOL: u16 = 1;
+
+/// Number of this client, raised with each release; statements may ask for a newer one (`oldest_client`).
+pub const CLIENT: u32 = 1;

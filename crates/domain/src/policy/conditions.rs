@@ -1,7 +1,7 @@
 //! What a statement says beside keeping: whom to call, whom its veto concerns, who and what is let in, which people must
 //! not meet, what its notice adds. Since version 2 of the statement; a version 1 has none of it. `policy` judges them.
 
-use crate::FirmId;
+use crate::{FirmId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,6 +83,9 @@ pub struct Conditions {
     pub lobby: Demand,
     /// Newcomers know a passcode.
     pub passcode: Demand,
+    /// Hosts of the room among the firm's own people. Where a firm names any, nobody else is one but by handing over.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub hosts: BTreeSet<UserId>,
     /// Regions that media may pass; `None`: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regions: Option<BTreeSet<String>>,

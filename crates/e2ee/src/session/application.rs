@@ -85,7 +85,8 @@ impl Session {
             Ok(Message::Said { signed }) => self.heard_said(&sender, signed),
             Ok(Message::Kept { said }) if role == LeafRole::Recorder => self.heard_kept(&from.firm, &said),
             Ok(Message::SaidWanted {}) => self.heard_said_wanted(now, &from),
-            Ok(Message::ManifestsWanted { .. } | Message::Kept { .. }) | Err(_) => {
+            Ok(Message::Sign { sign }) if role != LeafRole::Recorder => self.heard_sign(now, from, sign),
+            Ok(Message::Sign { .. } | Message::ManifestsWanted { .. } | Message::Kept { .. }) | Err(_) => {
                 self.incident(IncidentKind::BadApplication, Some(from));
             }
         }

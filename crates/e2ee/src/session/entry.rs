@@ -61,7 +61,9 @@ impl Session {
         }
         self.ping_at = Some(now.plus(PING_MS));
         self.recorders.reconnected(now);
+        self.hosting.admitted(&roster);
         self.tell(Event::Admitted { participant, terms, roster });
+        self.tell_hosts();
         self.say_yes(now);
         self.enter(now, entry);
     }
@@ -86,6 +88,8 @@ impl Session {
         let group_id = terms.meeting.as_str().as_bytes().to_vec();
         let mls = mls::Member::new(&self.key, &self.certificate, Arc::clone(&self.trust), Arc::clone(&rules), group_id);
         self.recorders.watch(&rules);
+        self.hosting.bind(&rules);
+        self.signs = super::signs::Signs::default();
         self.meeting = Some(Meeting { terms: Box::new(terms.clone()), rules, mls });
         Ok(())
     }
@@ -272,6 +276,7 @@ impl Session {
         let Some(state) = self.epochs.latest() else { return };
         self.orders.settle(state);
         self.speech.entered(state.epoch);
+        let newcomers = !change.added.is_empty();
         let event = Event::Epoch {
             epoch: state.epoch,
             members: members(state),
@@ -282,6 +287,9 @@ impl Session {
         self.tell(event);
         for (kind, participant) in bad {
             self.incident(kind, Some(participant));
+        }
+        if newcomers {
+            self.hand_again();
         }
         self.drain_messages(now);
     }

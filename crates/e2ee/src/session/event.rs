@@ -104,6 +104,24 @@ pub enum Event {
         /// Whose recorder.
         firm: FirmId,
     },
+    /// A host, we included, ordered something, and may.
+    Ordered {
+        /// Who.
+        from: ParticipantId,
+        /// What.
+        order: evidence::host::Order,
+    },
+    /// Somebody, we included, shows something.
+    Sign {
+        /// Who.
+        from: ParticipantId,
+        /// What.
+        sign: domain::message::member::Sign,
+    },
+    /// Who is host now, of those who are in.
+    Hosts(Vec<ParticipantId>),
+    /// We are host: who waits to be let in.
+    Waiting(Vec<Waiting>),
     /// Someone misbehaved, or something is wrong with the path: counted, shown, logged without names.
     Incident {
         /// What.
@@ -128,6 +146,23 @@ pub struct Member {
     pub role: LeafRole,
     /// Whose.
     pub firm: FirmId,
+}
+
+/// Somebody who waits to be let in. All of it is from the certificate.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// Who.
+    pub participant: ParticipantId,
+    /// Display name.
+    pub name: String,
+    /// What it is.
+    pub role: LeafRole,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}:{:?}", self.participant, self.role)
+    }
 }
 
 impl std::fmt::Debug for Member {
@@ -260,6 +295,8 @@ pub enum IncidentKind {
     BadSaid,
     /// An acknowledgement that is not its person's, or of other statements.
     BadAcknowledgement,
+    /// An act of a host that is none's, is old, or of another meeting.
+    BadHostAct,
     /// Our own group state failed: resync.
     GroupLost,
 }
@@ -322,6 +359,9 @@ pub enum SayError {
     /// The statements forbid it.
     #[error(transparent)]
     Forbidden(#[from] evidence::said::Forbidden),
+    /// Only a host may.
+    #[error("not-host")]
+    NotHost,
     /// Tags, times or languages beyond their limits.
     #[error("out-of-range")]
     OutOfRange,

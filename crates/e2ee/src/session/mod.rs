@@ -11,6 +11,7 @@ mod commits;
 mod entry;
 mod epochs;
 mod event;
+mod host;
 mod notices;
 mod orders;
 mod recorders;
@@ -20,10 +21,11 @@ mod reveal;
 mod said;
 mod sender;
 mod sending;
+mod signs;
 
 pub use event::{
     CopyState, Event, IncidentKind, Member, Output, RecorderState, SayError, SealError, SendState, SessionError,
-    StopReason, Words,
+    StopReason, Waiting, Words,
 };
 #[cfg(feature = "test-secrets")]
 pub use reveal::Revealed;
@@ -31,7 +33,7 @@ pub use reveal::Revealed;
 use crate::leaf::LeafKey;
 use crate::mls::{self, Group, Resync};
 pub use crate::sframe::{OpenError, Opened};
-use domain::message::client::{MeetingTerms, Problem, ProblemCode, Resume, ToClient, ToServer};
+use domain::message::client::{Entering, MeetingTerms, Passcode, Problem, ProblemCode, Resume, ToClient, ToServer};
 use domain::message::custody::LeafRole;
 use domain::{B64, Codec, Epoch, ParticipantId, RoomId, Slot, UnixMillis};
 use epochs::Epochs;
@@ -96,6 +98,9 @@ pub struct Session {
     epochs: Epochs,
     sender: Sender,
     speech: said::Speech,
+    hosting: host::Hosting,
+    signs: signs::Signs,
+    entering: Entering,
     yes: Option<notices::Yes>,
     recorders: Recorders,
     orders: orders::Orders,
@@ -123,6 +128,16 @@ impl Session {
         Ok(session)
     }
 
+    /// What the people there may ask for besides the certificate; goes with every `Hello`, the one that waits included.
+    pub fn bring(&mut self, passcode: Option<Passcode>) {
+        self.entering.passcode = passcode;
+        for output in &mut self.out {
+            if let Output::Send(ToServer::Hello { entering, .. }) = output {
+                entering.clone_from(&self.entering);
+            }
+        }
+    }
+
     fn make(config: SessionConfig, now: UnixMillis) -> Result<Self, SessionError> {
         let [certificate] = <[Vec<u8>; 1]>::try_from(config.chain).map_err(|_| SessionError::Chain)?;
         let own = evidence::identity::judge(&config.trust, &certificate, now.seconds())?;
@@ -146,6 +161,9 @@ impl Session {
             own,
             sender: Sender::default(),
             speech: said::Speech::default(),
+            hosting: host::Hosting::default(),
+            signs: signs::Signs::default(),
+            entering: Entering { client: domain::message::CLIENT, ..Entering::default() },
             yes: None,
             recorders: Recorders::default(),
             orders: orders::Orders::default(),
@@ -177,6 +195,7 @@ impl Session {
             chain: vec![B64(self.certificate.clone())],
             trust: B64(self.trust_hash.to_vec()),
             resume,
+            entering: self.entering.clone(),
         });
     }
 
@@ -243,9 +262,15 @@ impl Session {
             ToClient::Acknowledged { acknowledgement } => self.on_acknowledged(now, acknowledgement),
             ToClient::Receipt { receipt } => self.on_receipt(now, &receipt),
             ToClient::Beacon { beacon } => self.on_beacon(now, &beacon),
+            ToClient::HostAct { act } => self.on_host_act(now, &act),
+            ToClient::Waiting { waiting } => self.on_waiting(now, waiting),
             ToClient::Pong {} => {}
-            passed @ (ToClient::RosterChanged { .. }
-            | ToClient::RosterLeft { .. }
+            ToClient::RosterChanged { entry } => {
+                self.hosting.row(&entry);
+                self.tell(Event::Passed(ToClient::RosterChanged { entry }));
+                self.tell_hosts();
+            }
+            passed @ (ToClient::RosterLeft { .. }
             | ToClient::PublishAnswer { .. }
             | ToClient::SubscribeOffer { .. }
             | ToClient::RecordLink { .. }

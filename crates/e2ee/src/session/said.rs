@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// Is there a group to say something in, and a connection to say it by?
-    fn can_tell_group(&self) -> bool {
+    pub(super) fn can_tell_group(&self) -> bool {
         matches!(self.phase, Phase::Member) && self.group.is_some() && !self.recorders.is_offline()
     }
 
@@ -214,7 +214,7 @@ impl Session {
         }
     }
 
-    fn tell_group(&mut self, message: &Message) -> bool {
+    pub(super) fn tell_group(&mut self, message: &Message) -> bool {
         let sealed = self.encrypt(message);
         let told = sealed.is_some();
         sealed.into_iter().for_each(|message| self.send(ToServer::Application { message: B64(message) }));

@@ -8,6 +8,7 @@ mod chat;
 mod deal;
 mod firm;
 mod flow;
+mod hosts;
 mod must;
 mod net;
 mod rogue;

@@ -324,6 +324,7 @@ impl Net {
             ToServer::Receipt { receipt } => self.tell_members(Some(from), &ToClient::Receipt { receipt }),
             ToServer::Beacon { beacon } => self.tell_members(Some(from), &ToClient::Beacon { beacon }),
             ToServer::Remove { participant } => self.order(&participant, Reason::Host),
+            ToServer::Host { act } => self.tell_members(None, &ToClient::HostAct { act }),
             ToServer::Leave {} => {
                 self.order(from, Reason::Left);
                 self.peer(from).connected = false;

@@ -19,6 +19,7 @@ pub(super) fn text(key: Key) -> &'static str {
         Key::Share => "Bildschirmfreigabe",
         Key::Lobby => "Warteraum",
         Key::Passcode => "Zugangscode",
+        Key::Hosts => "Gastgeber",
         Key::Regions => "Regionen",
         Key::OldestClient => "älteste Client-Version",
         Key::Barriers => "Informationsbarrieren",

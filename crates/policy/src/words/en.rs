@@ -19,6 +19,7 @@ pub(super) fn text(key: Key) -> &'static str {
         Key::Share => "screen sharing",
         Key::Lobby => "waiting to be let in",
         Key::Passcode => "passcode",
+        Key::Hosts => "hosts",
         Key::Regions => "regions",
         Key::OldestClient => "oldest client",
         Key::Barriers => "information barriers",

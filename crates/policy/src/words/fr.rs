@@ -19,6 +19,7 @@ pub(super) fn text(key: Key) -> &'static str {
         Key::Share => "partage d’écran",
         Key::Lobby => "salle d’attente",
         Key::Passcode => "code d’accès",
+        Key::Hosts => "animateurs",
         Key::Regions => "régions",
         Key::OldestClient => "version minimale du client",
         Key::Barriers => "barrières d’information",

@@ -24,6 +24,7 @@ pub enum Key {
     Share,
     Lobby,
     Passcode,
+    Hosts,
     Regions,
     OldestClient,
     Barriers,
@@ -72,7 +73,7 @@ pub enum Key {
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::AudioVideo,
         Self::Chat,
         Self::Files,
@@ -88,6 +89,7 @@ impl Key {
         Self::Share,
         Self::Lobby,
         Self::Passcode,
+        Self::Hosts,
         Self::Regions,
         Self::OldestClient,
         Self::Barriers,
@@ -153,6 +155,7 @@ impl From<Field> for Key {
             Field::Share => Self::Share,
             Field::Lobby => Self::Lobby,
             Field::Passcode => Self::Passcode,
+            Field::Hosts => Self::Hosts,
             Field::Regions => Self::Regions,
             Field::OldestClient => Self::OldestClient,
             Field::Barriers => Self::Barriers,

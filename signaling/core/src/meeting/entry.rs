@@ -44,9 +44,11 @@ impl Meeting {
         self.inform_sfu(ToSfu::Participant { meeting, participant: who.clone(), recorder, may_publish: !recorder });
         let entered = self.delivery.enter(now, seat, resume);
         self.admit(now, &who, entered.entry, entered.replay);
-        if let Some(entry) = self.people.get(&who).map(|person| person.entry(self.delivery.leaf_of(&who))) {
+        if let Some(entry) = self.people.get(&who).map(|person| self.row_of(person)) {
             self.tell_all(Some(&who), ToClient::RosterChanged { entry });
         }
+        self.door.came_in(&who);
+        self.hosting.entered();
         self.settle(now);
     }
 
@@ -58,11 +60,11 @@ impl Meeting {
         same.then_some(Entrant { certificate_hash, not_after_s, ..known })
     }
 
-    fn may_enter(&self, entrant: &Entrant) -> Result<(), Problem> {
+    pub(super) fn may_enter(&self, entrant: &Entrant) -> Result<(), Problem> {
         let who = &entrant.participant;
         let known = self.people.contains_key(who);
-        if !entrant.recorder && self.expelled.contains(&(who.firm.clone(), who.user.clone())) {
-            return Err(problem(ProblemCode::Removed, "the host removed you from this meeting"));
+        if !entrant.recorder {
+            self.door.turned_away(who)?;
         }
         if entrant.recorder && !self.rules.has_recorder_place(&who.firm) {
             return Err(problem(ProblemCode::NotAMember, "your firm's statement keeps nothing in this room"));
@@ -105,6 +107,7 @@ impl Meeting {
         let others = self.people.iter().filter(|(other, _)| *other != who);
         let given: Vec<_> = others.filter_map(|(_, person)| person.acknowledgement.clone()).collect();
         given.into_iter().for_each(|acknowledgement| self.tell(who, ToClient::Acknowledged { acknowledgement }));
+        self.tell_lasting_acts(who);
         replay.into_iter().for_each(|message| self.tell(who, message));
         if continues {
             self.send_receipts(who);

@@ -1,23 +1,27 @@
 //! One meeting: terms, roster, who is connected by which connection, removals and relays. The order of the group's
 //! commits is [`crate::delivery`]'s; rooms and waiting recorders are [`crate::room`]'s.
 //!
-//! `terms` binds, `entry` admits, `removal` removes, `relay` passes on what is not the group's.
+//! `terms` binds, `door` says who comes in, `entry` admits, `host` carries out what hosts order, `removal` removes, `relay` passes on what is not the group's.
 
+mod door;
 mod entry;
+mod host;
 mod relay;
 mod removal;
 mod roster;
 mod terms;
 
+pub use door::{Door, Knock};
+pub use host::Answer;
 pub use terms::Change;
 
 use crate::delivery::{Delivery, Order, SfuLink};
 use crate::ports::{ConnId, Output, Ports};
 use crate::problem::problem;
 use crate::room::RoomRecord;
-use domain::message::client::{MeetingTerms, Problem, ProblemCode, RosterEntry, ToClient, ToServer};
+use domain::message::client::{Entering, MeetingTerms, Problem, ProblemCode, RosterEntry, ToClient, ToServer};
 use domain::message::control::{FirmRule, ToSfu};
-use domain::{B64, Epoch, FirmId, MeetingId, ParticipantId, UnixMillis, UserId};
+use domain::{B64, Epoch, FirmId, MeetingId, ParticipantId, UnixMillis};
 use evidence::order::Reason;
 use evidence::policy::MeetingRules;
 use roster::Person;
@@ -33,6 +37,8 @@ pub struct SfuInfo {
     pub record_server_name: String,
     /// SHA-256 of its certificate there.
     pub record_certificate: B64,
+    /// Where it stands, as statements name regions; `None`: its operator does not say.
+    pub region: Option<String>,
 }
 
 /// Who enters, as admission and directory judged.
@@ -42,7 +48,7 @@ pub struct Entrant {
     pub participant: ParticipantId,
     /// A firm's recorder.
     pub recorder: bool,
-    /// May remove others.
+    /// Host, as the directory has it: counts where no statement names hosts.
     pub host: bool,
     /// Groups of its firm it is in.
     pub groups: BTreeSet<String>,
@@ -50,6 +56,8 @@ pub struct Entrant {
     pub certificate_hash: [u8; 32],
     /// End of its certificate's validity, s since 1970.
     pub not_after_s: u64,
+    /// What else it brought.
+    pub entering: Entering,
 }
 
 /// Where a meeting stands.
@@ -72,7 +80,8 @@ pub struct Meeting {
     delivery: Delivery,
     people: BTreeMap<ParticipantId, Person>,
     conns: BTreeMap<ConnId, ParticipantId>,
-    expelled: BTreeSet<(FirmId, UserId)>,
+    door: Door,
+    hosting: host::Hosting,
     orders: BTreeMap<ParticipantId, removal::Given>,
     receipts: BTreeMap<ParticipantId, (Epoch, B64)>,
     suspended: BTreeSet<FirmId>,
@@ -93,6 +102,8 @@ impl Meeting {
     pub fn begin(now: UnixMillis, ports: Ports, record: Arc<RoomRecord>, sfu: SfuInfo) -> Result<Self, Problem> {
         let (terms, rules) = terms::judged(now, &ports, &record, meeting_id(ports.random.bytes()))?;
         let extensions = rules.extensions().map(|(kind, bytes)| (kind, bytes.to_vec())).to_vec();
+        door::region(&rules, &sfu)?;
+        let hosting = host::Hosting::new(&rules);
         let delivery = Delivery::new(ports.trust.clone(), terms.meeting.clone(), extensions, SfuLink::Up);
         let mut meeting = Self {
             ports,
@@ -102,7 +113,8 @@ impl Meeting {
             delivery,
             people: BTreeMap::new(),
             conns: BTreeMap::new(),
-            expelled: BTreeSet::new(),
+            door: Door::default(),
+            hosting,
             orders: BTreeMap::new(),
             receipts: BTreeMap::new(),
             suspended: BTreeSet::new(),
@@ -141,7 +153,7 @@ impl Meeting {
     }
     /// Where it stands.
     pub fn flow(&self) -> Flow {
-        if self.people.values().all(|person| person.entrant.recorder) {
+        if self.hosting.is_over() || self.people.values().all(|person| person.entrant.recorder) {
             Flow::Ended
         } else if self.lost {
             Flow::GroupLost
@@ -174,6 +186,7 @@ impl Meeting {
         self.delivery.timeout(now);
         self.remove_silent(now);
         self.remove_expired(now);
+        self.hosting.timeout(now);
         self.orders.retain(|who, given| {
             now.since(given.at) < crate::limits::KEPT_ORDERS_MS || self.delivery.leaf_of(who).is_some()
         });
@@ -182,7 +195,8 @@ impl Meeting {
 
     /// When [`Meeting::timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<UnixMillis> {
-        self.delivery.poll_timeout().into_iter().chain(self.silence_timeout()).chain(self.expiry_timeout()).min()
+        let own = self.silence_timeout().into_iter().chain(self.expiry_timeout()).chain(self.hosting.due());
+        own.chain(self.delivery.poll_timeout()).min()
     }
 
     /// Carries out what the delivery service wants.
@@ -247,6 +261,11 @@ impl Meeting {
 
     fn roster(&self) -> Vec<RosterEntry> {
         let shown = self.people.values().filter(|person| person.conn.is_some());
-        shown.map(|person| person.entry(self.delivery.leaf_of(&person.entrant.participant))).collect()
+        shown.map(|person| self.row_of(person)).collect()
+    }
+
+    fn row_of(&self, person: &Person) -> RosterEntry {
+        let leaf = self.delivery.leaf_of(&person.entrant.participant);
+        RosterEntry { host: self.is_host(&person.entrant), ..person.entry(leaf) }
     }
 }

@@ -4,7 +4,7 @@
 use super::{Meeting, SfuInfo};
 use crate::delivery::{Offered, SfuLink};
 use crate::limits::{MAX_CANDIDATE, MAX_SDP, MAX_TRACKS, RECORD_TOKEN_MS};
-use crate::problem::{bad_message, problem};
+use crate::problem::{bad_message, of_firm, problem};
 use domain::limits::{MAX_LAYERS, MAX_WISHES};
 use domain::message::client::{Problem, ProblemCode, PublishedTrack, Source, ToClient, ToServer, Wish};
 use domain::message::control::{FromSfu, ToSfu};
@@ -27,6 +27,8 @@ impl Meeting {
             ToServer::Beacon { beacon } => self.beacon(now, who, beacon),
             ToServer::NeedRecordLink {} => self.record_link(now, who),
             ToServer::Remove { participant } => self.host_removes(now, who, &participant),
+            ToServer::Host { act } => self.host_orders(now, who, act),
+            ToServer::SetPasscode { passcode } => self.set_passcode(who, &passcode),
             of_group_or_roster => {
                 self.take(now, who, of_group_or_roster);
                 return;
@@ -95,6 +97,12 @@ impl Meeting {
         if !fit {
             return Err(bad_message("a track's slot is unknown, used twice, or of another kind than its codec"));
         }
+        let screen = |track: &PublishedTrack| matches!(track.slot, Slot(1) | Slot(16..));
+        if tracks.iter().any(screen)
+            && let Err(cause) = self.rules.resolved().share()
+        {
+            return Err(of_firm(ProblemCode::NoShare, "a statement allows no shared screens here", &cause.firm));
+        }
         let said_yes = self.people.get(who).is_some_and(|person| person.acknowledgement.is_some());
         if self.rules.keeps_anything() && !said_yes {
             let first = "who keeps what in this meeting is to be acknowledged before anything is sent";
@@ -107,6 +115,7 @@ impl Meeting {
         self.row_changed(who);
         let meeting = self.terms.meeting.clone();
         self.inform_sfu(ToSfu::PublishOffer { meeting, participant: who.clone(), sdp, tracks });
+        self.say_silenced(who);
         Ok(())
     }
 
@@ -153,6 +162,9 @@ impl Meeting {
         if let Some(source) = source {
             source.muted = muted;
             self.row_changed(who);
+        }
+        if !muted {
+            self.speaks_again(who, slot);
         }
     }
 
@@ -208,7 +220,7 @@ impl Meeting {
         let Some(person) = self.people.get_mut(who).filter(|person| person.entrant.recorder) else {
             return Err(problem(ProblemCode::NotRecorder, "only a recorder has a record link"));
         };
-        let Some(SfuInfo { record_address, record_server_name, record_certificate }) = self.sfu.clone() else {
+        let Some(SfuInfo { record_address, record_server_name, record_certificate, .. }) = self.sfu.clone() else {
             return Err(problem(ProblemCode::MediaUnavailable, "no media server is connected: ask again"));
         };
         if person.token_at.is_some_and(|at| now.since(at) < RECORD_TOKEN_MS) {
@@ -315,6 +327,8 @@ impl Meeting {
             })
             .collect();
         all.into_iter().for_each(|message| self.inform_sfu(message));
+        let silenced: Vec<ParticipantId> = self.people.keys().cloned().collect();
+        silenced.iter().for_each(|who| self.say_silenced(who));
         if only.is_none() {
             // the leaves of the running epoch with it
             self.delivery.sfu(now, SfuLink::Up);

@@ -1,14 +1,13 @@
 //! Leaving and being removed: an order signed with the order key, the SFU cut at once, the commit asked for, the
 //! connection closed. Orders are never given against recorders: members would refuse them (T14).
 
-use super::{Entrant, Meeting};
+use super::{Door, Entrant, Meeting};
 use crate::ports::{ConnId, Output};
 use crate::problem::problem;
 use domain::message::client::{Problem, ProblemCode, ToClient};
 use domain::message::control::ToSfu;
 use domain::{Epoch, FirmId, ParticipantId, UnixMillis, UserId};
 use evidence::order::{LABEL, Reason, RemovalOrder, encode};
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 /// Who learns of an order.
@@ -119,7 +118,7 @@ impl Meeting {
         }
     }
 
-    fn devices(&self, firm: &FirmId, user: &UserId) -> Vec<ParticipantId> {
+    pub(super) fn devices(&self, firm: &FirmId, user: &UserId) -> Vec<ParticipantId> {
         let of = |entrant: &Entrant| {
             !entrant.recorder && entrant.participant.firm == *firm && entrant.participant.user == *user
         };
@@ -133,7 +132,7 @@ impl Meeting {
         host: &ParticipantId,
         target: &ParticipantId,
     ) -> Result<(), Problem> {
-        if !self.people.get(host).is_some_and(|person| person.entrant.host) {
+        if !self.people.get(host).is_some_and(|person| self.is_host(&person.entrant)) {
             return Err(problem(ProblemCode::NotHost, "only a host removes participants"));
         }
         match self.people.get(target) {
@@ -143,28 +142,29 @@ impl Meeting {
             }
             Some(_) => {}
         }
-        self.expelled.insert((target.firm.clone(), target.user.clone()));
+        self.door.turn_away(target);
         for who in self.devices(&target.firm, &target.user) {
             self.remove(now, &who, Reason::Host);
         }
         Ok(())
     }
 
-    /// Whom a host removed; taken out of a meeting that is over.
-    pub fn expelled(&mut self) -> BTreeSet<(FirmId, UserId)> {
-        std::mem::take(&mut self.expelled)
+    /// The door of a meeting that is over.
+    pub fn take_door(&mut self) -> Door {
+        std::mem::take(&mut self.door)
     }
 
-    /// A meeting that goes on under a new group: whom the host removed stays out.
-    pub fn keep_out(&mut self, people: BTreeSet<(FirmId, UserId)>) {
-        self.expelled.extend(people);
+    /// A meeting that goes on under a new group: whom a host removed stays out, what is locked stays locked.
+    pub fn keep_door(&mut self, door: Door) {
+        self.door = door;
     }
 
-    /// The last person is gone: recorders are told, the SFU forgets the meeting.
+    /// The last person is gone, or a host ended it: everybody is told, the SFU forgets the meeting.
     pub fn end(&mut self) {
+        let code = if self.hosting.is_over() { ProblemCode::Ended } else { ProblemCode::Removed };
         let conns: Vec<ConnId> = std::mem::take(&mut self.conns).into_keys().collect();
         for conn in conns {
-            self.refuse(conn, problem(ProblemCode::Removed, "the meeting ended"));
+            self.refuse(conn, problem(code, "the meeting ended"));
         }
         self.people.clear();
         self.note(None, "meeting ends");

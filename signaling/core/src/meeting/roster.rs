@@ -6,7 +6,7 @@ use crate::limits::EXPIRED_MS;
 use crate::ports::ConnId;
 use domain::limits::SILENT_MS;
 use domain::message::client::{RosterEntry, Source, ToClient};
-use domain::{B64, LeafIndex, ParticipantId, TransportKind, UnixMillis};
+use domain::{B64, LeafIndex, ParticipantId, Slot, TransportKind, UnixMillis};
 use evidence::order::Reason;
 
 /// One participant of the meeting, connected or expected back.
@@ -22,6 +22,8 @@ pub(super) struct Person {
     pub(super) acknowledgement: Option<B64>,
     pub(super) bucket: Bucket,
     pub(super) token_at: Option<UnixMillis>,
+    /// Microphones that a host turned off, until their owner turns them on.
+    pub(super) silenced: Vec<Slot>,
 }
 
 impl Person {
@@ -35,6 +37,7 @@ impl Person {
             acknowledgement: None,
             bucket: Bucket::new(now),
             token_at: None,
+            silenced: Vec::new(),
         }
     }
 
@@ -105,7 +108,7 @@ impl Meeting {
 
     pub(super) fn row_changed(&mut self, who: &ParticipantId) {
         let Some(person) = self.people.get(who).filter(|person| person.conn.is_some()) else { return };
-        let entry = person.entry(self.delivery.leaf_of(who));
+        let entry = self.row_of(person);
         self.tell_all(None, ToClient::RosterChanged { entry });
     }
 }

@@ -9,7 +9,7 @@ use domain::message::client::{MeetingTerms, Problem, ProblemCode, ToClient};
 use domain::policy::Language;
 use domain::{B64, FirmId, MeetingId, UnixMillis};
 use evidence::policy::{MeetingRules, PolicyError, rules};
-use policy::{Effect, Person, changes, words};
+use policy::{Effect, Person, Why, changes, words};
 
 /// What newer statements change for a running meeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,14 +69,14 @@ pub(super) fn judged(
     Ok((terms, rules))
 }
 
-fn person(entrant: &Entrant) -> Person {
+fn person(entrant: &Entrant, region: Option<&str>) -> Person {
     Person {
         firm: entrant.participant.firm.clone(),
         user: entrant.participant.user.clone(),
         groups: entrant.groups.clone(),
         guest: false,
-        client: None,
-        region: None,
+        client: Some(entrant.entering.client),
+        region: region.map(str::to_owned),
     }
 }
 
@@ -115,11 +115,18 @@ impl Meeting {
             return Ok(());
         }
         let inside = self.people.values().filter(|one| !one.entrant.recorder);
-        let present: Vec<Person> = inside.map(|one| person(&one.entrant)).collect();
+        let region = self.sfu.as_ref().and_then(|sfu| sfu.region.as_deref());
+        let present: Vec<Person> = inside.map(|one| person(&one.entrant, region)).collect();
         let refused = |refusal: policy::Refusal| {
-            of_firm(ProblemCode::Barred, words::refusal(Language::En, &refusal), &refusal.cause.firm)
+            let code = match refusal.why {
+                Why::Client => ProblemCode::ClientTooOld,
+                Why::Region => ProblemCode::Region,
+                Why::Guest => ProblemCode::NoGuests,
+                Why::NoStatement | Why::Barrier => ProblemCode::Barred,
+            };
+            of_firm(code, words::refusal(Language::En, &refusal), &refusal.cause.firm)
         };
-        self.rules.resolved().may_enter(&person(entrant), &present).map_err(refused)
+        self.rules.resolved().may_enter(&person(entrant, region), &present).map_err(refused)
     }
 
     /// Tells everybody inside something that they need not act on.

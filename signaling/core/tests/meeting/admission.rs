@@ -2,7 +2,7 @@
 
 use crate::firms::{Firm, Leaf, ROOM, START, Use, sign};
 use crate::world::{World, greet};
-use domain::message::client::{Problem, ProblemCode, ToClient, ToServer};
+use domain::message::client::{Entering, Problem, ProblemCode, ToClient, ToServer};
 use domain::message::control::ToSfu;
 use domain::policy::Rule;
 use domain::{B64, UnixMillis};
@@ -48,7 +48,14 @@ fn a_certificate_without_its_key_is_worthless() {
 
 fn hello(world: &World, chain: Vec<B64>) -> ToServer {
     let trust = world.trust.hash().into();
-    ToServer::Hello { version: 1, room: ROOM.parse().unwrap(), chain, trust, resume: None }
+    ToServer::Hello {
+        version: 1,
+        room: ROOM.parse().unwrap(),
+        chain,
+        trust,
+        resume: None,
+        entering: Entering::default(),
+    }
 }
 
 fn first(world: &World, message: ToServer) -> Option<ProblemCode> {
@@ -73,9 +80,17 @@ fn another_protocol_another_trust_map_or_more_than_a_leaf_is_refused() {
         chain: chain.clone(),
         trust: world.trust.hash().into(),
         resume: None,
+        entering: Entering::default(),
     };
     assert_eq!(first(&world, other), Some(ProblemCode::Upgrade));
-    let other = ToServer::Hello { version: 1, room, chain, trust: vec![0; 32].into(), resume: None };
+    let other = ToServer::Hello {
+        version: 1,
+        room,
+        chain,
+        trust: vec![0; 32].into(),
+        resume: None,
+        entering: Entering::default(),
+    };
     assert_eq!(first(&world, other), Some(ProblemCode::TrustMismatch));
     assert_eq!(first(&world, ToServer::Ping {}), Some(ProblemCode::BadMessage));
     assert_eq!(first(&world, ToServer::Prove { signature: B64(vec![0; 64]) }), Some(ProblemCode::BadMessage));

@@ -8,7 +8,9 @@
 mod adds;
 mod admission;
 mod commits;
+mod doors;
 mod firms;
+mod hosts;
 mod media;
 mod member;
 mod recorders;

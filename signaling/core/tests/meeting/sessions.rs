@@ -114,6 +114,7 @@ impl Net {
             record_address: "127.0.0.1:1".into(),
             record_server_name: "localhost".into(),
             record_certificate: B64(vec![0; 32]),
+            region: None,
         };
         net.room.handle(START, Input::Sfu(Box::new(hello)));
         net

@@ -9,7 +9,7 @@ use signaling_core::Member;
 use std::collections::BTreeSet;
 
 /// The statement of a firm (0 is bank-a) as `change` leaves it, version 2, serial 2.
-fn state(world: &mut World, firm: usize, rule: Rule, change: impl FnOnce(&mut Conditions)) {
+pub(crate) fn state(world: &mut World, firm: usize, rule: Rule, change: impl FnOnce(&mut Conditions)) {
     let mut stated = Statement { version: 2, serial: 2, ..world.firms[firm].stated(ROOM, rule) };
     change(&mut stated.conditions);
     let signed = world.firms[firm].sign_statement(&stated);

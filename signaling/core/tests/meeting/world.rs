@@ -3,7 +3,7 @@
 use crate::firms::{Firm, Leaf, ROOM, START, Use, key, sign, trust};
 use crate::member::Member;
 use domain::message::PROTOCOL;
-use domain::message::client::{Problem, ProblemCode, Resume, ToClient, ToServer, challenge_bytes};
+use domain::message::client::{Entering, Problem, ProblemCode, Resume, ToClient, ToServer, challenge_bytes};
 use domain::message::control::{FromSfu, ToSfu};
 use domain::policy::Rule;
 use domain::{B64, Epoch, FirmId, LeafIndex, ParticipantId, RoomId, UnixMillis};
@@ -52,6 +52,8 @@ pub struct World {
     pub inbox: BTreeMap<String, Vec<(UnixMillis, ToClient)>>,
     pub closed: BTreeSet<ConnId>,
     pub sfu: Sfu,
+    /// What newcomers bring.
+    pub entering: Entering,
     pub to_sfu: Vec<(UnixMillis, ToSfu)>,
     owners: BTreeMap<ConnId, String>,
     next: u64,
@@ -91,6 +93,7 @@ impl World {
             inbox: BTreeMap::new(),
             closed: BTreeSet::new(),
             sfu: Sfu::Prompt,
+            entering: Entering { client: domain::message::CLIENT, passcode: None },
             to_sfu: Vec::new(),
             owners: BTreeMap::new(),
             next: 0,
@@ -113,6 +116,7 @@ impl World {
             record_address: "127.0.0.1:8444".into(),
             record_server_name: "localhost".into(),
             record_certificate: vec![7; 32].into(),
+            region: None,
         };
         self.input(Input::Sfu(Box::new(hello)));
     }
@@ -178,7 +182,8 @@ impl World {
     }
 
     pub fn handshake(&self, name: &str, resume: Option<Resume>) -> Result<Box<Proven>, Problem> {
-        greet(&self.trust, self.now, &self.members[name].leaf, ROOM, resume)
+        let proven = greet(&self.trust, self.now, &self.members[name].leaf, ROOM, resume);
+        proven.map(|proven| Box::new(Proven { entering: self.entering.clone(), ..*proven }))
     }
 
     pub fn resume(&self, name: &str) -> Resume {
@@ -357,7 +362,14 @@ pub fn greet(
     let mut handshake = Handshake::new(trust.clone(), [5; 32]);
     let room: RoomId = room.parse().unwrap();
     let chain = vec![B64(leaf.certificate.clone())];
-    let hello = ToServer::Hello { version: PROTOCOL, room: room.clone(), chain, trust: trust.hash().into(), resume };
+    let hello = ToServer::Hello {
+        version: PROTOCOL,
+        room: room.clone(),
+        chain,
+        trust: trust.hash().into(),
+        resume,
+        entering: Entering::default(),
+    };
     let nonce = match handshake.handle(now, hello) {
         Step::Send(ToClient::Challenge { nonce }) => nonce,
         Step::Refuse(problem) => return Err(problem),

@@ -94,6 +94,22 @@ export class Session {
     this.out.push({ send: { type: "application", message: word } });
     return this.said;
   }
+  bring(passcode) {
+    this.hello.entering = { client: 1, ...(passcode === undefined ? {} : { passcode }) };
+  }
+  order(_now, order) {
+    this.out.push({ send: { type: "host", act: { from: this.me, order: JSON.parse(order) } } });
+  }
+  set_passcode(passcode) {
+    this.out.push({ send: { type: "set-passcode", passcode } });
+  }
+  sign(now, sign) {
+    const shown = JSON.parse(sign);
+    if (shown["hand-up"] !== undefined) shown["hand-up"].since = now;
+    const word = { from: this.me, sign: shown };
+    this.event("sign", word);
+    this.out.push({ send: { type: "application", message: word } });
+  }
   leave() {
     this.out.push({ send: { type: "leave" } });
   }
