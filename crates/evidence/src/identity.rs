@@ -240,7 +240,7 @@ fn display_name(certificate: &Certificate, participant: &ParticipantId) -> Strin
 
 /// Characters that could make one name look like another's: controls, marks that turn or hide text, letters that show
 /// nothing.
-fn hidden(c: char) -> bool {
+pub(crate) fn hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

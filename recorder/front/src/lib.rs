@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod export;
 pub mod http;
+pub mod ics;
 pub mod idp;
 pub mod operations;
 pub mod problem;

@@ -4,7 +4,7 @@
 use crate::config::Config;
 use domain::message::front::RoomSummary;
 use domain::policy::Rule;
-use domain::{FirmId, RoomId, UserId};
+use domain::{B64, FirmId, RoomId, UserId};
 use evidence::identity::TrustMap;
 use evidence::statement::judge_statement;
 use serde::Deserialize;
@@ -68,6 +68,19 @@ impl Rooms {
     /// Rooms that a person is a member of.
     pub fn of(&self, user: &UserId) -> Vec<RoomSummary> {
         self.rooms.iter().filter(|(_, members)| members.contains(user)).map(|(summary, _)| summary.clone()).collect()
+    }
+    /// Title of a room, if there is one.
+    pub fn title(&self, room: &RoomId) -> Option<&str> {
+        self.find(room).map(|summary| summary.title.as_str())
+    }
+
+    /// Signed statements about a room.
+    pub fn statements(&self, room: &RoomId) -> Vec<B64> {
+        self.find(room).map(|summary| summary.statements.clone()).unwrap_or_default()
+    }
+
+    fn find(&self, room: &RoomId) -> Option<&RoomSummary> {
+        self.rooms.iter().map(|(summary, _)| summary).find(|summary| summary.room == *room)
     }
 }
 

@@ -7,8 +7,9 @@ use crate::problem::{bad_message, of_firm, problem};
 use domain::message::PROTOCOL;
 use domain::message::client::{Entering, Problem, ProblemCode, Resume, ToClient, ToServer, challenge_bytes};
 use domain::message::custody::LeafRole;
-use domain::{B64, RoomId, UnixMillis};
+use domain::{B64, ParticipantId, RoomId, UnixMillis};
 use evidence::identity::{Identity, TrustMap, judge};
+use evidence::invitation::judge_guest;
 use std::sync::Arc;
 
 /// Who a connection is, proven.
@@ -22,6 +23,8 @@ pub struct Proven {
     pub resume: Option<Resume>,
     /// What else it brings.
     pub entering: Entering,
+    /// Who invited it: a guest's, judged.
+    pub inviter: Option<ParticipantId>,
     /// Its leaf certificate, DER.
     pub certificate: B64,
 }
@@ -67,10 +70,11 @@ impl Handshake {
     pub fn handle(&mut self, now: UnixMillis, message: ToServer) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), message) {
             (State::Fresh, ToServer::Hello { version, room, chain, trust, resume, entering }) => {
-                match self.claim(now, version, &chain, &trust) {
-                    Ok(identity) => {
+                let claimed = self.claim(now, version, &chain, &trust);
+                match claimed.and_then(|who| self.invited(now, &who, &room, &entering).map(|by| (who, by))) {
+                    Ok((identity, inviter)) => {
                         let certificate = chain.into_iter().next().unwrap_or_default();
-                        let proven = Box::new(Proven { identity, room, resume, entering, certificate });
+                        let proven = Box::new(Proven { identity, room, resume, entering, inviter, certificate });
                         self.state = State::Challenged { proven };
                         Step::Send(ToClient::Challenge { nonce: self.nonce.into() })
                     }
@@ -88,6 +92,27 @@ impl Handshake {
                 }
             }
             _ => Step::Refuse(bad_message("expected hello, then prove")),
+        }
+    }
+
+    /// A guest brings the invitation of a member of its firm: to this room, for itself.
+    fn invited(
+        &self,
+        now: UnixMillis,
+        who: &Identity,
+        room: &RoomId,
+        entering: &Entering,
+    ) -> Result<Option<ParticipantId>, Problem> {
+        if who.role != LeafRole::Guest {
+            return Ok(None);
+        }
+        let firm = &who.participant.firm;
+        let Some(signed) = &entering.invitation else {
+            return Err(of_firm(ProblemCode::NotAMember, "a guest comes with an invitation", firm));
+        };
+        match judge_guest(&self.trust, signed, &who.participant, room, now) {
+            Ok(invited) => Ok(Some(invited.inviter.participant)),
+            Err(why) => Err(of_firm(ProblemCode::NotAMember, format!("the invitation does not hold: {why}"), firm)),
         }
     }
 
@@ -110,10 +135,7 @@ impl Handshake {
         let identity = judge(&self.trust, leaf, now.seconds())
             .map_err(|why| problem(ProblemCode::BadCertificate, format!("the certificate is refused: {why}")))?;
         match identity.role {
-            LeafRole::Member | LeafRole::Recorder => Ok(identity),
-            LeafRole::Guest => {
-                Err(of_firm(ProblemCode::NotAMember, "guests are not admitted here", &identity.participant.firm))
-            }
+            LeafRole::Member | LeafRole::Recorder | LeafRole::Guest => Ok(identity),
             LeafRole::Compliance | LeafRole::Administrator => {
                 Err(problem(ProblemCode::BadCertificate, "this certificate is for another use than meetings"))
             }

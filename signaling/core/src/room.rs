@@ -101,6 +101,7 @@ impl Room {
                         let entrant = Entrant {
                             participant: id.participant.clone(),
                             recorder: proven.is_recorder(),
+                            inviter: proven.inviter.clone(),
                             host,
                             groups,
                             certificate_hash: id.certificate_hash,
@@ -186,6 +187,11 @@ impl Room {
         }
         if proven.is_recorder() {
             return if room.firms().contains(&who.firm) { Ok(Standing::default()) } else { Err(unknown()) };
+        }
+        if let Some(inviter) = &proven.inviter {
+            // who is no member any more invites nobody
+            let inviting = room.member(&inviter.firm, &inviter.user);
+            return inviting.map(|_| Standing::default()).ok_or_else(unknown);
         }
         let standing = |member: &Member| Standing { host: member.host, groups: member.groups.clone() };
         room.member(&who.firm, &who.user).map(standing).ok_or_else(unknown)

@@ -168,6 +168,7 @@ impl Site {
             room: room.clone(),
             resume: None,
             entering: Entering::default(),
+            inviter: None,
             certificate: B64(Vec::new()),
         });
         let sent = self.hub.room(&room).send(Input::Join { conn, proven, room: Arc::new(self.record()) }).await;

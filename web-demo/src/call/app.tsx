@@ -15,6 +15,7 @@ import { firmOf } from "../wire/client";
 import { CallController } from "./controller";
 import type { Notice } from "./notice";
 import { CallScreen } from "./callscreen";
+import { GuestDoor, guestOf, loginFor } from "./guest";
 import { Login } from "./login";
 import { OverScreen } from "./over";
 import { firstChoice, PreJoin, tonePreset } from "./prejoin";
@@ -80,7 +81,8 @@ function InCall({ config, login, step, onRejoin, onRooms, onSignOut }: {
 }
 
 export function CallApp({ config }: { config: PageConfig }) {
-  const [login, setLogin] = useState<LoginSession | null>(tab.login());
+  const guest = guestOf(location);
+  const [login, setLogin] = useState<LoginSession | null>(() => loginFor(guest));
   const [step, setStep] = useState<Step>({ at: "rooms" });
   const keys = useRef<Keys | null>(null);
   keys.current ??= makeKeys(config);
@@ -111,6 +113,7 @@ export function CallApp({ config }: { config: PageConfig }) {
     // inside a call nothing is asked of the front first: every request would lengthen the way back
     if (back !== null) open(login, { room: back.room, title: back.room, audio_video: "" });
     else {
+      if (login.guest !== undefined) return;
       front.rooms(login.session).then((rooms) => {
         const room = rooms.find((known) => known.room === wanted);
         if (room !== undefined) setStep({ at: "prejoin", room });
@@ -119,6 +122,9 @@ export function CallApp({ config }: { config: PageConfig }) {
     }
   }, [login]);
 
+  if (guest !== null && (login === null || step.at === "rooms")) {
+    return <GuestDoor config={config} guest={guest} onEnter={(who, room) => { tab.setLogin(who); setLogin(who); open(who, room); }} />;
+  }
   if (login === null) {
     return <Login config={config} title={t("loginTitle", { firm: config.firm_name })} onLogin={setLogin} />;
   }

@@ -9,6 +9,7 @@ import { Keys, WorkerProblem } from "../state/keys";
 import { SLOT, type PageToServer, type ServerToPage } from "../wire/client";
 import type { LoginSession, PageConfig } from "../wire/front";
 import type { FromWorker, SessionEvent } from "../wire/worker";
+import { enrolFor } from "./enrolling";
 import { Host } from "./host";
 import { arrivals, withRoster, type Notice, type Roster } from "./notice";
 import { isKept, sameStatements } from "./notices";
@@ -31,6 +32,8 @@ export class CallController {
   private readonly sources: Sources;
   private readonly view: View;
   private readonly unwatch: () => void;
+  /** For what this member asks of the own front during the call. */
+  frontSession: string | null = null;
   private muteDecided = false;
   private ended = false;
   private tries = 0;
@@ -66,14 +69,11 @@ export class CallController {
 
   /** Enrols this device and joins. */
   async start(): Promise<void> {
-    const { user, name, session } = this.login;
     tab.setRoom({ room: this.state.get().room, since: Date.now() });
     tab.setChoice(this.choice);
     try {
-      await Promise.all([
-        this.keys.enrol({ session, user, name, device: tab.device(), role: "member" }),
-        this.sources.open(),
-      ]);
+      const [session] = await Promise.all([enrolFor(this.keys, this.login), this.sources.open()]);
+      this.frontSession = session;
     } catch (error) {
       const problem = error instanceof WorkerProblem ? error.problem : { code: "internal", detail: String(error), firm: null };
       return this.over(problem.code === "worker-dead" ? { why: "dead", reason: problem.detail } : { why: "refused", problem });

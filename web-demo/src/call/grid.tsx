@@ -6,7 +6,7 @@ import { clock } from "../state/clock";
 import { SLOT } from "../wire/client";
 import type { PageConfig } from "../wire/front";
 import type { CallController } from "./controller";
-import { firmName } from "./problems";
+import { badgeOf } from "./problems";
 import { qualityOf, troubleOf } from "./reception";
 import { lockOf, mutedOf, peopleOf, viewOffOf, type CallState, type Person } from "./state";
 import { Tile } from "./tile";
@@ -31,6 +31,9 @@ export function columnsFor(tiles: number, width: number, height: number): number
 
 /** One picture on the stage: a person's camera, or a screen that a person shares. */
 interface Shape { person: Person; slot: number }
+
+/** Screens that two people share at once stand large together. */
+const SIDE_BY_SIDE = 2;
 
 /** Chosen: no tile, not even a shared screen. */
 const NONE = "none";
@@ -86,13 +89,13 @@ export function Grid({ config, state, call, onFrame }: Props) {
   const people = peopleOf(state);
   const tiles: Shape[] = [...screensOf(state, people), ...people.map((person) => ({ person, slot: SLOT.camera }))];
   // a screen that somebody shares is what the others came to see, unless they chose otherwise
-  const sharing = tiles.find(({ slot }) => slot >= SLOT.screen);
-  const wanted = chosen ?? (sharing === undefined ? null : keyOf(sharing));
-  const spotlight = tiles.some((tile) => keyOf(tile) === wanted) ? wanted : null;
+  const shared = tiles.filter(({ slot }) => slot >= SLOT.screen).slice(0, SIDE_BY_SIDE).map(keyOf);
+  const wanted = chosen === null ? shared : [chosen];
+  const spotlight = wanted.filter((key) => tiles.some((tile) => keyOf(tile) === key));
   const columns = columnsFor(tiles.length, size.width, size.height);
   const rows = Math.ceil(tiles.length / columns);
   const wide = Math.min((size.width - GAP * (columns - 1)) / columns, ((size.height - GAP * (rows - 1)) / rows) * ASPECT);
-  const layout = `${tiles.map(keyOf).join()} ${spotlight ?? ""} ${wide} ${size.height}`;
+  const layout = `${tiles.map(keyOf).join()} ${spotlight.join()} ${wide} ${size.height}`;
   useEffect(() => {
     if (box.current !== null) call.show(shownIn(box.current));
   }, [layout]);
@@ -108,21 +111,21 @@ export function Grid({ config, state, call, onFrame }: Props) {
   const style = { "--columns": String(columns), "--wide": `${Math.max(80, Math.floor(wide))}px` };
   const now = clock();
   return (
-    <div ref={box} class={spotlight === null ? "grid" : "grid spotlight"} style={style} onKeyDown={move} data-testid="grid">
+    <div ref={box} class={["grid", "grid spotlight", "grid spotlight two"][spotlight.length]} style={style} onKeyDown={move} data-testid="grid">
       {tiles.map((tile, index) => {
         const { person, slot } = tile;
         const key = keyOf(tile);
         const screen = slot >= SLOT.screen;
         const off = !screen && viewOffOf(state, person.participant);
         return (
-          <Tile key={key} person={person} slot={slot} firmName={firmName(config, person.firm)} media={mediaOf(state, call, tile)} index={index}
+          <Tile key={key} person={person} slot={slot} firmName={badgeOf(config, person)} media={mediaOf(state, call, tile)} index={index}
             off={off} muted={!screen && mutedOf(state, person.participant)}
             speaking={!screen && (state.speaking[person.participant] ?? false)} mirrored={person.me && !screen && !state.testPicture}
             lock={person.me ? "none" : lockOf(state.counters, person.participant, now)}
             trouble={person.me || off || !person.inGroup ? null : troubleOf(state, person.participant, slot, now)}
             quality={person.me ? null : qualityOf(state, person.participant)}
-            chosen={spotlight === key}
-            onChoose={() => setChosen(spotlight === key ? NONE : key)}
+            chosen={spotlight.includes(key)}
+            onChoose={() => setChosen(spotlight.length === 1 && spotlight[0] === key ? NONE : key)}
             onFrame={() => onFrame(person.participant)} />
         );
       })}

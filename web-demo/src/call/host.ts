@@ -34,11 +34,13 @@ export class Host {
     this.show(hands.some((hand) => hand.participant === me) ? "hand-down" : "hand-up");
   }
 
-  heard(event: SessionEvent & { type: "ordered" | "hosts" | "waiting" | "sign" }): void {
+  heard(event: SessionEvent & { type: "ordered" | "hosts" | "guest" | "waiting" | "sign" }): void {
     const state = this.state.get();
     switch (event.type) {
       case "hosts":
         return this.state.patch({ hosts: event.hosts });
+      case "guest":
+        return this.state.patch({ guests: { ...state.guests, [event.guest]: event.name } });
       case "waiting": {
         const known = new Set(state.waiting.map((one) => one.participant));
         this.state.patch({ waiting: event.waiting });

@@ -4,10 +4,11 @@ import { useState } from "preact/hooks";
 import { clockTime, dateTime, t } from "../i18n";
 import { Frame } from "../ui/frame";
 import { Icon } from "../ui/icons";
-import type { Rule } from "../wire/client";
 import type { LoginSession, PageConfig } from "../wire/front";
+import { codeGroups } from "./code";
 import { noticesOf } from "./notices";
-import { firmName, problemText } from "./problems";
+import { badgeOf, problemText } from "./problems";
+import { keptOf, minutesOf, receiptText, verifiedText } from "./receipt";
 import type { CallState, Over } from "./state";
 import { FirmBadge } from "./tile";
 
@@ -19,16 +20,22 @@ function why(config: PageConfig, over: Over): string | null {
   return problemText(config, over.problem);
 }
 
+function save(text: string, meeting: string): void {
+  const href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  Object.assign(document.createElement("a"), { href, download: `strongroom-${meeting.slice(0, 8)}.txt` }).click();
+  URL.revokeObjectURL(href);
+}
+
 function Receipt({ config, state }: { config: PageConfig; state: CallState }) {
   const { terms } = state;
   if (terms === null) return null;
   const people = Object.values(state.seen).filter((seen) => !seen.recorder);
-  const keeps = (rule: Rule): boolean => rule === "must" || rule === "should";
-  const kept = state.statements.filter(({ audio_video, chat }) => keeps(audio_video) || keeps(chat));
+  const kept = keptOf(state);
   return (
     <section class="card receipt" aria-labelledby="receipt" data-testid="receipt">
       <h2 id="receipt">{t("receiptTitle")}</h2>
       <p><strong>{terms.title}</strong>, {dateTime(terms.started_at)}</p>
+      <p>{t("receiptLasted", { minutes: minutesOf(state, Date.now()) })}</p>
       <p class="small mono">{t("receiptMeeting", { id: terms.meeting })}</p>
       <h3>{t("receiptWho")}</h3>
       <ul class="rows">
@@ -36,7 +43,7 @@ function Receipt({ config, state }: { config: PageConfig; state: CallState }) {
           <li key={seen.participant} class="person">
             <span class="person-name">{seen.name}{seen.participant === state.me ? ` (${t("you")})` : ""}</span>
             <span class="small">{t("receiptFor", { from: clockTime(seen.from), to: clockTime(seen.to ?? Date.now()) })}</span>
-            <FirmBadge firm={seen.firm} name={firmName(config, seen.firm)} />
+            <FirmBadge firm={seen.firm} name={badgeOf(config, { firm: seen.firm, role: seen.participant in state.guests ? "guest" : null })} />
           </li>
         ))}
       </ul>
@@ -44,6 +51,10 @@ function Receipt({ config, state }: { config: PageConfig; state: CallState }) {
       {kept.length === 0 ? <p>{t("receiptNone")}</p> : (
         <ul>{kept.map((statement) => <li key={statement.firm}>{noticesOf(config, statement).join(" ")}</li>)}</ul>
       )}
+      <h3>{t("receiptVerified")}</h3>
+      <p data-testid="receipt-verified">{verifiedText(state)}</p>
+      {state.code !== null && <p>{t("receiptCode")}: <span class="mono" data-testid="receipt-code">{codeGroups(state.code.code).join(" ")}</span></p>}
+      <button type="button" class="button" data-testid="receipt-save" onClick={() => save(receiptText(config, state, Date.now()), terms.meeting)}>{t("receiptSave")}</button>
     </section>
   );
 }

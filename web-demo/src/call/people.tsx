@@ -1,14 +1,17 @@
 // Who is here: people with firm and state, recorders as rows of their own, live from their beacons, and the code that
 // everybody compares.
 
+import { useState } from "preact/hooks";
 import { clockTime, listOf, t, type Key } from "../i18n";
 import { Icon } from "../ui/icons";
 import { firmOf } from "../wire/client";
 import type { PageConfig } from "../wire/front";
 import type { RecorderState } from "../wire/worker";
+import { codeGroups } from "./code";
 import type { CallController } from "./controller";
 import { Hands, HostSection, isHost, PersonActions, WaitingList } from "./hostpanel";
-import { firmName } from "./problems";
+import { InviteDialog, mayInvite } from "./invite";
+import { badgeOf, firmName } from "./problems";
 import { RecordSection } from "./recordpanel";
 import { mutedOf, nameOf, peopleOf, type CallState } from "./state";
 import { FirmBadge } from "./tile";
@@ -19,10 +22,6 @@ const RECORDER_STATES: Record<RecorderState["state"], Key> = { recording: "recRe
 function stateText({ state, rule }: RecorderState): Key {
   const chatAlone = state === "recording" && rule !== "must" && rule !== "should";
   return chatAlone ? "recChat" : RECORDER_STATES[state];
-}
-
-export function codeGroups(code: string): string[] {
-  return code.match(/\d{5}/g) ?? [];
 }
 
 /** A person's name, or whose recorder it is. */
@@ -81,6 +80,7 @@ interface Props { config: PageConfig; state: CallState; call: CallController; on
 export function PeoplePanel({ config, state, call, onCode }: Props) {
   const people = peopleOf(state);
   const host = isHost(state);
+  const [inviting, setInviting] = useState(false);
   return (
     <aside class="panel" aria-label={t("people")} data-testid="people-panel">
       <WaitingList config={config} state={state} call={call} />
@@ -98,17 +98,22 @@ export function PeoplePanel({ config, state, call, onCode }: Props) {
                 {[person.me ? t("you") : "", person.host ? t("host") : "", person.inGroup ? "" : t("entering"),
                   mutedOf(state, person.participant) ? t("muted") : ""].filter((note) => note !== "").join(" · ")}
               </span>
-              <FirmBadge firm={person.firm} name={firmName(config, person.firm)} />
+              <FirmBadge firm={person.firm} name={badgeOf(config, person)} />
+              {person.role === "guest" && (
+                <span class="person-notes" data-testid="invited-by">{t("guestInvitedBy", { name: state.guests[person.participant] ?? "?" })}</span>
+              )}
             </span>
             {host && !person.me && <PersonActions person={person} muted={mutedOf(state, person.participant)} call={call} />}
           </li>
         ))}
       </ul>
+      {mayInvite(state) && <button type="button" class="button quiet" data-testid="invite" onClick={() => setInviting(true)}>{t("inviteTitle")}…</button>}
       <HostSection state={state} call={call} />
       <h2>{t("codeTitle")}</h2>
       <HumanCode config={config} state={state} />
       <button type="button" class="button quiet" onClick={onCode} data-testid="open-code">{t("codeTitle")}…</button>
       <RecordSection state={state} call={call} />
+      {inviting && <InviteDialog state={state} call={call} onClose={() => setInviting(false)} />}
     </aside>
   );
 }

@@ -6,7 +6,7 @@ import { t, type Key } from "../i18n";
 import { asPictureCodec, sendable, type PictureCodec } from "../media/codecs";
 import { listDevices, whenDevicesChange, type DeviceProblem, type Devices } from "../media/devices";
 import { watchLevel } from "../media/level";
-import { checkNetwork, type NetworkState } from "../media/network";
+import { checkNetwork, reachService, type NetworkState } from "../media/network";
 import { audioContext } from "../media/testSource";
 import { LocalMedia } from "../media/source";
 import type { Keys } from "../state/keys";
@@ -165,6 +165,22 @@ function useStatements(keys: Keys, room: RoomSummary): Statement[] | null {
   return statements;
 }
 
+/** Slower than this is heard as a delay when keys or people change. */
+const SLOW_MS = 1_000;
+
+function Service({ url }: { url: string }) {
+  const [took, setTook] = useState<number | "checking" | null>("checking");
+  useEffect(() => void reachService(url).then(setTook), [url]);
+  const text = took === "checking" ? t("loading")
+    : took === null ? t("preServiceNone", { host: new URL(url).host })
+    : t(took > SLOW_MS ? "preServiceSlow" : "preServiceOk", { ms: took });
+  return (
+    <p class={took === null ? "error" : "small"} role={took === null ? "alert" : "status"} data-testid="service" data-reached={String(took !== null && took !== "checking")}>
+      {t("preService")}: {text}
+    </p>
+  );
+}
+
 function Network() {
   const [network, setNetwork] = useState<NetworkState>("checking");
   useEffect(() => void checkNetwork().then(setNetwork), []);
@@ -175,7 +191,7 @@ function Network() {
   );
 }
 
-function Checks({ preview }: { preview: ReturnType<typeof usePreview> }) {
+function Checks({ preview, service }: { preview: ReturnType<typeof usePreview>; service: string }) {
   const { local: { sound, view }, choice, devices, change } = preview;
   const toneLabel = sound?.test === true && sound.hertz !== null ? t("preToneHz", { hertz: sound.hertz }) : t("preTestTone");
   return (
@@ -192,6 +208,7 @@ function Checks({ preview }: { preview: ReturnType<typeof usePreview> }) {
       {sound?.problem != null && <p class="small note" role="status">{t(MICROPHONE_PROBLEMS[sound.problem])}</p>}
       <SpeakerTest />
       <Network />
+      <Service url={service} />
       <label class="check"><input type="checkbox" checked={choice.muted} data-testid="join-muted"
         onChange={({ currentTarget }) => change({ muted: currentTarget.checked })} /> {t("preMuted")}</label>
       <label class="check"><input type="checkbox" checked={choice.videoOff} data-testid="join-no-video"
@@ -229,7 +246,7 @@ export function PreJoin({ config, login, keys, room, onJoin, onBack, onSignOut }
             <button type="button" class="button primary large" disabled={!ready} data-testid="join" onClick={join}>{t("preJoin")}</button>
           </div>
         </div>
-        <Checks preview={preview} />
+        <Checks preview={preview} service={config.signaling} />
       </div>
     </Frame>
   );

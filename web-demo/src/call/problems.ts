@@ -33,6 +33,11 @@ const TEXTS: Record<string, Key> = {
   "no-guests": "pNoGuests",
   "no-share": "pNoShare",
   "ended": "pEnded",
+  "bad-code": "pBadCode",
+  "code-used": "pCodeUsed",
+  "code-tries": "pCodeTries",
+  "too-early": "pTooEarly",
+  "bad-invitation": "guestNone",
   "not-acknowledged": "pNotAcknowledged",
   "worker-dead": "pDead",
   "in-roster": "offInRoster",
@@ -42,6 +47,12 @@ const TEXTS: Record<string, Key> = {
 export function firmName(config: PageConfig, firm: string | null): string {
   if (firm === null) return t("yourFirm");
   return config.trust.firms.find((known) => known.firm === firm)?.name ?? firm;
+}
+
+/** The firm of a person, or whose guest it is. */
+export function badgeOf(config: PageConfig, person: { firm: string; role: string | null }): string {
+  const firm = firmName(config, person.firm);
+  return person.role === "guest" ? t("guestOf", { firm }) : firm;
 }
 
 export function problemText(config: PageConfig, problem: Problem | null): string {

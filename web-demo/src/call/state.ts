@@ -53,6 +53,8 @@ export interface CallState {
   unread: number;
   /** Hosts, as statements and signed acts have it. */
   hosts: readonly ParticipantId[];
+  /** Who invited each guest, by name, as the invitation's signature says. */
+  guests: Record<ParticipantId, string>;
   /** Who waits to be let in; only hosts are told. */
   waiting: readonly Waiting[];
   locked: boolean;
@@ -83,7 +85,7 @@ export function initialState(room: string): CallState {
     members: [], roster: {}, epoch: null, code: null, sending: { state: "stopped", why: "no-group", firm: null },
     recorders: [], suspended: [], speaker: null, speaking: {}, tracks: [], counters: [], feeds: {}, asked: false, pauses: {},
     tags: { trades: [], counterparties: [] }, copyAsked: false, lines: [], unread: 0, sharing: null,
-    hosts: [], waiting: [], locked: false, atDoor: false, hands: [], reactions: [], publish: "new",
+    hosts: [], guests: {}, waiting: [], locked: false, atDoor: false, hands: [], reactions: [], publish: "new",
     subscribe: "new", path: "found", network: "up", micMuted: false, camOff: false, testPicture: false, testTone: false, audioBlocked: false,
     clockSkewMs: 0, seen: {},
   };

@@ -2,7 +2,7 @@
 
 import type { Problem } from "../wire/client";
 import type {
-  ArchivedMeeting, ExportState, LedgerRow, LoginSession, Opened, PageConfig, ReplayRequest, RoomSummary, Search,
+  ArchivedMeeting, ExportState, InvitationView, LedgerRow, LoginSession, Opened, PageConfig, ReplayRequest, RoomSummary, Search,
 } from "../wire/front";
 
 export class FrontProblem extends Error {
@@ -54,6 +54,9 @@ export const front = {
   recording: () => call<{ blocked: "archive-probe" | null }>("GET", "/api/recording", null),
   login: (user: string, password: string) => call<LoginSession>("POST", "/idp/login", null, { user, password }),
   rooms: (session: string) => call<RoomSummary[]>("GET", "/api/rooms", session),
+  invitation: (guest: string) => call<InvitationView>("GET", `/api/invitations/${id(guest)}`, null),
+  invite: (session: string, invitation: string) => call<InvitationView>("POST", "/api/invitations", session, { invitation }),
+  calendarOf: (guest: string): string => `/api/invitations/${id(guest)}/meeting.ics`,
   meetings: (session: string) => call<ArchivedMeeting[]>("GET", "/api/meetings", session),
   search: (session: string, search: Search) => call<ArchivedMeeting[]>("POST", "/api/search", session, search),
   requests: (session: string) => call<ReplayRequest[]>("GET", "/api/requests", session),

@@ -1,4 +1,5 @@
-// Is there any network interface a browser would send from? Gathers host candidates and looks; contacts nobody.
+// What of the network can be known before a call: is there an interface a browser would send from (contacts nobody), and does
+// the meeting service answer, how fast. The way of the media is known only inside: it is shown there.
 
 /** Host candidates appear within milliseconds; longer means there are none. */
 const WAIT_MS = 2_500;
@@ -21,4 +22,29 @@ export async function checkNetwork(): Promise<NetworkState> {
   } finally {
     connection.close();
   }
+}
+
+/** The service answers within a second; a proxy that holds connections takes some. */
+const ANSWER_MS = 8_000;
+
+/** Opens a connection to signaling, says nothing and closes it: the time it took, ms, or `null` where nothing answers. */
+export async function reachService(url: string): Promise<number | null> {
+  const from = performance.now();
+  return new Promise((done) => {
+    let socket: WebSocket;
+    try {
+      socket = new WebSocket(url);
+    } catch {
+      return done(null);
+    }
+    const end = (answer: number | null): void => {
+      clearTimeout(timer);
+      socket.onopen = socket.onerror = null;
+      socket.close();
+      done(answer);
+    };
+    const timer = setTimeout(() => end(null), ANSWER_MS);
+    socket.onopen = () => end(Math.round(performance.now() - from));
+    socket.onerror = () => end(null);
+  });
 }

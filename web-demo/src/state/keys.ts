@@ -2,7 +2,7 @@
 // page ever makes, under a Trusted Types policy that knows no other.
 
 import type { Problem } from "../wire/client";
-import type { ApprovalAsk, Enrolment, FromWorker, ReplayAsk, ToWorker, WorkerSetup, What } from "../wire/worker";
+import type { ApprovalAsk, Enrolment, FromWorker, GuestEnrolment, Invited, InviteAsk, ReplayAsk, ToWorker, WorkerSetup, What } from "../wire/worker";
 
 declare const WORKER_PATH: string;
 
@@ -60,6 +60,12 @@ export class Keys {
 
   enrol(enrolment: Enrolment): Promise<{ session: string }> {
     return this.ask((id) => ({ type: "enrol", id, enrolment }));
+  }
+  enrolGuest(guest: GuestEnrolment): Promise<unknown> {
+    return this.ask((id) => ({ type: "enrol-guest", id, guest }));
+  }
+  invite(ask: InviteAsk): Promise<Invited> {
+    return this.ask((id) => ({ type: "invite", id, ask }));
   }
   statements(signed: string[]): Promise<unknown[]> {
     return this.ask((id) => ({ type: "statements", id, signed }));

@@ -14,7 +14,13 @@ export interface PageConfig {
   warnings: string[];
   client_id: string;
 }
-export interface LoginSession { session: string; name: string; user: string; roles: LeafRole[] }
+/** A guest has the invitation and the code in place of a session. */
+export interface LoginSession { session: string; name: string; user: string; roles: LeafRole[]; guest?: { code: string } }
+/** What whoever has the link may know. */
+export interface InvitationView {
+  guest: string; name: string; room: string; title: string; statements: string[];
+  invited_by: string; valid_from: number; valid_until: number; link: string;
+}
 export interface RoomSummary { room: string; title: string; audio_video: string; statements?: string[] }
 
 export interface ArchivedMeeting {

@@ -7,6 +7,11 @@ import type { Waiting } from "./host";
 export interface WorkerSetup { firm: string; signaling: string; trust: string; clientId: string; origin: string }
 export interface Enrolment { session: string; user: string; name: string; device: string; role: LeafRole }
 
+export interface GuestEnrolment { guest: string; code: string; name: string; device: string }
+export interface InviteAsk { room: string; name: string; from: number; until: number }
+/** The code is shown once and kept nowhere. */
+export interface Invited { signed: string; guest: string; code: string }
+
 export interface Member { leaf: number; participant: ParticipantId; name: string; role: LeafRole; firm: string }
 export type StopReason = "no-group" | "no-receipt" | "no-beacon" | "removal-pending" | "not-admitted" | "dead" | string;
 export type Sending = { state: "allowed" } | { state: "stopped"; why: StopReason; firm: string | null };
@@ -24,6 +29,7 @@ export type SessionEvent =
   | { type: "hosts"; hosts: ParticipantId[] }
   | { type: "waiting"; waiting: Waiting[] }
   | { type: "sign"; from: ParticipantId; sign: unknown }
+  | { type: "guest"; guest: ParticipantId; inviter: ParticipantId; name: string }
   | { type: "removed"; problem: Problem }
   | { type: "incident"; kind: string; participant: ParticipantId | null };
 
@@ -62,6 +68,9 @@ export type Link = "connecting" | "open" | "lost" | "closed";
 export type ToWorker =
   | { type: "setup"; setup: WorkerSetup }
   | { type: "enrol"; id: number; enrolment: Enrolment }
+  | { type: "enrol-guest"; id: number; guest: GuestEnrolment }
+  /** A member invites a guest; answered by [`Invited`]. */
+  | { type: "invite"; id: number; ask: InviteAsk }
   | { type: "statements"; id: number; signed: string[] }
   | { type: "sign-request"; id: number; request: ReplayAsk }
   | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }

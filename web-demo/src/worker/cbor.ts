@@ -1,7 +1,7 @@
-// The little CBOR (RFC 8949) that grants and statements need: maps with text keys, text, unsigned numbers, lists,
+// The little CBOR (RFC 8949) that grants and statements need: maps with text keys, text, bytes, unsigned numbers, lists,
 // in shortest form. Refuses everything else. Pure.
 
-export type Cbor = number | string | boolean | null | Cbor[] | { [key: string]: Cbor };
+export type Cbor = Uint8Array | number | string | boolean | null | Cbor[] | { [key: string]: Cbor };
 
 function head(major: number, value: number, out: number[]): void {
   if (!Number.isSafeInteger(value) || value < 0) throw new RangeError("not an unsigned number");
@@ -22,6 +22,9 @@ function put(value: Cbor, out: number[]): void {
     const bytes = new TextEncoder().encode(value);
     head(3, bytes.length, out);
     for (const byte of bytes) out.push(byte);
+  } else if (value instanceof Uint8Array) {
+    head(2, value.length, out);
+    for (const byte of value) out.push(byte);
   } else if (typeof value === "boolean") out.push(value ? 0xf5 : 0xf4);
   else if (value === null) out.push(0xf6);
   else if (Array.isArray(value)) {

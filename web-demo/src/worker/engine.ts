@@ -34,8 +34,8 @@ export interface Session {
   acknowledge(now: number, language: string): void;
   /** A chat line; its number. Throws a code why not. */
   say(now: number, text: string): number;
-  /** A passcode, before the hello goes out. */
-  bring(passcode: string | null): void;
+  /** A passcode and a guest's invitation, before the hello goes out. */
+  bring(passcode: string | null, invitation: string | null): void;
   /** Host: an order, as JSON. Throws a code why not. */
   order(now: number, order: string): void;
   setPasscode(passcode: string): void;

@@ -1,7 +1,7 @@
 // Enrolment: a fresh leaf key and its certificate from this firm. The ID token is bound by its `nonce` to the certificate
 // request and to the key of this worker's DPoP proofs. Nothing of it is kept over a reload.
 
-import type { Enrolment, WorkerSetup } from "../wire/worker";
+import type { Enrolment, GuestEnrolment, WorkerSetup } from "../wire/worker";
 import { concat, encode, sha256, utf8 } from "./bytes";
 import { ProofKey } from "./dpop";
 import type { Engine, LeafKey } from "./engine";
@@ -24,6 +24,16 @@ async function post<T>(url: string, body: unknown, headers: Record<string, strin
   }
   if (!answer.ok) throw await Refused.from(answer);
   return (await answer.json()) as T;
+}
+
+/** With an invitation and its code; the invitation comes back, to be shown at the door. */
+export async function enrolGuest(engine: Engine, setup: WorkerSetup, who: GuestEnrolment): Promise<Enrolled & { invitation: string }> {
+  const key = engine.newKey();
+  const csr = encode(key.csr(`${setup.firm}/${who.guest}/${who.device}`, who.name));
+  const enrolled = await post<{ chain: string[]; invitation: string }>(
+    `${setup.origin}/enrol/guest`, { invitation: who.guest, code: who.code, csr },
+  );
+  return { key, chain: enrolled.chain, session: "", invitation: enrolled.invitation };
 }
 
 export async function enrol(engine: Engine, setup: WorkerSetup, who: Enrolment): Promise<Enrolled> {

@@ -63,6 +63,8 @@ export function readEvent(json: Json): SessionEvent | null {
       return { type: "hosts", hosts: (json["hosts"] ?? []) as string[] };
     case "waiting":
       return { type: "waiting", waiting: (json["waiting"] ?? []) as Waiting[] };
+    case "guest":
+      return { type: "guest", guest: String(json["guest"]), inviter: String(json["inviter"]), name: String(json["name"]) };
     case "sign":
       return { type: "sign", from: String(json["from"]), sign: json["sign"] };
     case "removed":

@@ -4,8 +4,9 @@
 import type { FromWorker, ToWorker, WorkerSetup } from "../wire/worker";
 import { CounterBook } from "./counters";
 import { die, guarded, isDead, whenDead, type Engine, type LeafKey } from "./engine";
-import { enrol } from "./enrol";
+import { enrol, enrolGuest } from "./enrol";
 import { signApproval, signRequest, type Officer } from "./grants";
+import { invite } from "./invite";
 import { Meeting } from "./meeting";
 import { problemOf, Refused } from "./refused";
 import { scope, type ScriptTransformer } from "./scope";
@@ -16,7 +17,7 @@ const COUNTERS_MS = 500;
 
 const book = new CounterBook();
 let setup: WorkerSetup | null = null;
-let device: { key: LeafKey; chain: string[] } | null = null;
+let device: { key: LeafKey; chain: string[]; invitation: string | null } | null = null;
 let meeting: Meeting | null = null;
 /** Transforms that came before there was a meeting to serve them. */
 let early: ScriptTransformer[] = [];
@@ -33,7 +34,7 @@ whenDead((reason) => {
 const engine: Promise<Engine> = loadEngine();
 engine.then(() => tell({ type: "ready" }), (error: unknown) => die(`WebAssembly did not start: ${String(error)}`));
 
-function mine(): { setup: WorkerSetup; key: LeafKey; chain: string[] } {
+function mine(): { setup: WorkerSetup; key: LeafKey; chain: string[]; invitation: string | null } {
   if (setup === null || device === null) {
     throw new Refused({ code: "internal", detail: "this device is not enrolled", firm: null });
   }
@@ -57,11 +58,11 @@ async function answer(id: number, work: () => Promise<unknown>): Promise<void> {
 
 async function join(room: string, passcode: string | null): Promise<void> {
   const live = await engine;
-  const { setup: config, key, chain } = mine();
+  const { setup: config, key, chain, invitation } = mine();
   meeting?.stop();
   const makeSession = () => {
     const session = live.openSession(key, chain, config.trust, room, Date.now());
-    session.bring(passcode);
+    session.bring(passcode, invitation);
     return session;
   };
   const read = (signed: string[]) => guarded(() => live.judgeStatements(config.trust, signed));
@@ -89,9 +90,17 @@ async function handle(message: ToWorker): Promise<void> {
       return answer(message.id, async () => {
         if (setup === null) throw new Refused({ code: "internal", detail: "no set-up", firm: null });
         const enrolled = await enrol(await engine, setup, message.enrolment);
-        device = { key: enrolled.key, chain: enrolled.chain };
+        device = { key: enrolled.key, chain: enrolled.chain, invitation: null };
         return { session: enrolled.session };
       });
+    case "enrol-guest":
+      return answer(message.id, async () => {
+        if (setup === null) throw new Refused({ code: "internal", detail: "no set-up", firm: null });
+        device = await enrolGuest(await engine, setup, message.guest);
+        return null;
+      });
+    case "invite":
+      return answer(message.id, async () => invite({ engine: await engine, ...mine() }, message.ask));
     case "statements":
       return answer(message.id, async () => {
         const live = await engine;

@@ -26,7 +26,7 @@ interface RawSession {
   declare(now: number, what: string): number;
   acknowledge(now: number, language: string): void;
   say(now: number, text: string): number;
-  bring(passcode?: string): void;
+  bring(passcode?: string, invitation?: string): void;
   order(now: number, order: string): void;
   set_passcode(passcode: string): void;
   sign(now: number, sign: string): void;
@@ -86,8 +86,8 @@ class WasmSession implements Session {
   say(now: number, text: string): number {
     return this.raw.say(now, text);
   }
-  bring(passcode: string | null): void {
-    this.raw.bring(passcode ?? undefined);
+  bring(passcode: string | null, invitation: string | null): void {
+    this.raw.bring(passcode ?? undefined, invitation ?? undefined);
   }
   order(now: number, order: string): void {
     this.raw.order(now, order);

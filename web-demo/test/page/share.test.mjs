@@ -60,6 +60,28 @@ test("S shares a screen: the other sees it large, sharp and named", async () => 
   if (process.env["SHARE_SHOT"] !== undefined) await ben.page.screenshot({ path: process.env["SHARE_SHOT"] });
 });
 
+test("two people share at once: both screens stand large, and who has one of them alone has the stage", async () => {
+  await ben.page.evaluate(() => {
+    navigator.mediaDevices.getDisplayMedia = async () => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 360 });
+      const pen = canvas.getContext("2d");
+      setInterval(() => {
+        pen.fillStyle = `hsl(${Date.now() / 20} 60% 50%)`;
+        pen.fillRect(0, 0, 640, 360);
+      }, 200);
+      return canvas.captureStream(5);
+    };
+  });
+  await ben.page.keyboard.press("s");
+  await eventually("anna sees ben's screen", async () => (await shown(anna))?.[0] === 640);
+  for (const person of [anna, ben]) {
+    await eventually("both are large", () => person.page.$$eval(".tile.screen.chosen", (tiles) => tiles.length === 2 && tiles.every((tile) => tile.clientHeight > 150 && tile.clientWidth > 400)));
+  }
+  if (process.env["SHARE_SHOT"] !== undefined) await anna.page.screenshot({ path: process.env["SHARE_SHOT"].replace(".png", "-two.png") });
+  await ben.page.keyboard.press("s");
+  await eventually("one is left", () => anna.page.$$eval(".tile.screen", (tiles) => tiles.length === 1));
+});
+
 test("S again ends it, and the people have the stage back", async () => {
   await anna.page.keyboard.press("s");
   await eventually("the screen is gone", async () => (await anna.page.$(".tile.screen")) === null);

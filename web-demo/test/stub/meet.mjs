@@ -101,7 +101,7 @@ export class StubMeeting {
     if (this.entry(member).host || this.letIn.has(member.id)) return this.admit(member);
     if (this.locked) return refuse("locked");
     if (this.passcode !== null && member.entering.passcode !== this.passcode) return refuse("passcode");
-    if (!this.lobby) return this.admit(member);
+    if (!this.lobby && !member.id.includes("/guest-")) return this.admit(member);
     this.queue.push(member);
     this.send(member, { type: "problem", code: "lobby", detail: "", firm: null });
     this.tellQueue();
@@ -163,11 +163,17 @@ export class StubMeeting {
     this.epoch += 1;
     const people = [...this.members.values()].map((one, leaf) => {
       const [firm, user] = one.id.split("/");
-      return { leaf, participant: one.id, name: PEOPLE[firm]?.[user]?.name ?? user, role: "member", firm };
+      const guest = user.startsWith("guest-");
+      return { leaf, participant: one.id, name: guest ? "Gus Guest" : PEOPLE[firm]?.[user]?.name ?? user, role: guest ? "guest" : "member", firm };
     });
     const recorders = FIRMS.map(({ firm }, at) => ({ leaf: 8 + at, participant: `${firm}/recorder-1/aa`, name: "recorder-1", role: "recorder", firm }));
     this.all({ type: "stub-event", event: "epoch", data: { epoch: this.epoch, members: [...people, ...recorders], code: CODE(), added, removed } });
     this.all({ type: "stub-event", event: "sending", data: { state: "allowed" } });
+    for (const one of this.members.values()) {
+      if (one.entering?.invitation === undefined) continue;
+      const name = Buffer.from(one.entering.invitation, "base64url").toString();
+      this.all({ type: "stub-event", event: "guest", data: { guest: one.id, inviter: "bank-a/anna/aa", name } });
+    }
     this.tellRecorders();
   }
   tellRecorders() {

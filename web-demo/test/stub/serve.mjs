@@ -31,7 +31,7 @@ function policy(signaling) {
 }
 
 async function page(response, url, signaling) {
-  const name = url.pathname === "/" || url.pathname === "/officer" ? "/index.html" : url.pathname;
+  const name = ["/", "/officer", "/guest"].includes(url.pathname) ? "/index.html" : url.pathname;
   try {
     const bytes = await readFile(path.join(DIST, path.normalize(name)));
     response.writeHead(200, {
@@ -46,6 +46,7 @@ async function page(response, url, signaling) {
 
 function front(firm, signaling, archive) {
   const people = PEOPLE[firm.firm];
+  const invitations = new Map();
   const userOf = (session) => people[session?.replace(/^.*\//, "")];
   return async (request, response) => {
     const url = new URL(request.url, "http://localhost");
@@ -71,12 +72,33 @@ function front(firm, signaling, archive) {
         const { participant } = JSON.parse(Buffer.from(csr, "base64url").toString());
         return json(response, { chain: [Buffer.from(participant).toString("base64url")], session: participant.split("/").slice(0, 2).join("/") });
       }
+      case "POST /api/invitations": {
+        // the stand-in signs nothing: what it "signed" is the label and CBOR, of which the guest's id is plain text
+        const text = Buffer.from((await body(request)).invitation, "base64url").toString("latin1");
+        const guest = /guest-[0-9a-f]{16}/.exec(text)[0];
+        const view = { guest, name: "Gus Guest", room: "deal-room", title: "Project Alder", statements: statementsOf(ROOMS[0]), invited_by: people[bearer.split("/")[1]].name, valid_from: Date.now(), valid_until: Date.now() + 3_600_000, link: `http://${request.headers.host}/guest?i=${guest}` };
+        invitations.set(guest, view);
+        return json(response, view);
+      }
+      case "POST /enrol/guest": {
+        const { invitation, code, csr } = await body(request);
+        const { participant } = JSON.parse(Buffer.from(csr, "base64url").toString());
+        const view = invitations.get(invitation);
+        if (!/^[2-9A-Z]{5}-[2-9A-Z]{5}$/.test(code)) return problem(response, 403, "bad-code");
+        if ((view.device ??= participant) !== participant) return problem(response, 403, "code-used");
+        return json(response, { chain: [Buffer.from(participant).toString("base64url")], invitation: Buffer.from(view.invited_by).toString("base64url") });
+      }
       case "GET /api/rooms":
         if (userOf(bearer) === undefined) return problem(response, 401, "signed-out");
         return json(response, ROOMS.map((room) => ({
           room: room.room, title: room.title, audio_video: room.rules[FIRMS.indexOf(firm)], statements: statementsOf(room),
         })));
       default:
+        if (url.pathname.startsWith("/api/invitations/")) {
+          const view = invitations.get(url.pathname.split("/")[3]);
+          if (view === undefined) return problem(response, 404, "unknown");
+          return json(response, view);
+        }
         if (await archive.handle(request, response, url, bearer, { json, problem, body, people })) return undefined;
         return page(response, url, signaling);
     }

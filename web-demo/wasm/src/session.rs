@@ -130,9 +130,13 @@ impl Session {
     pub fn say(&mut self, now: f64, text: &str) -> Result<f64, JsError> {
         self.0.say(time(now), text).map(|number| number as f64).map_err(error)
     }
-    /// A passcode, where one is asked for: goes with every hello, the one that waits included.
-    pub fn bring(&mut self, passcode: Option<String>) {
-        self.0.bring(passcode.map(domain::message::client::Passcode));
+    /// A passcode, where one is asked for, and a guest's invitation (base64url): they go with every hello, the one that waits
+    /// included.
+    pub fn bring(&mut self, passcode: Option<String>, invitation: Option<String>) -> Result<(), JsError> {
+        let invitation =
+            invitation.map(|text| domain::B64::decode(&text).ok_or_else(|| JsError::new("malformed"))).transpose()?;
+        self.0.bring(passcode.map(domain::message::client::Passcode), invitation);
+        Ok(())
     }
     /// Shows something: JSON of `domain::message::member::Sign`. Throws why not: `not-in`, `too-fast`, `out-of-range`.
     pub fn sign(&mut self, now: f64, sign: &str) -> Result<(), JsError> {

@@ -1,6 +1,7 @@
 //! The people token: certifies persons and recorders of its firm and signs the firm's statements. It opens nothing.
 
 pub mod csr;
+mod guests;
 pub mod issue;
 pub mod oidc;
 mod statement;
@@ -15,10 +16,12 @@ use csr::Csr;
 use domain::message::custody::{Answer, Ask, LeafRole};
 use domain::{B64, FirmId, UnixMillis};
 use evidence::cose;
-use evidence::identity::{FirmTrust, TrustMap};
+use evidence::identity::{FirmTrust, MAX_GUEST_LIFE_S, TrustMap};
+use evidence::invitation::{self, EARLY_MS};
 use evidence::key::PublicKey;
 use evidence::recorder_csr::{self, RecorderCsr};
 use oidc::Oidc;
+use std::sync::{Mutex, PoisonError};
 
 /// Users whose ids begin so are recorders; no person is certified under such a name.
 const RECORDER_PREFIX: &str = "recorder-";
@@ -31,6 +34,7 @@ pub struct People {
     recorder_identity: Option<PublicKey>,
     root: Vec<u8>,
     trust: TrustMap,
+    guests: Mutex<guests::Guests>,
     token: Handle,
 }
 
@@ -53,7 +57,16 @@ impl People {
         }
         let trust = own_trust(&config.firm, &root);
         let oidc = settings.oidc.clone().map(Oidc::new);
-        Ok(Self { firm: config.firm.clone(), oidc, settings, recorder_identity, root, trust, token })
+        Ok(Self {
+            firm: config.firm.clone(),
+            oidc,
+            settings,
+            recorder_identity,
+            root,
+            trust,
+            guests: Mutex::default(),
+            token,
+        })
     }
 
     /// Answers what this token answers.
@@ -63,6 +76,7 @@ impl People {
     pub fn answer(&self, now: UnixMillis, ask: Ask) -> Result<Answer, Refusal> {
         match ask {
             Ask::CertifyMember { csr, id_token, dpop, role } => self.certify_member(now, &csr, &id_token, &dpop, role),
+            Ask::CertifyGuest { csr, invitation, code } => self.certify_guest(now, &csr, &invitation, &code),
             Ask::CertifyRecorder { csr, countersignature } => self.certify_recorder(now, &csr, &countersignature),
             Ask::SignStatement { statement, administrators } => {
                 let signed = statement::sign(self, now, &statement, &administrators)?;
@@ -97,7 +111,30 @@ impl People {
         if person.user.as_str().starts_with(RECORDER_PREFIX) {
             return refuse("bad-csr", "names that begin with `recorder-` are kept for recorders");
         }
-        self.issue(now, &csr, &person.name, role)
+        if person.user.as_str().starts_with(invitation::PREFIX) {
+            return refuse("bad-csr", "names that begin with `guest-` are kept for guests");
+        }
+        self.issue(now, &csr, &person.name, role, self.settings.leaf_life_s)
+    }
+
+    /// By an invitation that a member of this firm signed, and the code that opens it. No longer than the invitation.
+    fn certify_guest(&self, now: UnixMillis, csr: &B64, signed: &B64, code: &str) -> Result<Answer, Refusal> {
+        let invited = match invitation::judge(&self.trust, signed, now) {
+            Ok(invited) => invited.invitation,
+            Err(why) => return refuse("bad-invitation", format!("the invitation does not hold: {why}")),
+        };
+        if now.plus(EARLY_MS) < invited.valid_from {
+            return refuse("too-early", "the invitation holds only from a quarter of an hour before the meeting");
+        }
+        let csr = Csr::judge(csr)?;
+        if csr.participant.firm != self.firm || csr.participant.user != invited.guest {
+            return refuse("bad-csr", "the CSR is for another firm or guest than the invitation");
+        }
+        let left_s = invited.valid_until.seconds().saturating_sub(now.seconds());
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        guests.take(now, &invited, &csr.participant.device, code)?;
+        drop(guests);
+        self.issue(now, &csr, &invited.name, LeafRole::Guest, left_s.min(MAX_GUEST_LIFE_S))
     }
 
     fn certify_recorder(&self, now: UnixMillis, csr: &B64, countersignature: &B64) -> Result<Answer, Refusal> {
@@ -115,13 +152,12 @@ impl People {
             return refuse("bad-csr", "a recorder is named sr://<this firm>/recorder-<n>/<device>");
         }
         let name = csr.participant.user.to_string();
-        self.issue(now, &csr, &name, LeafRole::Recorder)
+        self.issue(now, &csr, &name, LeafRole::Recorder, self.settings.leaf_life_s)
     }
 
-    fn issue(&self, now: UnixMillis, csr: &Csr, name: &str, role: LeafRole) -> Result<Answer, Refusal> {
+    fn issue(&self, now: UnixMillis, csr: &Csr, name: &str, role: LeafRole, life_s: u64) -> Result<Answer, Refusal> {
         let serial = self.token.call(Call::Random(issue::SERIAL_BYTES))?;
-        let leaf =
-            issue::Leaf { csr, name, role, serial: &serial, now_s: now.seconds(), life_s: self.settings.leaf_life_s };
+        let leaf = issue::Leaf { csr, name, role, serial: &serial, now_s: now.seconds(), life_s };
         let unsigned = leaf.prepare(&self.root)?;
         let signature = self.token.sign(FIRM_CA, &unsigned.hash())?;
         let certificate = unsigned.finish(&signature)?;

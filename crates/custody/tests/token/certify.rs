@@ -7,6 +7,7 @@ use domain::message::custody::{Answer, Ask, CustodyProblem, LeafRole};
 use domain::policy::{Rule, Statement, Tier};
 use evidence::grant::STATEMENT_CONSENT_LABEL;
 use evidence::identity::judge;
+use evidence::invitation::{self, Invitation, LABEL as INVITATION, code_hash};
 use evidence::recorder_csr::{LABEL, RecorderCsr};
 use evidence::statement::{encode, judge_statement};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -216,6 +217,56 @@ async fn a_statement_wants_as_many_administrators_as_the_firm_says(kind: Kind) {
     }
 }
 
+async fn a_guest_is_certified_by_a_members_invitation_and_its_code_for_one_device(kind: Kind) {
+    let house = House::new(kind);
+    let people = house.start("people");
+    let (anna, anna_leaf) = enrol(&house, &people, "anna", LeafRole::Member).await;
+    let (carol, carol_leaf) = enrol(&house, &people, "carol", LeafRole::Compliance).await;
+    let guest: domain::UserId = "guest-00112233445566aa".parse().unwrap();
+    let good = Invitation {
+        room: "deal-room".parse().unwrap(),
+        guest: guest.clone(),
+        name: "Gus Guest".into(),
+        code_hash: code_hash(&guest, "ABCDE23456"),
+        issued_at: now(),
+        valid_from: now(),
+        valid_until: now().plus(600_000),
+    };
+    let invite =
+        |key: &Key, leaf: &[u8], said: &Invitation| B64(key.sign(INVITATION, &invitation::encode(said), Some(leaf)));
+    let by_anna = invite(&anna, &anna_leaf, &good);
+    let key = Key::new();
+    let ask = |invitation: &B64, device: &str, code: &str| Ask::CertifyGuest {
+        csr: csr(&format!("sr://bank-a/{guest}/{device}"), &key).into(),
+        invitation: invitation.clone(),
+        code: code.to_owned(),
+    };
+    let later = Invitation { valid_from: now().plus(3_600_000), valid_until: now().plus(7_200_000), ..good.clone() };
+    let mut bent = by_anna.clone();
+    bent.0[300] ^= 1;
+    for (what, ask, code) in [
+        ("by an officer", ask(&invite(&carol, &carol_leaf, &good), "d1", "ABCDE23456"), "bad-invitation"),
+        ("bent", ask(&bent, "d1", "ABCDE23456"), "bad-invitation"),
+        ("for later", ask(&invite(&anna, &anna_leaf, &later), "d1", "ABCDE23456"), "too-early"),
+        ("wrong code", ask(&by_anna, "d1", "ABCDE23457"), "bad-code"),
+    ] {
+        assert_eq!(people.ask(ask).await.unwrap_err().code, code, "{what}");
+    }
+    let other = Ask::CertifyGuest {
+        csr: csr("sr://bank-a/anna/d1", &key).into(),
+        invitation: by_anna.clone(),
+        code: "ABCDE23456".into(),
+    };
+    assert_eq!(people.ask(other).await.unwrap_err().code, "bad-csr", "under a member's name");
+    let Ok(Answer::Certificate { certificate }) = people.ask(ask(&by_anna, "d1", "abcde-23456")).await else {
+        panic!("the invited guest")
+    };
+    let identity = judge(&house.trust, &certificate, now().seconds()).unwrap();
+    assert_eq!((identity.role, identity.name.as_str()), (LeafRole::Guest, "Gus Guest"));
+    assert!(identity.not_after_s <= good.valid_until.seconds(), "no longer than the invitation");
+    assert_eq!(people.ask(ask(&by_anna, "d2", "ABCDE23456")).await.unwrap_err().code, "code-used");
+}
+
 async fn a_statement_out_of_range_old_or_of_another_firm_is_not_signed(kind: Kind) {
     let house = House::new(kind);
     let people = house.start("people");
@@ -254,5 +305,5 @@ fn the_ceremony_signs_the_first_statement_at_the_token(kind: Kind) {
 
 on_each_token! {
     the_ceremony_signs_the_first_statement_at_the_token;
-    async an_issued_certificate_is_judged_well_by_everybody, each_wrong_enrolment_is_refused_for_its_own_reason, a_proof_is_taken_once, no_other_algorithm_than_es256_is_taken, a_recorder_is_certified_against_the_record_tokens_signature_only, a_statement_wants_as_many_administrators_as_the_firm_says, a_statement_out_of_range_old_or_of_another_firm_is_not_signed
+    async an_issued_certificate_is_judged_well_by_everybody, each_wrong_enrolment_is_refused_for_its_own_reason, a_proof_is_taken_once, no_other_algorithm_than_es256_is_taken, a_recorder_is_certified_against_the_record_tokens_signature_only, a_guest_is_certified_by_a_members_invitation_and_its_code_for_one_device, a_statement_wants_as_many_administrators_as_the_firm_says, a_statement_out_of_range_old_or_of_another_firm_is_not_signed
 }

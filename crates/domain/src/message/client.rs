@@ -171,6 +171,9 @@ pub struct Entering {
     /// Where a statement asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passcode: Option<Passcode>,
+    /// A guest's: `evidence::invitation`, COSE_Sign1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<B64>,
 }
 
 /// What people were told to type. Never shown, never logged.
@@ -547,6 +550,9 @@ pub struct RosterEntry {
     pub leaf: Option<LeafIndex>,
     /// Sources that are published, with their mute state.
     pub sources: Vec<Source>,
+    /// A guest's invitation, as signed: everybody sees by it who invited whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<B64>,
 }
 
 /// One published source.

@@ -35,6 +35,15 @@ pub enum Ask {
         /// Wanted role; must be among the token's roles.
         role: LeafRole,
     },
+    /// People: certify a guest, by a member's invitation and the one-time code.
+    CertifyGuest {
+        /// PKCS#10, DER.
+        csr: B64,
+        /// `evidence::invitation`, COSE_Sign1.
+        invitation: B64,
+        /// As the guest typed it.
+        code: String,
+    },
     /// People: certify a recorder's leaf.
     CertifyRecorder {
         /// PKCS#10, DER.

@@ -2,7 +2,7 @@
 //! shape: `{code, detail, firm}`.
 
 use super::custody::{LeafRole, LedgerEvent};
-use crate::{B64, DeviceId, FirmId, MeetingId, ParticipantId, RoomId, UnixMillis};
+use crate::{B64, DeviceId, FirmId, MeetingId, ParticipantId, RoomId, UnixMillis, UserId};
 use serde::{Deserialize, Serialize};
 
 /// `GET /api/config`: what a page needs before login.
@@ -142,6 +142,56 @@ pub struct ProbedKey {
     pub key_id: String,
     /// When it last opened one.
     pub opened_at: Option<UnixMillis>,
+}
+
+/// `POST /api/invitations`, with the session of a member.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Invite {
+    /// `evidence::invitation`, COSE_Sign1 by the member.
+    pub invitation: B64,
+}
+
+/// `GET /api/invitations/{guest}`, and the answer to [`Invite`].
+#[derive(Clone, Serialize, Deserialize)]
+pub struct InvitationView {
+    /// The guest's user id.
+    pub guest: UserId,
+    /// The guest's name.
+    pub name: String,
+    /// Whereto.
+    pub room: RoomId,
+    /// Title of the room.
+    pub title: String,
+    /// Signed statements about it, as in [`RoomSummary`].
+    pub statements: Vec<B64>,
+    /// The member's name.
+    pub invited_by: String,
+    /// From then on it can be used ...
+    pub valid_from: UnixMillis,
+    /// ... until then.
+    pub valid_until: UnixMillis,
+    /// The guest's page.
+    pub link: String,
+}
+
+/// `POST /enrol/guest`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct EnrolGuest {
+    /// [`InvitationView::guest`].
+    pub invitation: UserId,
+    /// As typed.
+    pub code: String,
+    /// PKCS#10, DER.
+    pub csr: B64,
+}
+
+/// Answer to [`EnrolGuest`].
+#[derive(Clone, Serialize, Deserialize)]
+pub struct EnrolledGuest {
+    /// Leaf, DER.
+    pub chain: Vec<B64>,
+    /// The invitation, to be shown at the door.
+    pub invitation: B64,
 }
 
 /// Answer to both.

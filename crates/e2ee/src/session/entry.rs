@@ -62,6 +62,7 @@ impl Session {
         self.ping_at = Some(now.plus(PING_MS));
         self.recorders.reconnected(now);
         self.hosting.admitted(&roster);
+        roster.iter().for_each(|entry| self.see_guest(now, entry));
         self.tell(Event::Admitted { participant, terms, roster });
         self.tell_hosts();
         self.say_yes(now);

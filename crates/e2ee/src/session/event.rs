@@ -118,6 +118,15 @@ pub enum Event {
         /// What.
         sign: domain::message::member::Sign,
     },
+    /// A guest is here, and who invited it, by the invitation's signature.
+    Guest {
+        /// Who.
+        guest: ParticipantId,
+        /// By whom.
+        inviter: ParticipantId,
+        /// Name of the inviter, from its certificate.
+        name: String,
+    },
     /// Who is host now, of those who are in.
     Hosts(Vec<ParticipantId>),
     /// We are host: who waits to be let in.
@@ -295,6 +304,8 @@ pub enum IncidentKind {
     BadSaid,
     /// An acknowledgement that is not its person's, or of other statements.
     BadAcknowledgement,
+    /// An invitation that is not this guest's.
+    BadInvitation,
     /// An act of a host that is none's, is old, or of another meeting.
     BadHostAct,
     /// Our own group state failed: resync.

@@ -5,6 +5,7 @@ use domain::message::client::{Passcode, RosterEntry, ToServer, Waiter};
 use domain::message::custody::LeafRole;
 use domain::{B64, ParticipantId, UnixMillis};
 use evidence::host::{HostAct, HostError, Hosts, LABEL, Listed, Order, encode, judge};
+use evidence::invitation::{Invited, judge_guest};
 use evidence::policy::MeetingRules;
 use std::collections::BTreeMap;
 
@@ -101,6 +102,18 @@ impl Session {
         });
         let shown = shown.collect();
         self.tell(Event::Waiting(shown));
+    }
+
+    /// Who invited a guest, by the invitation's signature.
+    pub(super) fn see_guest(&mut self, now: UnixMillis, entry: &RosterEntry) {
+        let Some(signed) = &entry.invitation else { return };
+        match judge_guest(&self.trust, signed, &entry.participant, &self.room, now) {
+            Ok(Invited { inviter, .. }) => {
+                let guest = entry.participant.clone();
+                self.tell(Event::Guest { guest, inviter: inviter.participant, name: inviter.name });
+            }
+            Err(_) => self.incident(IncidentKind::BadInvitation, Some(entry.participant.clone())),
+        }
     }
 
     /// Says who is host, if that changed.

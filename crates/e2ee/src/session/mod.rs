@@ -129,8 +129,9 @@ impl Session {
     }
 
     /// What the people there may ask for besides the certificate; goes with every `Hello`, the one that waits included.
-    pub fn bring(&mut self, passcode: Option<Passcode>) {
+    pub fn bring(&mut self, passcode: Option<Passcode>, invitation: Option<B64>) {
         self.entering.passcode = passcode;
+        self.entering.invitation = invitation;
         for output in &mut self.out {
             if let Output::Send(ToServer::Hello { entering, .. }) = output {
                 entering.clone_from(&self.entering);
@@ -267,6 +268,7 @@ impl Session {
             ToClient::Pong {} => {}
             ToClient::RosterChanged { entry } => {
                 self.hosting.row(&entry);
+                self.see_guest(now, &entry);
                 self.tell(Event::Passed(ToClient::RosterChanged { entry }));
                 self.tell_hosts();
             }

@@ -31,6 +31,7 @@ fn listed(net: &mut Net, all: &[&ParticipantId]) {
                 host: at == 0,
                 leaf: None,
                 sources: vec![],
+                invitation: None,
             };
             net.deliver(who, ToClient::RosterChanged { entry });
         }

@@ -13,7 +13,7 @@ use evidence::identity::judge;
 use std::sync::Arc;
 
 /// Largest CSR: ours have about 300 bytes.
-const MAX_CSR: usize = 8 * 1024;
+pub(super) const MAX_CSR: usize = 8 * 1024;
 /// Largest ID token or DPoP proof: a compact JWT with a dozen claims.
 const MAX_JWT: usize = 8 * 1024;
 
@@ -58,7 +58,7 @@ pub async fn recorder(
     Ok(Json(Enrolled { chain: vec![certificate.into()], session: String::new() }))
 }
 
-async fn certify(app: &App, ask: Ask) -> Result<Vec<u8>, ApiProblem> {
+pub(super) async fn certify(app: &App, ask: Ask) -> Result<Vec<u8>, ApiProblem> {
     match app.people.ask(ask).await {
         Ok(Answer::Certificate { certificate }) => Ok(certificate.0),
         Ok(_) => Err(ApiProblem::internal("Custody answered something else than a certificate.")),

@@ -4,6 +4,7 @@
 pub mod bundle;
 pub mod enrol;
 pub mod export;
+pub mod guests;
 pub mod idp;
 pub mod ledger;
 pub mod probe;

@@ -1,6 +1,6 @@
 //! Which address leads where.
 
-use crate::api::{bundle, enrol, export, idp, ledger, probe, public, replay, review};
+use crate::api::{bundle, enrol, export, guests, idp, ledger, probe, public, replay, review};
 use crate::app::App;
 use crate::http::guard::guard;
 use axum::Router;
@@ -25,6 +25,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/idp/jwks", get(idp::jwks))
         .route("/idp/.well-known/openid-configuration", get(idp::discovery))
         .route("/enrol", post(enrol::member))
+        .route("/enrol/guest", post(guests::enrol))
+        .route("/api/invitations", post(guests::invite))
+        .route("/api/invitations/{id}", get(guests::show))
+        .route("/api/invitations/{id}/meeting.ics", get(guests::calendar))
         .route("/enrol/recorder", post(enrol::recorder))
         .route("/custody/probe", post(probe::probe))
         .route("/api/recording", get(probe::recording))

@@ -72,7 +72,7 @@ fn certificate(identity: &SigningIdentity) -> Result<&[u8], SeatError> {
 
 fn seat(identity: &Identity) -> Result<Seat, SeatError> {
     let recorder = match identity.role {
-        LeafRole::Member => false,
+        LeafRole::Member | LeafRole::Guest => false,
         LeafRole::Recorder => true,
         _ => return Err(SeatError::Role),
     };

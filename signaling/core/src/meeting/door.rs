@@ -155,10 +155,9 @@ impl Meeting {
         if let Some(by) = self.rules.resolved().passcode() {
             self.door.judge_passcode(now, entrant, &by)?;
         }
-        match self.rules.resolved().lobby() {
-            Some(_) => Ok(Knock::Waits),
-            None => Ok(Knock::Enters),
-        }
+        // guests wait everywhere
+        let waits = entrant.inviter.is_some() || self.rules.resolved().lobby().is_some();
+        Ok(if waits { Knock::Waits } else { Knock::Enters })
     }
 
     /// A host sets what newcomers know.

@@ -75,7 +75,7 @@ fn refused(why: &HostError) -> Problem {
 impl Meeting {
     pub(super) fn is_host(&self, entrant: &Entrant) -> bool {
         let listed = if entrant.host { Listed::Host } else { Listed::Other };
-        !entrant.recorder && self.hosting.hosts.is_host(&entrant.participant, listed)
+        !entrant.recorder && entrant.inviter.is_none() && self.hosting.hosts.is_host(&entrant.participant, listed)
     }
 
     /// An act, by the very certificate of the connection that brings it.
@@ -89,8 +89,8 @@ impl Meeting {
         let listed = if person.entrant.host { Listed::Host } else { Listed::Other };
         if let Order::HandOver { to } = &act.what {
             let to = self.people.get(to).ok_or_else(|| bad_message("no such participant"))?;
-            if to.entrant.recorder {
-                return Err(bad_message("a recorder is no host"));
+            if to.entrant.recorder || to.entrant.inviter.is_some() {
+                return Err(bad_message("a recorder or guest is no host"));
             }
         }
         self.hosting.hosts.take(&act, &signer, listed).map_err(|why| refused(&why))?;

@@ -48,6 +48,8 @@ pub struct Entrant {
     pub participant: ParticipantId,
     /// A firm's recorder.
     pub recorder: bool,
+    /// Who invited this guest.
+    pub inviter: Option<ParticipantId>,
     /// Host, as the directory has it: counts where no statement names hosts.
     pub host: bool,
     /// Groups of its firm it is in.

@@ -113,7 +113,12 @@ impl Meeting {
 
     /// The directory took someone out of the room.
     pub fn membership_ended(&mut self, now: UnixMillis, firm: &FirmId, user: &UserId) {
-        for who in self.devices(firm, user) {
+        let invited =
+            |entrant: &Entrant| entrant.inviter.as_ref().is_some_and(|by| by.firm == *firm && by.user == *user);
+        let guests =
+            self.people.values().filter(|one| invited(&one.entrant)).map(|one| one.entrant.participant.clone());
+        let guests: Vec<ParticipantId> = guests.collect();
+        for who in self.devices(firm, user).into_iter().chain(guests) {
             self.remove(now, &who, Reason::Membership);
         }
     }

@@ -48,6 +48,7 @@ impl Person {
             host: self.entrant.host,
             leaf,
             sources: self.sources.clone(),
+            invitation: self.entrant.inviter.as_ref().and(self.entrant.entering.invitation.clone()),
         }
     }
 

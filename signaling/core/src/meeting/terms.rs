@@ -74,7 +74,7 @@ fn person(entrant: &Entrant, region: Option<&str>) -> Person {
         firm: entrant.participant.firm.clone(),
         user: entrant.participant.user.clone(),
         groups: entrant.groups.clone(),
-        guest: false,
+        guest: entrant.inviter.is_some(),
         client: Some(entrant.entering.client),
         region: region.map(str::to_owned),
     }

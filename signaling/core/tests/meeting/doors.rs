@@ -131,7 +131,7 @@ fn an_old_client_is_told_to_load_a_newer_one_by_whose_statement() {
     let mut world = World::new();
     state(&mut world, 1, Rule::Off, |c| c.oldest_client = 7);
     for (client, refused) in [(0, true), (6, true), (7, false)] {
-        world.entering = Entering { client, passcode: None };
+        world.entering = Entering { client, passcode: None, invitation: None };
         world.inbox.clear();
         try_passcode(&mut world, "anna", None);
         assert_eq!(world.refusals("anna") == [ProblemCode::ClientTooOld], refused, "{client}");

@@ -10,6 +10,7 @@ mod admission;
 mod commits;
 mod doors;
 mod firms;
+mod guests;
 mod hosts;
 mod media;
 mod member;

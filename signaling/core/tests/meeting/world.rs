@@ -93,7 +93,7 @@ impl World {
             inbox: BTreeMap::new(),
             closed: BTreeSet::new(),
             sfu: Sfu::Prompt,
-            entering: Entering { client: domain::message::CLIENT, passcode: None },
+            entering: Entering { client: domain::message::CLIENT, passcode: None, invitation: None },
             to_sfu: Vec::new(),
             owners: BTreeMap::new(),
             next: 0,
@@ -174,16 +174,20 @@ impl World {
 
     fn proven(&mut self, name: &str, resume: Option<Resume>) -> (ConnId, Box<Proven>) {
         let proven = self.handshake(name, resume).unwrap();
+        (self.own(name), proven)
+    }
+
+    /// A new connection of this one.
+    pub fn own(&mut self, name: &str) -> ConnId {
         self.next += 1;
         let conn = ConnId(self.next);
         self.owners.insert(conn, name.to_owned());
         self.conns.insert(name.to_owned(), conn);
-        (conn, proven)
+        conn
     }
 
     pub fn handshake(&self, name: &str, resume: Option<Resume>) -> Result<Box<Proven>, Problem> {
-        let proven = greet(&self.trust, self.now, &self.members[name].leaf, ROOM, resume);
-        proven.map(|proven| Box::new(Proven { entering: self.entering.clone(), ..*proven }))
+        greet_with(&self.trust, self.now, &self.members[name].leaf, ROOM, resume, self.entering.clone())
     }
 
     pub fn resume(&self, name: &str) -> Resume {
@@ -359,17 +363,23 @@ pub fn greet(
     room: &str,
     resume: Option<Resume>,
 ) -> Result<Box<Proven>, Problem> {
+    greet_with(trust, now, leaf, room, resume, Entering::default())
+}
+
+/// The same with what a newcomer brings besides.
+pub fn greet_with(
+    trust: &Arc<TrustMap>,
+    now: UnixMillis,
+    leaf: &Leaf,
+    room: &str,
+    resume: Option<Resume>,
+    entering: Entering,
+) -> Result<Box<Proven>, Problem> {
     let mut handshake = Handshake::new(trust.clone(), [5; 32]);
     let room: RoomId = room.parse().unwrap();
     let chain = vec![B64(leaf.certificate.clone())];
-    let hello = ToServer::Hello {
-        version: PROTOCOL,
-        room: room.clone(),
-        chain,
-        trust: trust.hash().into(),
-        resume,
-        entering: Entering::default(),
-    };
+    let hello =
+        ToServer::Hello { version: PROTOCOL, room: room.clone(), chain, trust: trust.hash().into(), resume, entering };
     let nonce = match handshake.handle(now, hello) {
         Step::Send(ToClient::Challenge { nonce }) => nonce,
         Step::Refuse(problem) => return Err(problem),

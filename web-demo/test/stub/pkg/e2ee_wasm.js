@@ -94,8 +94,8 @@ export class Session {
     this.out.push({ send: { type: "application", message: word } });
     return this.said;
   }
-  bring(passcode) {
-    this.hello.entering = { client: 1, ...(passcode === undefined ? {} : { passcode }) };
+  bring(passcode, invitation) {
+    this.hello.entering = { client: 1, ...(passcode === undefined ? {} : { passcode }), ...(invitation === undefined ? {} : { invitation }) };
   }
   order(_now, order) {
     this.out.push({ send: { type: "host", act: { from: this.me, order: JSON.parse(order) } } });
