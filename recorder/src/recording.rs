@@ -15,7 +15,7 @@ use e2ee::escrow::MeetingKey;
 use e2ee::session::Session;
 use evidence::archive::manifest::{Closed, read_sealed_keys, write_sealed_keys};
 use evidence::archive::{ArchiveEvent, Digest, SealedKey, SealedKeys, names};
-use recorder_core::{Config, Input, Meeting, Opener, Output, Parts, Recovered, Verdict, Wants};
+use recorder_core::{Config, FileRule, Input, Meeting, Opener, Output, Parts, Recovered, Verdict, Wants};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -24,6 +24,9 @@ use tokio::sync::oneshot;
 const REOPEN_MS: u64 = 5_000;
 /// Name and version in manifests.
 const SOFTWARE: &str = concat!("strongroom-recorder ", env!("CARGO_PKG_VERSION"));
+
+/// What a meeting that is only closed wants.
+const CLOSING: (Wants, FileRule) = (Wants::Events, FileRule::Kept);
 
 /// Opens nothing: for closing what is on disk.
 pub struct NoKeys;
@@ -61,7 +64,7 @@ pub struct Recording {
     pub incarnation: u64,
     /// Seals base keys.
     pub key: MeetingKey,
-    wants: Wants,
+    wants: (Wants, FileRule),
     /// Seals checkpoints; none while custody was away.
     state_key: Option<StateKey>,
     folder: Folder,
@@ -72,7 +75,7 @@ pub struct Recording {
     reopen_at_ms: Option<u64>,
 }
 
-fn core_config(shared: &Shared, meeting: &MeetingId, incarnation: u64, wants: Wants) -> Config {
+fn core_config(shared: &Shared, meeting: &MeetingId, incarnation: u64, (wants, files): (Wants, FileRule)) -> Config {
     Config {
         firm: shared.config.firm.clone(),
         meeting: meeting.clone(),
@@ -80,12 +83,16 @@ fn core_config(shared: &Shared, meeting: &MeetingId, incarnation: u64, wants: Wa
         incarnation,
         software: SOFTWARE.to_owned(),
         wants,
+        files,
     }
 }
 
 /// Where sound and picture are not kept there is no record link.
-fn wants(statement: &Statement) -> Wants {
-    if matches!(statement.audio_video, Rule::Must | Rule::Should) { Wants::Media } else { Wants::Events }
+fn wants(statement: &Statement) -> (Wants, FileRule) {
+    let keeps = |rule: Rule| matches!(rule, Rule::Must | Rule::Should);
+    let media = if keeps(statement.audio_video) { Wants::Media } else { Wants::Events };
+    let files = if keeps(statement.files) { FileRule::Kept } else { FileRule::Named };
+    (media, files)
 }
 
 /// Every archive key that the firm's signed statement names.
@@ -393,14 +400,14 @@ async fn close(shared: Arc<Shared>, folder: Folder) -> Result<(), String> {
     };
     let before = seal::signed_before(&files).await?;
     let incarnation = recovered.summary().incarnation;
-    let core = recovered.close(core_config(&shared, &folder.meeting, incarnation, Wants::Events), clock::now());
+    let core = recovered.close(core_config(&shared, &folder.meeting, incarnation, CLOSING), clock::now());
     let sealer = Some(Sealer::start(shared.custody.clone(), files.clone(), before));
     let mut recording = Recording {
         meeting_id: folder.meeting.clone(),
         core,
         incarnation,
         key: MeetingKey::generate(),
-        wants: Wants::Events,
+        wants: CLOSING,
         state_key: None,
         folder,
         files,

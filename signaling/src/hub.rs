@@ -10,6 +10,7 @@ use dashmap::mapref::entry::Entry;
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{MeetingId, RoomId};
 use evidence::identity::TrustMap;
+use signaling_core::meeting::Held;
 use signaling_core::{ConnId, Feed, Input, Ports, Randomness};
 use signaling_store::{Notice, RoomDirectory};
 use std::path::PathBuf;
@@ -85,7 +86,12 @@ impl Randomness for System {
 impl Hub {
     /// From what was loaded.
     pub fn new(loaded: &Loaded) -> Arc<Self> {
-        let ports = Ports { trust: loaded.trust.clone(), signer: loaded.orders.clone(), random: Arc::new(System) };
+        let ports = Ports {
+            trust: loaded.trust.clone(),
+            signer: loaded.orders.clone(),
+            random: Arc::new(System),
+            held: Held::default(),
+        };
         let (notices, posted) = mpsc::channel(rooms::NOTICES);
         let hub = Arc::new(Self {
             origins: loaded.config.origins.clone(),

@@ -5,6 +5,7 @@ mod away;
 mod canary;
 mod chat;
 mod custody;
+mod files;
 mod hostile;
 mod meeting;
 mod record;

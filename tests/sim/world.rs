@@ -89,6 +89,7 @@ impl World {
             trust: Arc::new(firms.trust.clone()),
             signer: Arc::new(OrderKey(order)),
             random: Arc::new(Counting(AtomicU64::new(seed))),
+            held: Default::default(),
         };
         let mut world = Self {
             now: T0,

@@ -10,7 +10,7 @@ use domain::{Codec, Epoch, Kid, LeafIndex, ParticipantId, Slot, UnixMillis};
 use e2ee::sframe::{BaseKey, Opener as Frames, SealKey};
 use evidence::archive::manifest::write_sealed_keys;
 use evidence::archive::{EpochKey, SealedKeys, names, sha256};
-use recorder_core::{Config, Input, Meeting, Now, Opener, Output, Verdict, Wants};
+use recorder_core::{Config, FileRule, Input, Meeting, Now, Opener, Output, Verdict, Wants};
 use recorder_journal::journal::Writer;
 use recorder_journal::store::Disk;
 use sha2::{Digest as _, Sha256};
@@ -93,6 +93,7 @@ impl One {
             incarnation: 1,
             software: "bench".to_owned(),
             wants: Wants::Media,
+            files: FileRule::Kept,
         };
         let keys = Keys(Frames::from_base_key(BaseKey::from_bytes(&base).context("a key")?, EPOCH));
         let now = Now { wall: UnixMillis(wall()), mono_ms: 0 };

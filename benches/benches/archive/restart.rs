@@ -8,7 +8,7 @@ use crash::{firm, recording};
 use domain::message::record_link::FromSfuRecord;
 use domain::{Codec, Kid, LeafIndex, ParticipantId, Slot, UnixMillis};
 use e2ee::sframe::{BaseKey, SealKey};
-use recorder_core::{Config, FileId, Input, Meeting, Now, Output, Wants};
+use recorder_core::{Config, FileId, FileRule, Input, Meeting, Now, Output, Wants};
 use recorder_journal::journal::Journal;
 use recorder_journal::store::Disk;
 use std::path::Path;
@@ -47,6 +47,7 @@ fn write(folder: &Path, mb: u64) -> anyhow::Result<()> {
         incarnation: 1,
         software: "bench".to_owned(),
         wants: Wants::Media,
+        files: FileRule::Kept,
     };
     let mut core = Meeting::new(config, at(0));
     core.handle(at(0), Input::Terms(Box::new(recording::terms())), &mut recording::AllKeys);

@@ -79,6 +79,9 @@ id!(
 id!(
     /// One live session of a room: 32 hexadecimal digits. Also the MLS group id (its bytes as ASCII).
     MeetingId, |text, f| f.write_str(text));
+id!(
+    /// A sealed file on its way through signaling: 32 hexadecimal digits, chosen at random by its sender.
+    BlobId, |text, f| f.write_str(text));
 
 /// One device of one person in one meeting: the owner of one MLS leaf and of two transports.
 /// Text form `firm/user/device`; in certificates the URI SAN `sr://firm/user/device`.

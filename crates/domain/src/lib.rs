@@ -5,6 +5,7 @@
 
 pub mod bytes64;
 pub mod calendar;
+pub mod files;
 pub mod ids;
 pub mod limits;
 pub mod media;
@@ -14,6 +15,6 @@ pub mod sframe;
 pub mod units;
 
 pub use bytes64::B64;
-pub use ids::{DeviceId, FirmId, MeetingId, ParticipantId, RoomId, UserId};
+pub use ids::{BlobId, DeviceId, FirmId, MeetingId, ParticipantId, RoomId, UserId};
 pub use media::{Codec, MediaKind, TransportKind};
 pub use units::{Ctr, Epoch, Kid, LeafIndex, Slot, UnixMillis};

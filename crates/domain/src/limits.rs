@@ -62,3 +62,13 @@ pub const MAX_CUSTODY_MESSAGE: usize = 4 << 20;
 pub const MAX_LAYERS: u8 = 4;
 /// Sources one page may wish for: 250 members with camera and screen.
 pub const MAX_WISHES: usize = 500;
+/// Largest file sent in a meeting, bytes: a long presentation; it passes a 10 Mbit/s line in twenty seconds, beside the call.
+pub const MAX_FILE: u64 = 25 << 20;
+/// A file is sealed and sent in chunks of so many bytes: one holds up the messages behind it for 60 ms on such a line.
+pub const FILE_CHUNK: usize = 64 * 1024;
+/// What sealing adds to each chunk, bytes.
+pub const FILE_TAG: usize = 16;
+/// Chunks asked for or sent and not answered: what keeps a line of 100 ms busy at the pace of [`FILE_SPACING_MS`].
+pub const FILE_WINDOW: u32 = 8;
+/// One chunk in, ms, each way: 26 Mbit/s, half of the messages that a connection may send.
+pub const FILE_SPACING_MS: u64 = 20;

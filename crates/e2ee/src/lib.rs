@@ -7,10 +7,12 @@
 //! - [`session`]: one participant in one meeting; the only thing most callers need.
 //! - [`sframe`]: frames sealed and opened; [`sframe::Opener`] alone is enough for a replay.
 //! - [`escrow`]: base keys sealed under a meeting key.
+//! - [`file`]: files sealed in chunks.
 //! - [`said`]: written words sealed under a key of their epoch.
 
 pub mod code;
 pub mod escrow;
+pub mod file;
 pub mod leaf;
 #[cfg(feature = "mls")]
 mod mls;

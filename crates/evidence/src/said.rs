@@ -4,11 +4,12 @@
 //!
 //! It travels inside an MLS application message: signaling sees none of it. Owns form and judgement; knows no key.
 
+use crate::archive::Digest;
 use crate::cose::{self, CoseError};
 use crate::identity::{Identity, TrustMap, inspect};
 use domain::limits::PAUSE_MAX_MS;
 use domain::policy::{Copies, Rule, Statement};
-use domain::{Epoch, FirmId, MeetingId, ParticipantId, UnixMillis};
+use domain::{BlobId, Epoch, FirmId, MeetingId, ParticipantId, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 /// COSE label.
@@ -17,6 +18,8 @@ pub const LABEL: &str = "strongroom said v1";
 pub const MAX_TEXT: usize = 4_000;
 /// Bytes that sealing adds: nonce and tag.
 pub const SEAL: usize = 12 + 16;
+/// Longest card of a file, bytes before it is sealed: name and type at their longest, key and digest.
+pub const MAX_CARD: usize = 640;
 /// A signed object with certificate and signature: longer is no word of a member.
 pub const MAX_SIGNED: usize = 16 * 1024;
 /// A member whose certificate ran out stays in the meeting so long, s (signaling removes it then).
@@ -46,6 +49,18 @@ pub enum What {
     /// A chat line.
     Text {
         /// The words, sealed.
+        #[serde(with = "serde_bytes")]
+        sealed: Vec<u8>,
+    },
+    /// A file: its ciphertext lies at signaling for a while, and in the archives that keep it.
+    File {
+        /// Its name at signaling.
+        blob: BlobId,
+        /// Bytes before it is sealed.
+        size: u64,
+        /// SHA-256 of all sealed chunks in order.
+        ciphertext: Digest,
+        /// `e2ee::file::Card`, sealed as words are: name, type, key, SHA-256 of the file.
         #[serde(with = "serde_bytes")]
         sealed: Vec<u8>,
     },
@@ -110,6 +125,9 @@ impl What {
     pub fn is_in_range(&self) -> bool {
         match self {
             Self::Text { sealed } => (SEAL + 1..=SEAL + MAX_TEXT).contains(&sealed.len()),
+            Self::File { size, sealed, .. } => {
+                domain::files::chunks(*size).is_some() && (SEAL + 1..=SEAL + MAX_CARD).contains(&sealed.len())
+            }
             Self::Tags { trades, counterparties } => {
                 (1..=MAX_TAGS).contains(&(trades.len() + counterparties.len()))
                     && trades.iter().all(|trade| is_trade(trade))
@@ -127,6 +145,10 @@ impl What {
         match self {
             Self::Text { .. } => match statements.iter().find(|one| one.chat == Rule::Forbidden) {
                 Some(one) => Err(Forbidden::Chat(one.firm.clone())),
+                None => Ok(()),
+            },
+            Self::File { .. } => match statements.iter().find(|one| one.files == Rule::Forbidden) {
+                Some(one) => Err(Forbidden::Files(one.firm.clone())),
                 None => Ok(()),
             },
             Self::Tags { .. } => Ok(()),
@@ -154,6 +176,9 @@ pub enum Forbidden {
     /// A firm forbids chat here.
     #[error("forbidden:{0}")]
     Chat(FirmId),
+    /// A firm forbids files here.
+    #[error("forbidden:{0}")]
+    Files(FirmId),
     /// The firm's statement does not name this person among those who may pause its copy.
     #[error("no-pause")]
     Pause,

@@ -6,7 +6,7 @@ use crate::picture::Picture;
 use crate::{ParticipantError, environment};
 use domain::message::client::{SubscribedTrack, ToClient, ToServer};
 use domain::message::custody::LeafRole;
-use domain::{Codec, DeviceId, Epoch, MediaKind, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
+use domain::{BlobId, Codec, DeviceId, Epoch, MediaKind, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
 use e2ee::session::{Event, Output, SayError, SendState, Session, SessionConfig};
 use e2ee::sframe::OpenError;
 use evidence::said::What;
@@ -108,6 +108,10 @@ enum Command {
     },
     Remove(ParticipantId),
     Say(String, oneshot::Sender<Result<u64, SayError>>),
+    Share(String, String, Vec<u8>, oneshot::Sender<Result<BlobId, SayError>>),
+    CancelShare(BlobId),
+    Fetch([u8; 32], oneshot::Sender<Result<(), SayError>>),
+    TakeFile([u8; 32], oneshot::Sender<Option<Vec<u8>>>),
     Declare(What, oneshot::Sender<Result<u64, SayError>>),
     #[cfg(feature = "test-secrets")]
     Reveal(oneshot::Sender<Vec<(String, Vec<u8>)>>),
@@ -204,6 +208,34 @@ impl Participant {
         self.command(Command::Declare(what, answer)).await?;
         let said = said.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))?;
         said.map_err(environment("say something"))
+    }
+
+    /// Sends a file; its name at signaling.
+    pub async fn share(&self, name: &str, media_type: &str, bytes: Vec<u8>) -> Result<BlobId, ParticipantError> {
+        let (answer, shared) = oneshot::channel();
+        self.command(Command::Share(name.to_owned(), media_type.to_owned(), bytes, answer)).await?;
+        let shared = shared.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))?;
+        shared.map_err(environment("send a file"))
+    }
+
+    /// Takes a file back that is still on its way.
+    pub async fn cancel_share(&self, blob: BlobId) -> Result<(), ParticipantError> {
+        self.command(Command::CancelShare(blob)).await
+    }
+
+    /// Asks for a file by the SHA-256 of what announced it; `Event::Fetched` or `Event::FileLost` follows.
+    pub async fn fetch(&self, file: [u8; 32]) -> Result<(), ParticipantError> {
+        let (answer, asked) = oneshot::channel();
+        self.command(Command::Fetch(file, answer)).await?;
+        let asked = asked.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))?;
+        asked.map_err(environment("ask for a file"))
+    }
+
+    /// The bytes of a file that was fetched.
+    pub async fn take_file(&self, file: [u8; 32]) -> Result<Option<Vec<u8>>, ParticipantError> {
+        let (answer, bytes) = oneshot::channel();
+        self.command(Command::TakeFile(file, answer)).await?;
+        bytes.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))
     }
 
     /// As host: removes someone.
@@ -476,6 +508,17 @@ impl Meeting {
             Command::Remove(participant) => self.session.remove(participant),
             Command::Declare(what, answer) => {
                 let _ = answer.send(self.session.declare(now(), what));
+            }
+            Command::Share(name, media_type, bytes, answer) => {
+                let _ = answer.send(self.session.share(now(), &name, &media_type, bytes));
+            }
+            Command::CancelShare(blob) => self.session.cancel_share(&blob),
+            Command::Fetch(file, answer) => {
+                let _ = answer.send(self.session.fetch(now(), file));
+            }
+            Command::TakeFile(file, answer) => {
+                let bytes = self.session.take_file(&file).map(|mut bytes| std::mem::take(&mut *bytes));
+                let _ = answer.send(bytes);
             }
             Command::Say(text, answer) => {
                 let _ = answer.send(self.session.say(now(), &text));

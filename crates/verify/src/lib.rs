@@ -6,6 +6,7 @@
 mod bag;
 mod bundle;
 mod damage;
+mod files;
 mod frames;
 mod ledger;
 mod said;
@@ -45,6 +46,8 @@ pub struct Report {
     pub frames_named: u64,
     /// Words that members wrote and signed.
     pub said: u64,
+    /// Files that members sent and that are here whole.
+    pub files: u64,
     /// Acknowledgements of the notices.
     pub acknowledged: u64,
     /// Epochs with a sealed key.
@@ -113,6 +116,7 @@ pub fn verify(folder: &Path, trust: &TrustMap) -> Result<Report, VerifyError> {
         segment::check(folder, &manifest, entry, trust, &mut account, &mut report);
     }
     account.speech.judge(&mut report);
+    std::mem::take(&mut account.speech.files).judge(&manifest, &mut report);
     account.speech.judge_notices(&manifest, &mut report);
     account.judge(&manifest, &mut report);
     Ok(report)

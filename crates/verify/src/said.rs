@@ -1,6 +1,7 @@
 //! What members said in writing: each is signed by who said it, nothing is there twice, and what is missing is declared.
 
 use crate::Report;
+use crate::files::Files;
 use domain::{MeetingId, ParticipantId, UnixMillis};
 use evidence::acknowledgement;
 use evidence::archive::{ArchiveEvent, Digest, MeetingManifest, names, sha256};
@@ -31,6 +32,8 @@ pub(crate) struct Speech {
     acknowledged: BTreeSet<ParticipantId>,
     /// ... to which statements.
     statements: BTreeSet<[u8; 32]>,
+    /// Files among it.
+    pub(crate) files: Files,
 }
 
 impl Speech {
@@ -52,7 +55,7 @@ impl Speech {
             ArchiveEvent::Acknowledged { participant, acknowledgement } => {
                 return self.yes(place, participant, acknowledgement, meeting, trust, report);
             }
-            _ => return,
+            other => return self.files.event(place, other, report),
         };
         let mut wrong = |problem: String| report.finding(place.path, Some(place.offset), problem);
         let at = UnixMillis(place.at_us / 1000);
@@ -72,6 +75,7 @@ impl Speech {
         if numbers.there.insert(said.sequence, place.offset).is_some() {
             return wrong(format!("word {} of {participant} is there twice", said.sequence));
         }
+        self.files.told(place, participant, signed, &said);
         report.said += 1;
     }
 

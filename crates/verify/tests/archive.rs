@@ -214,6 +214,7 @@ fn close(builder: &Builder<'_>, gaps: Vec<Gap>) {
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
         tags: Default::default(),
         copies_wanted: Vec::new(),
+        files: Vec::new(),
     };
     let signed = sign(MEETING_LABEL, &manifest.to_cbor());
     let mut log = Log::default();

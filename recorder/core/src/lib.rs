@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod depacketize;
+pub mod files;
 pub mod index;
 pub mod meeting;
 pub mod ranges;
@@ -15,6 +16,8 @@ pub mod store;
 pub mod summary;
 
 pub use index::{FrameRuns, Index};
-pub use meeting::{Config, Found, Input, Meeting, Now, Opener, Output, Part, Phase, Recovered, Verdict, Wants};
+pub use meeting::{
+    Config, FileRule, Found, Input, Meeting, Now, Opener, Output, Part, Phase, Recovered, Verdict, Wants,
+};
 pub use store::{Batch, FileId};
 pub use summary::{Parts, Summary};

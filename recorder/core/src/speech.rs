@@ -2,7 +2,7 @@
 
 use domain::{FirmId, ParticipantId};
 use evidence::archive::{ArchiveEvent, CopyWanted, Digest, Tags, sha256};
-use evidence::said::What;
+use evidence::said::{Said, What};
 use evidence::{cose, said};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,27 +38,31 @@ impl Speech {
         self.objects.contains(hash)
     }
 
-    pub(crate) fn said(&mut self, participant: &ParticipantId, signed: &[u8]) {
-        self.objects.insert(sha256(signed));
+    /// Takes what was said; returns it where it is the first time.
+    pub(crate) fn said(&mut self, participant: &ParticipantId, signed: &[u8]) -> Option<Said> {
+        let is_new = self.objects.insert(sha256(signed));
         // the session judged it before it was written here
-        let (Some(certificate), Some(said)) = (cose::certificate(signed), said::read_unverified(signed)) else {
-            return;
-        };
+        let (certificate, said) = (cose::certificate(signed)?, said::read_unverified(signed)?);
         let numbers =
             self.numbers.entry(sha256(&certificate)).or_insert_with(|| (participant.clone(), BTreeSet::new()));
         numbers.1.insert(said.sequence);
-        match said.what {
+        match &said.what {
             What::Tags { trades, counterparties } if self.trades.len() + self.counterparties.len() < MAX_TAGS => {
-                self.trades.extend(trades);
-                self.counterparties.extend(counterparties);
+                self.trades.extend(trades.iter().cloned());
+                self.counterparties.extend(counterparties.iter().cloned());
             }
             What::CopyWanted { language }
                 if self.copies.len() < MAX_TAGS && self.copies.iter().all(|one| one.participant != *participant) =>
             {
-                self.copies.push(CopyWanted { participant: participant.clone(), language, at: said.at });
+                self.copies.push(CopyWanted {
+                    participant: participant.clone(),
+                    language: language.clone(),
+                    at: said.at,
+                });
             }
             _ => {}
         }
+        is_new.then_some(said)
     }
 
     pub(crate) fn declared(&mut self, missing: &ArchiveEvent) {

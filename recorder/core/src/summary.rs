@@ -2,6 +2,7 @@
 //! unfinished meeting is read back after a crash.
 
 use crate::account::{Accounts, Layer};
+use crate::files::Files;
 use crate::index::FrameRun;
 use crate::speech::Speech;
 use domain::{B64, Codec, Epoch, FirmId, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
@@ -68,6 +69,8 @@ pub struct Summary {
     pub accounts: Accounts,
     /// Account of what was said in writing.
     pub speech: Speech,
+    /// Account of files.
+    pub files: Files,
     epoch_times: BTreeMap<Epoch, UnixMillis>,
     /// A restart whose frames the SFU may or may not have kept: since when nobody recorded.
     away_since: Option<UnixMillis>,
@@ -156,7 +159,13 @@ impl Summary {
                 }
             }
             ArchiveEvent::SenderManifest { participant, manifest } => self.listed(at, participant, manifest),
-            ArchiveEvent::Said { participant, said } => self.speech.said(participant, said),
+            ArchiveEvent::Said { participant, said } => {
+                if let Some(read) = self.speech.said(participant, said) {
+                    self.files.told(participant, sha256(said), &read.what);
+                }
+            }
+            ArchiveEvent::FilePart { file, index, .. } => self.files.part(file, *index),
+            ArchiveEvent::FileMissing { file, why, .. } => self.files.missing(file, *why),
             ArchiveEvent::Paused { until, .. } => {
                 self.paused_since.get_or_insert(at);
                 self.paused_until = Some(*until);
@@ -296,6 +305,7 @@ impl Summary {
             gaps: self.gaps.clone(),
             tags: self.speech.tags(),
             copies_wanted: self.speech.copies_wanted(parts.firm),
+            files: self.files.entries(),
             clock: self.clock.unwrap_or(ClockState { synchronised: false, estimated_error_us: 0, against_sfu_ms: 0 }),
         })
     }

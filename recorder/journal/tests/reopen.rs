@@ -6,7 +6,9 @@ use domain::{Codec, Epoch, Kid, LeafIndex, ParticipantId, Slot, UnixMillis};
 use e2ee::sframe::{BaseKey, SealKey};
 use evidence::archive::{SegmentWriter, sha256};
 use recorder_core::index::{EVERY_BYTES, IndexWriter};
-use recorder_core::{Config, FileId, FrameRuns, Index, Input, Meeting, Now, Opener, Output, Recovered, Verdict, Wants};
+use recorder_core::{
+    Config, FileId, FileRule, FrameRuns, Index, Input, Meeting, Now, Opener, Output, Recovered, Verdict, Wants,
+};
 use recorder_journal::journal::Journal;
 use recorder_journal::store::{Disk, Store};
 use std::io;
@@ -79,6 +81,7 @@ fn config() -> Config {
         incarnation: 1,
         software: "test".to_owned(),
         wants: Wants::Media,
+        files: FileRule::Kept,
     }
 }
 

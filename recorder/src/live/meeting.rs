@@ -9,10 +9,10 @@ use crate::tls;
 use domain::message::client::{MeetingTerms, Problem, ProblemCode, ToClient, ToServer};
 use domain::message::record_link::ToSfuRecord;
 use domain::policy::{Rule, Statement};
-use domain::{Ctr, Epoch};
-use e2ee::session::{Event, Session};
+use domain::{B64, Ctr, Epoch};
+use e2ee::session::{Event, FileTrouble, Session};
 use evidence::archive::manifest::Closed;
-use evidence::archive::{ArchiveEvent, Digest, EpochKey, event};
+use evidence::archive::{ArchiveEvent, Digest, EpochKey, FileGap, event};
 use evidence::receipt::{Beacon, Receipt};
 use evidence::said::What;
 use recorder_core::{Input, Output};
@@ -46,6 +46,10 @@ impl Live {
                 }
             }
             Event::Said { from, signed, .. } if self.keeps_chat() => self.core(Input::Said { from, signed }),
+            // a file that is not kept is named
+            Event::Shared { from, signed, .. } => self.core(Input::Said { from, signed }),
+            Event::Fetched { file } => self.fetched(&file),
+            Event::FileLost { file, why } => self.file_lost(&file, why),
             Event::Incident { kind, participant } => {
                 tracing::warn!(room = %self.room, ?kind, "incident");
                 let firm = participant.map(|participant| participant.firm);
@@ -292,12 +296,40 @@ impl Live {
                     session.tell_kept(said.into_iter().map(|hash| hash.0).collect());
                 }
             }
+            Output::Fetch(file) => {
+                if let Some(session) = &mut self.session
+                    && session.fetch(now().wall, file.0).is_err()
+                {
+                    // told before a restart, by a session that is gone: who told it says it again, or it stays missing
+                    tracing::warn!(room = %self.room, "a file cannot be asked for");
+                }
+            }
             Output::Finished => {
                 if let Some(recording) = self.recording.take() {
                     tokio::spawn(recording.conclude(self.shared.clone(), Closed::Ended));
                 }
             }
             Output::Commit(_) | Output::Seal(_) => {}
+        }
+    }
+
+    fn fetched(&mut self, file: &[u8]) {
+        let Ok(file) = <[u8; 32]>::try_from(file) else { return };
+        let sealed = self.session.as_mut().and_then(|session| session.take_file(&file));
+        if let Some(mut sealed) = sealed {
+            self.core(Input::File { file: Digest(file), sealed: std::mem::take(&mut *sealed) });
+        }
+    }
+
+    fn file_lost(&mut self, file: &str, why: FileTrouble) {
+        let Some(file) = B64::decode(file).and_then(|bytes| Digest::from_slice(&bytes)) else { return };
+        match (why, &mut self.session) {
+            (FileTrouble::Stalled, Some(session)) => {
+                // asked for again as long as the meeting lasts
+                let _ = session.fetch(now().wall, file.0);
+            }
+            (FileTrouble::Forged { .. }, _) => self.core(Input::FileLost { file, why: FileGap::Forged }),
+            _ => self.core(Input::FileLost { file, why: FileGap::Gone }),
         }
     }
 

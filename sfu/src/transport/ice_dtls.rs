@@ -66,11 +66,11 @@ impl IceDtlsFactory {
     }
 }
 
-impl Factory for IceDtlsFactory {
-    fn create(&self, now: Instant) -> Box<dyn Transport> {
+impl IceDtlsFactory {
+    fn make(&self, now: Instant) -> IceDtls {
         // 1.2: the 1.3 server takes the client's first profile, which is SHA-1 with browsers
         let dtls = Dtls::new_12(self.config.clone(), self.certificate.clone(), now);
-        Box::new(IceDtls {
+        IceDtls {
             ice: agent(&self.listening, fresh(self.listening.shard), now),
             dtls,
             listening: self.listening.clone(),
@@ -85,7 +85,13 @@ impl Factory for IceDtlsFactory {
             buffer: vec![0; DTLS_BUFFER],
             events: VecDeque::new(),
             ended: None,
-        })
+        }
+    }
+}
+
+impl Factory for IceDtlsFactory {
+    fn create(&self, now: Instant) -> Box<dyn Transport> {
+        Box::new(self.make(now))
     }
 
     fn fingerprint(&self) -> String {
@@ -358,6 +364,28 @@ mod tests {
         let remote = IceParameters { ufrag: "page".into(), password: "p".repeat(24) };
         transport.set_remote(remote, &[0; 32]);
         transport
+    }
+
+    #[test]
+    fn v17_each_start_makes_a_key_of_its_own() {
+        let start = || IceDtlsFactory::new(vec![path(0).local]).expect("DTLS").fingerprint();
+        assert_ne!(start(), start());
+    }
+
+    #[test]
+    fn v17_a_profile_of_sha1_gets_no_keys() {
+        let factory = IceDtlsFactory::new(vec![path(0).local]).expect("DTLS");
+        for (profile, taken) in [
+            (SrtpProfile::AEAD_AES_256_GCM, true),
+            (SrtpProfile::AEAD_AES_128_GCM, true),
+            (SrtpProfile::AES128_CM_SHA1_80, false),
+        ] {
+            let mut transport = factory.make(Instant::now());
+            let material = [7; 128];
+            let length = if profile == SrtpProfile::AEAD_AES_256_GCM { 88 } else { 56 };
+            transport.take_keys(&material[..length], profile);
+            assert_eq!((transport.unchecked.is_some(), transport.ended.is_none()), (taken, taken), "{profile:?}");
+        }
     }
 
     /// Role that a check claims.

@@ -57,3 +57,15 @@ pub const PASSCODE_REST_MS: u64 = 600_000;
 pub const PASSCODE_BYTES: std::ops::RangeInclusive<usize> = 4..=64;
 /// People whose wrong tries are remembered: as many as a directory's room may have.
 pub const MAX_TRIERS: usize = 4_096;
+/// A sealed file that is whole stays so long, ms: everybody inside has had time to want it, recorders fetch it at once.
+pub const BLOB_KEPT_MS: u64 = 3_600_000;
+/// ... and one that does not grow any more: a lost connection is back within it.
+pub const BLOB_STARTED_MS: u64 = 120_000;
+/// Files of one person at a time: the hand-outs of a meeting.
+pub const MAX_BLOBS_PERSON: usize = 20;
+/// Files of one meeting at a time.
+pub const MAX_BLOBS_MEETING: usize = 200;
+/// Bytes of files of one meeting: eight of the largest.
+pub const MAX_HELD_MEETING: u64 = 208 << 20;
+/// Bytes of files of the whole service: what a machine of 4 GiB has left beside its connections.
+pub const MAX_HELD: u64 = 1 << 30;

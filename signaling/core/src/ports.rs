@@ -2,6 +2,7 @@
 //! key's signature through two small traits.
 
 use crate::admission::Proven;
+use crate::meeting::Held;
 use crate::room::RoomRecord;
 use domain::message::client::{ToClient, ToServer};
 use domain::message::control::{FromSfu, ToSfu};
@@ -34,6 +35,8 @@ pub struct Ports {
     pub signer: Arc<dyn OrderSigner>,
     /// Randomness.
     pub random: Arc<dyn Randomness>,
+    /// What all meetings together hold of files.
+    pub held: Held,
 }
 
 impl std::fmt::Debug for Ports {

@@ -95,7 +95,7 @@ impl Site {
         };
         let trust = Arc::new(TrustMap { version: 1, firms: vec![firm], order_key: spki });
         let (random, signer) = (Arc::new(Fragile::default()), Arc::new(Fragile::default()));
-        let ports = Ports { trust, signer: signer.clone(), random: random.clone() };
+        let ports = Ports { trust, signer: signer.clone(), random: random.clone(), held: Default::default() };
         let hub = Arc::new(change(Hub::with(ports, Arc::new(Empty))));
         let (to, to_sfu) = mpsc::channel(64);
         let hello = FromSfu::Hello {
@@ -266,7 +266,12 @@ async fn relays_come_before_the_admission_and_each_connection_has_its_own_creden
 async fn credentials_are_renewed_for_who_is_still_there() {
     let site = Site::with(with_relays);
     let (own, _inputs) = mpsc::channel(1);
-    let ports = Ports { trust: site.hub.trust.clone(), signer: site.signer.clone(), random: site.random.clone() };
+    let ports = Ports {
+        trust: site.hub.trust.clone(),
+        signer: site.signer.clone(),
+        random: site.random.clone(),
+        held: Default::default(),
+    };
     let mut actor = RoomActor::new(site.hub.clone(), ROOM.parse().expect("an id"), ports, own);
     let (here, gone) = (site.hub.number(), site.hub.number());
     let (queue, mut outbound) = mpsc::channel(4);

@@ -44,5 +44,12 @@ pub fn documents(data: &[u8]) {
     let _ = grant::judge_request(trust, &a.id, data, now);
     let subject = MEETING.as_bytes();
     let _ = evidence::recorder_csr::RecorderCsr::covers(data, subject, now);
+    let _ = evidence::said::judge_kept(trust, data, now);
+    let _ = evidence::acknowledgement::judge(trust, data, now.seconds());
+    if let Some(card) = e2ee::file::Card::decode(data) {
+        assert_eq!(domain::files::plain_name(card.name()), card.name(), "plain once is plain for good");
+    }
+    let name = domain::files::plain_name(&String::from_utf8_lossy(data));
+    assert!(name.len() <= domain::files::MAX_NAME + 1 && !name.contains(['/', '\\', '"', '\n']), "{name}");
     let _ = ledger::judge(&key, &a.id, &Head { next: 0, hash: [0; 32] }, data);
 }

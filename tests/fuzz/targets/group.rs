@@ -71,7 +71,12 @@ impl Trio {
             ],
         };
         let signer = OrderKey(LeafKey::from_secret(&firms.order.to_secret()[..]).expect("a key"));
-        let ports = Ports { trust: Arc::new(firms.trust.clone()), signer: Arc::new(signer), random: Arc::new(Fixed) };
+        let ports = Ports {
+            trust: Arc::new(firms.trust.clone()),
+            signer: Arc::new(signer),
+            random: Arc::new(Fixed),
+            held: Default::default(),
+        };
         let mut trio = Self {
             room: Room::new(ports),
             record: Arc::new(record),

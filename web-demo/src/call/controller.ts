@@ -208,6 +208,7 @@ export class CallController {
       case "incident":
         this.notice({ kind: "incident", text: event.kind });
         return;
+      case "shared": case "file-moving": case "fetched": case "file-lost": return; // files hear them themselves
       default:
         return this.host.heard(event);
     }

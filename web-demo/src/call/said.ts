@@ -18,14 +18,32 @@ export interface Line {
   words: string | null;
   at: number;
   state: "waiting" | "sent" | "lost";
+  /** A file and no words. */
+  file?: FileLine;
   /** Firms whose recorder has it on disk. */
   kept: readonly string[];
 }
 
+/** A file among the lines. */
+export interface FileLine {
+  /** One's own on its way: its name at signaling. Told: what announced it. */
+  id: string;
+  /** Its name at signaling. */
+  blob: string;
+  /** Null: told under a key this device never had. */
+  name: string | null;
+  mediaType: string;
+  size: number;
+  /** On its way, to signaling or from there. */
+  moving: { done: number; of: number } | null;
+  /** A code why it did not go or come. */
+  wrong: string | null;
+}
+
 type SaidEvent = SessionEvent & { type: "said" };
 
-const mineOf = (sequence: number): string => `mine ${sequence}`;
-const capped = (lines: readonly Line[]): readonly Line[] => lines.slice(-MOST_LINES);
+export const mineOf = (sequence: number): string => `mine ${sequence}`;
+export const capped = (lines: readonly Line[]): readonly Line[] => lines.slice(-MOST_LINES);
 
 /** One's own line, before it is out. */
 export function withWaiting(state: CallState, sequence: number, words: string, now: number): readonly Line[] {
@@ -60,6 +78,13 @@ export function chatKeepers(statements: readonly Statement[]): string[] {
 }
 export function chatForbiddenBy(statements: readonly Statement[]): string | null {
   return statements.find(({ chat }) => chat === "forbidden")?.firm ?? null;
+}
+
+export function fileKeepers(statements: readonly Statement[]): string[] {
+  return statements.filter(({ files }) => files === "must" || files === "should").map(({ firm }) => firm);
+}
+export function filesForbiddenBy(statements: readonly Statement[]): string | null {
+  return statements.find(({ files }) => files === "forbidden")?.firm ?? null;
 }
 
 /** Bytes beyond what fits; 0: it fits. */

@@ -6,6 +6,7 @@ import type { Keys } from "../state/keys";
 import type { Store } from "../state/store";
 import { firmOf, type ParticipantId } from "../wire/client";
 import type { SessionEvent, What } from "../wire/worker";
+import { Files } from "./files";
 import { withDeclared, withStanding, withTime } from "./record";
 import { withKept, withSaid, withWaiting } from "./said";
 import type { CallState } from "./state";
@@ -14,7 +15,11 @@ export class Words {
   /** Number of the pause that was asked for here. */
   private pausing: number | null = null;
 
-  constructor(private readonly keys: Keys, private readonly state: Store<CallState>) {}
+  readonly files: Files;
+
+  constructor(private readonly keys: Keys, private readonly state: Store<CallState>) {
+    this.files = new Files(keys, state);
+  }
 
   /** Writes to everyone; throws why not. */
   async say(text: string): Promise<void> {

@@ -4,17 +4,20 @@ import { store } from "../state/store";
 import { de } from "./de";
 import { deHost } from "./de.host";
 import { deOfficer } from "./de.officer";
+import { deFiles } from "./de.files";
 import { deSaid } from "./de.said";
 import { en } from "./en";
 import { enHost } from "./en.host";
 import { enOfficer } from "./en.officer";
+import { enFiles } from "./en.files";
 import { enSaid } from "./en.said";
 import { fr } from "./fr";
 import { frHost } from "./fr.host";
 import { frOfficer } from "./fr.officer";
+import { frFiles } from "./fr.files";
 import { frSaid } from "./fr.said";
 
-export type Key = keyof typeof en | keyof typeof enOfficer | keyof typeof enSaid | keyof typeof enHost;
+export type Key = keyof typeof en | keyof typeof enOfficer | keyof typeof enSaid | keyof typeof enHost | keyof typeof enFiles;
 export type Texts = Record<Key, string>;
 export type Language = "en" | "fr" | "de";
 export const LANGUAGES: readonly { id: Language; name: string }[] = [
@@ -22,9 +25,9 @@ export const LANGUAGES: readonly { id: Language; name: string }[] = [
 ];
 
 const TEXTS: Record<Language, Texts> = {
-  en: { ...en, ...enOfficer, ...enSaid, ...enHost },
-  fr: { ...fr, ...frOfficer, ...frSaid, ...frHost },
-  de: { ...de, ...deOfficer, ...deSaid, ...deHost },
+  en: { ...en, ...enOfficer, ...enSaid, ...enHost, ...enFiles },
+  fr: { ...fr, ...frOfficer, ...frSaid, ...frHost, ...frFiles },
+  de: { ...de, ...deOfficer, ...deSaid, ...deHost, ...deFiles },
 };
 const KEPT = "strongroom.language";
 

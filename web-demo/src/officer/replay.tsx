@@ -7,6 +7,7 @@ import { clockTime, dateTime, span, t } from "../i18n";
 import { Icon } from "../ui/icons";
 import type { Lane, LaneEvent, LanePart } from "../wire/front";
 import type { Officer, Playing } from "./app";
+import { ReplayFiles } from "./replayfiles";
 import { ExportBox, WHOLE, type Clip } from "./export";
 import { textOf } from "./load";
 import { Player, type PlayerView } from "./player";
@@ -143,6 +144,7 @@ export function Replay({ officer, playing, onBack }: { officer: Officer; playing
         <section class="card" aria-labelledby="chat-title" data-testid="chat">
           <h2 id="chat-title">{t("offChat")}</h2>
           <MarkList events={chat} positionMs={view.positionMs} empty={t("offNoChat")} onSeek={(to) => act(player.seek(to))} />
+          <ReplayFiles files={opened.files ?? []} />
         </section>
         <section class="card" aria-labelledby="events-title">
           <h2 id="events-title">{t("offEvents")}</h2>

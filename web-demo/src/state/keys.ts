@@ -76,6 +76,12 @@ export class Keys {
   say(text: string): Promise<number> {
     return this.ask((id) => ({ type: "say", id, text }));
   }
+  share(name: string, mediaType: string, bytes: ArrayBuffer): Promise<string> {
+    return this.ask((id) => ({ type: "share", id, name, mediaType, bytes }));
+  }
+  fetch(file: string): Promise<void> {
+    return this.ask((id) => ({ type: "fetch", id, file }));
+  }
   signRequest(request: ReplayAsk): Promise<string> {
     return this.ask((id) => ({ type: "sign-request", id, request }));
   }

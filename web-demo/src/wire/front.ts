@@ -60,7 +60,9 @@ export interface Lane {
 /** One file of a lane; it begins before what it shows, so that its picture has a key frame. */
 export interface LanePart { src: string; begin_ms: number; from_ms: number; to_ms: number }
 export interface LaneEvent { at_ms: number; kind: string; text: string }
-export interface Opened { grant: string; until: number; duration_ms: number; lanes: Lane[]; events: LaneEvent[] }
+export interface Opened { grant: string; until: number; duration_ms: number; lanes: Lane[]; events: LaneEvent[]; files?: ReplayFile[] }
+/** A file that was sent; `src` is null where it is not here. */
+export interface ReplayFile { src: string | null; at_ms: number; from: string; name: string | null; media_type: string | null; size: number; missing: string | null }
 export interface ExportState {
   id: string;
   state: "queued" | "running" | "done" | "failed" | "cancelled";

@@ -24,6 +24,11 @@ export type SessionEvent =
   | { type: "recorders"; recorders: RecorderState[] }
   | { type: "said"; from: ParticipantId; epoch: number; sequence: number; at: number; words: string | null }
   | { type: "declared"; from: ParticipantId; what: What }
+  | { type: "shared"; from: ParticipantId; epoch: number; sequence: number; at: number; blob: string; file: string; size: number; name: string | null; mediaType: string | null }
+  /** `file`: one's own by its name at signaling, another's by what announced it. */
+  | { type: "file-moving"; file: string; done: number; of: number }
+  | { type: "fetched"; file: string }
+  | { type: "file-lost"; file: string; why: string }
   | { type: "kept"; sequence: number; firm: string }
   | { type: "ordered"; from: ParticipantId; order: unknown }
   | { type: "hosts"; hosts: ParticipantId[] }
@@ -78,6 +83,12 @@ export type ToWorker =
   | { type: "say"; id: number; text: string }
   /** Something that is no chat line; answered as `say`. */
   | { type: "declare"; id: number; what: What }
+  /** A file for the meeting; answered by its name at signaling, or as `say`. */
+  | { type: "share"; id: number; name: string; mediaType: string; bytes: ArrayBuffer }
+  | { type: "cancel-share"; blob: string }
+  /** A file that somebody told of; answered at once, `file` follows. */
+  | { type: "fetch"; id: number; file: string }
+  | { type: "cancel-fetch"; file: string }
   /** The notices were shown in this language and acknowledged. */
   | { type: "acknowledge"; language: string }
   | { type: "join"; room: string; passcode: string | null }
@@ -109,6 +120,8 @@ export type FromWorker =
   | { type: "link"; link: Link }
   | { type: "alive" }
   | { type: "event"; event: SessionEvent }
+  /** A file that was asked for, in clear. */
+  | { type: "file"; file: string; bytes: Uint8Array<ArrayBuffer> }
   | { type: "signal"; message: ServerToPage }
   | { type: "counters"; tracks: TrackCounters[] }
   /** Frames of a source are dropped because nobody said which layer their stream carries. */

@@ -41,6 +41,14 @@ export interface Session {
   setPasscode(passcode: string): void;
   /** Shows a hand or a reaction, as JSON. Throws a code why not. */
   sign(now: number, sign: string): void;
+  /** A file for the meeting; its name at signaling. Throws a code why not. */
+  share(now: number, name: string, mediaType: string, bytes: Uint8Array): string;
+  cancelShare(blob: string): void;
+  /** Asks for a file that somebody told of. Throws a code why not. */
+  fetch(now: number, file: string): void;
+  cancelFetch(file: string): void;
+  /** What was fetched, once. */
+  takeFile(file: string): Uint8Array<ArrayBuffer> | null;
   leave(): void;
   remove(participant: string): void;
 }

@@ -67,6 +67,27 @@ export function readEvent(json: Json): SessionEvent | null {
       return { type: "guest", guest: String(json["guest"]), inviter: String(json["inviter"]), name: String(json["name"]) };
     case "sign":
       return { type: "sign", from: String(json["from"]), sign: json["sign"] };
+    case "shared": {
+      const shown = (json["shown"] ?? null) as { name: string; media_type: string } | null;
+      return {
+        type: "shared",
+        from: String(json["from"]),
+        epoch: Number(json["epoch"]),
+        sequence: Number(json["sequence"]),
+        at: Number(json["at"]),
+        blob: String(json["blob"]),
+        file: String(json["file"]),
+        size: Number(json["size"]),
+        name: shown?.name ?? null,
+        mediaType: shown?.media_type ?? null,
+      };
+    }
+    case "file-moving":
+      return { type: "file-moving", file: String(json["file"]), done: Number(json["done"]), of: Number(json["of"]) };
+    case "fetched":
+      return { type: "fetched", file: String(json["file"]) };
+    case "file-lost":
+      return { type: "file-lost", file: String(json["file"]), why: String((json["why"] as Json | undefined)?.["why"] ?? "gone") };
     case "removed":
       return { type: "removed", problem: json["problem"] as Problem };
     case "incident":

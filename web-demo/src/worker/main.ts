@@ -72,7 +72,7 @@ async function join(room: string, passcode: string | null): Promise<void> {
 }
 
 /** Says something in the meeting; a code tells why it was not said. */
-function say(tell: (live: Meeting) => number): number {
+function say<T>(tell: (live: Meeting) => T): T {
   try {
     if (meeting === null) throw new Error("not-in");
     return tell(meeting);
@@ -114,6 +114,16 @@ async function handle(message: ToWorker): Promise<void> {
       return answer(message.id, async () => say((live) => live.say(message.text)));
     case "declare":
       return answer(message.id, async () => say((live) => live.declare(message.what)));
+    case "share":
+      return answer(message.id, async () => say((live) => live.share(message.name, message.mediaType, new Uint8Array(message.bytes))));
+    case "fetch":
+      return answer(message.id, async () => say((live) => live.fetch(message.file)));
+    case "cancel-share":
+      meeting?.cancelShare(message.blob);
+      return;
+    case "cancel-fetch":
+      meeting?.cancelFetch(message.file);
+      return;
     case "acknowledge":
       meeting?.acknowledge(message.language);
       return;

@@ -113,12 +113,25 @@ export class Meeting implements Sealer {
   declare(what: What): number {
     return this.told((session) => session.declare(Date.now(), JSON.stringify(what)));
   }
-  private told(tell: (session: Session) => number): number {
+  /** Sends a file; its name at signaling. */
+  share(name: string, mediaType: string, bytes: Uint8Array): string {
+    return this.told((session) => session.share(Date.now(), name, mediaType, bytes));
+  }
+  fetch(file: string): void {
+    this.told((session) => session.fetch(Date.now(), file));
+  }
+  cancelShare(blob: string): void {
+    this.run((session) => session.cancelShare(blob));
+  }
+  cancelFetch(file: string): void {
+    this.run((session) => session.cancelFetch(file));
+  }
+  private told<T>(tell: (session: Session) => T): T {
     const session = this.session;
     if (session === null || this.over) throw new Error("not-in");
-    const sequence = guarded(() => tell(session));
+    const told = guarded(() => tell(session));
     this.pump();
-    return sequence;
+    return told;
   }
 
   probe(): void {
@@ -194,6 +207,13 @@ export class Meeting implements Sealer {
     }
   }
 
+  /** The clear bytes go to the page, which hands them to the person and keeps none. */
+  private fetched(file: string): void {
+    const session = this.session;
+    const bytes = session === null ? null : guarded(() => session.takeFile(file));
+    if (bytes !== null) this.tell({ type: "file", file, bytes });
+  }
+
   private passed(message: ServerToPage): void {
     if (message.type === "subscribe-offer") this.map(message.tracks);
     this.tell({ type: "signal", message });
@@ -207,6 +227,7 @@ export class Meeting implements Sealer {
     if (event.type === "admitted") this.admitted = true;
     // the session judged them already, or it would not have admitted us: here they are only read for the page
     if (event.type === "admitted") event.statements = this.read(event.terms.statements);
+    if (event.type === "fetched") return this.fetched(event.file);
     this.tell({ type: "event", event });
     if (event.type === "epoch") for (const path of this.receives) path.epoch();
     if (event.type === "sending" && event.sending.state === "allowed") for (const path of this.sends) path.resumed();

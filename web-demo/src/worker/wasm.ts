@@ -30,6 +30,11 @@ interface RawSession {
   order(now: number, order: string): void;
   set_passcode(passcode: string): void;
   sign(now: number, sign: string): void;
+  share(now: number, name: string, mediaType: string, bytes: Uint8Array): string;
+  cancel_share(blob: string): void;
+  fetch(now: number, file: string): void;
+  cancel_fetch(file: string): void;
+  take_file(file: string): Uint8Array<ArrayBuffer> | undefined;
   leave(): void;
   remove(participant: string): void;
 }
@@ -97,6 +102,21 @@ class WasmSession implements Session {
   }
   sign(now: number, sign: string): void {
     this.raw.sign(now, sign);
+  }
+  share(now: number, name: string, mediaType: string, bytes: Uint8Array): string {
+    return this.raw.share(now, name, mediaType, bytes);
+  }
+  cancelShare(blob: string): void {
+    this.raw.cancel_share(blob);
+  }
+  fetch(now: number, file: string): void {
+    this.raw.fetch(now, file);
+  }
+  cancelFetch(file: string): void {
+    this.raw.cancel_fetch(file);
+  }
+  takeFile(file: string): Uint8Array<ArrayBuffer> | null {
+    return this.raw.take_file(file) ?? null;
   }
   leave(): void {
     this.raw.leave();

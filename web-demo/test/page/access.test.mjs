@@ -46,6 +46,13 @@ test("the call, its banners and its dialogs have none", async () => {
   await clean(anna, "call");
   await anna.say("Something written");
   await clean(anna, "chat");
+  await anna.page.$eval(id("chat-panel"), (panel) => {
+    const dataTransfer = new DataTransfer();
+    for (const name of ["deal.pdf", "slow.pdf"]) dataTransfer.items.add(new File(["x"], name, { type: "application/pdf" }));
+    panel.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+  });
+  await anna.wait(id("file-progress"));
+  await clean(anna, "files");
   await anna.click("people");
   // a firm can be stopped only once it goes
   await anna.until((stats) => stats.sending === "allowed");

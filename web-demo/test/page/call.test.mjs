@@ -1,6 +1,9 @@
 // The call page in two real browsers against stand-in services: what people see when things go well and when not.
 
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { eventually, id, world } from "./kit.mjs";
 
@@ -90,6 +93,47 @@ test("C opens the chat, Enter sends, the other is told and reads it, and who kee
   await anna.click("chat-send");
   assert.match(await anna.page.$eval(id("chat-wrong"), (line) => line.textContent), /100 characters more/);
   for (const person of [anna, ben]) await person.click("people");
+});
+
+test("a file is attached and dropped, seen by name, size and type, and saved under its name by a press", async () => {
+  for (const person of [anna, ben]) await person.click("chat");
+  await anna.wait(id("file-attach"));
+  assert.match(await anna.page.$eval(id("chat-keepers"), (line) => line.textContent), /Bank Aurelia and Banque Boréale keep files/);
+  const folder = await mkdtemp(path.join(tmpdir(), "sr-files-"));
+  const sheet = path.join(folder, "term sheet.txt");
+  await writeFile(sheet, "the price is 99.5");
+  await (await anna.page.$(id("file-pick"))).uploadFile(sheet);
+  await ben.wait(id("file-get"));
+  assert.match(await ben.page.$eval(id("file"), (file) => file.textContent), /term sheet\.txt17 B · text\/plainNobody has looked/);
+  await eventually("its sender sees who keeps it", () =>
+    anna.page.$eval(`${id("chat-line")}.mine:last-child`, (line) => /term sheet.*kept by Bank Aurelia/s.test(line.textContent)));
+  await ben.page.evaluate(() => {
+    const make = URL.createObjectURL;
+    HTMLAnchorElement.prototype.click = function () { window.saved = { ...window.saved, name: this.download }; };
+    URL.createObjectURL = (blob) => { window.saved = { type: blob.type, size: blob.size }; return make.call(URL, blob); };
+  });
+  await ben.page.$eval(id("file-get"), (button) => button.focus());
+  await ben.page.keyboard.press("Enter");
+  await eventually("it is saved", async () => (await ben.page.evaluate(() => window.saved?.name)) === "term sheet.txt");
+  assert.deepEqual(await ben.page.evaluate(() => window.saved), { type: "application/octet-stream", size: 17, name: "term sheet.txt" });
+  const drop = (name) => anna.page.$eval(id("chat-panel"), (panel, file) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["x".repeat(2_000)], file, { type: "application/pdf" }));
+    panel.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+  }, name);
+  await drop("bent.pdf");
+  await eventually("ben sees it", async () => (await ben.page.$$(id("file-get"))).length === 2);
+  await (await ben.page.$$(id("file-get")))[1].click();
+  await ben.wait(`${id("file-wrong")}`);
+  assert.match(await ben.page.$eval(id("file-wrong"), (line) => line.textContent), /not what was sent/);
+  await drop("slow.pdf");
+  await anna.wait(id("file-progress"));
+  assert.match(await anna.page.$eval(id("file-progress"), (bar) => bar.getAttribute("aria-label")), /^Sending slow\.pdf: \d+ %$/);
+  await anna.click("file-cancel");
+  await eventually("taken back", () => anna.page.$eval(id("file-wrong"), (line) => line.textContent === "taken back"));
+  assert.equal((await ben.page.$$(id("file"))).length, 2);
+  for (const person of [anna, ben]) await person.click("people");
+  await rm(folder, { recursive: true });
 });
 
 test("what the meeting is about is named, a pause is announced to all and ended, a copy is asked for", async () => {

@@ -77,6 +77,10 @@ test("the second file of each lane goes on where the first ends", async () => {
 
 test("chat stands beside the lanes, and a clip is marked by keys", async () => {
   assert.match(await carol.page.$eval(id("chat"), (element) => element.textContent), /alder file/);
+  // files too: each a download, or named with the reason why it is not here
+  assert.match(await carol.page.$eval(id("replay-files"), (element) => element.textContent),
+    /Anna Ahrens: term sheet\.pdf 2\.6 MB · application\/pdf.*no key of this archive opens.*the service had it no more/);
+  assert.deepEqual(await carol.page.$eval(id("replay-file"), (link) => [link.getAttribute("href"), link.download]), ["/replay/grant/file-0", "term sheet.pdf"]);
   await carol.seek(1_000);
   await carol.page.evaluate(() => document.activeElement.blur());
   await eventually("there", async () => Math.abs((await carol.position()) - 1_000) < 50);

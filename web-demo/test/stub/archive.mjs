@@ -55,7 +55,10 @@ export class Archive {
       json(response, { grant: "grant", until: Date.now() + 3_600_000, duration_ms: 12_000, lanes: [lane("anna", "bank-a", 0), lane("ben", "bank-b", 1)], events: [
         { at_ms: 0, kind: "statement", text: "bank-a: sound and picture must, chat must, kept 7 years" }, { at_ms: 0, kind: "join", text: "Anna Ahrens" }, { at_ms: 1200, kind: "join", text: "Ben Baumann" }, { at_ms: 1300, kind: "epoch", text: "2" },
         { at_ms: 2_100, kind: "chat", text: "Anna Ahrens: the alder file is on its way" },
-        { at_ms: 6000, kind: "gap", text: "lost before the SFU" }, { at_ms: 11_000, kind: "leave", text: "Ben Baumann" }] });
+        { at_ms: 6000, kind: "gap", text: "lost before the SFU" }, { at_ms: 11_000, kind: "leave", text: "Ben Baumann" }],
+      files: [
+        { src: "/replay/grant/file-0", at_ms: 2_000, from: "Anna Ahrens", name: "term sheet.pdf", media_type: "application/pdf", size: 2_600_000, missing: null },
+        { src: null, at_ms: 2_500, from: "Ben Baumann", name: null, media_type: null, size: 10, missing: "gone" }] });
     } else if (found && asked[2] === "bundle") {
       this.note(actor, "export", found.meeting, "evidence bundle");
       response.writeHead(200, { "content-type": "application/x-tar" });

@@ -84,7 +84,7 @@ export class StubMeeting {
       }
       case "application": {
         if ("sign" in message.message) return this.all({ type: "stub-event", event: "sign", data: message.message }, member);
-        const event = "what" in message.message ? "declared" : "said";
+        const event = "what" in message.message ? "declared" : "blob" in message.message ? "shared" : "said";
         this.all({ type: "stub-event", event, data: message.message }, member);
         return this.send(member, { type: "stub-event", event: "kept", data: { sequence: message.message.sequence, firm: "bank-a" } });
       }

@@ -17,7 +17,7 @@ export const PEOPLE = {
 };
 
 const statement = (firm, room, rule, years) => ({
-  version: 1, serial: 1, firm, room, audio_video: rule, chat: rule, files: "off", tier: "full", retention_years: years,
+  version: 1, serial: 1, firm, room, audio_video: rule, chat: rule, files: rule, tier: "full", retention_years: years,
   recorder_grace_ms: 2000, archive_key_ids: [], issued_at: 0, pause: { by: ["anna"], at_most_ms: 60_000 }, copies: "on-request",
 });
 const pack = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");

@@ -7,17 +7,21 @@ import { verdictOf } from "../../src/call/verdict";
 import { columnsFor } from "../../src/call/grid";
 import { arrivals, withRoster } from "../../src/call/notice";
 import { noticeOf, noticesOf } from "../../src/call/notices";
-import { tooMuch, withKept, withNewMeeting, withSaid, withWaiting } from "../../src/call/said";
+import { withFile, withShared } from "../../src/call/files";
+import { fileKeepers, filesForbiddenBy, tooMuch, withKept, withNewMeeting, withSaid, withWaiting } from "../../src/call/said";
 import { mayPause, tagsOf, withDeclared, withStanding, withTime } from "../../src/call/record";
 import { initialState, lockOf, meetingLock, type CallState } from "../../src/call/state";
 import { de } from "../../src/i18n/de";
 import { deOfficer } from "../../src/i18n/de.officer";
+import { deFiles } from "../../src/i18n/de.files";
 import { deSaid } from "../../src/i18n/de.said";
 import { en } from "../../src/i18n/en";
 import { enOfficer } from "../../src/i18n/en.officer";
+import { enFiles } from "../../src/i18n/en.files";
 import { enSaid } from "../../src/i18n/en.said";
 import { fr } from "../../src/i18n/fr";
 import { frOfficer } from "../../src/i18n/fr.officer";
+import { frFiles } from "../../src/i18n/fr.files";
 import { frSaid } from "../../src/i18n/fr.said";
 import { identityOf } from "../../src/media/subscriber";
 import { correct, MasterClock } from "../../src/officer/master";
@@ -191,9 +195,24 @@ test("tags are told apart by their form", () => {
 
 test("every language says the same things with the same places for names", () => {
   const places = (text: string): string => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort().join();
-  const base: Record<string, string> = { ...en, ...enOfficer, ...enSaid };
-  for (const other of [{ ...fr, ...frOfficer, ...frSaid }, { ...de, ...deOfficer, ...deSaid }] as Record<string, string>[]) {
+  const base: Record<string, string> = { ...en, ...enOfficer, ...enSaid, ...enFiles };
+  for (const other of [{ ...fr, ...frOfficer, ...frSaid, ...frFiles }, { ...de, ...deOfficer, ...deSaid, ...deFiles }] as Record<string, string>[]) {
     assert.deepEqual(Object.keys(other).sort(), Object.keys(base).sort());
     for (const [key, text] of Object.entries(base)) assert.equal(places(other[key] ?? ""), places(text), key);
   }
+});
+
+test("a file on its way becomes the line that everybody sees, and one firm's word forbids files", () => {
+  const shared = { type: "shared" as const, from: "bank-a/anna/1", epoch: 1, sequence: 4, at: 9, blob: "b1", file: "f1", size: 10, name: "a.pdf", mediaType: "application/pdf" };
+  const waiting = { key: "file b1", from: "bank-a/anna/1", name: "Anna", mine: true, words: null, at: 1, state: "waiting" as const, kept: [],
+    file: { id: "b1", blob: "b1", name: "a.pdf", mediaType: "", size: 10, moving: { done: 1, of: 2 }, wrong: null } };
+  const state = inCall({ lines: [waiting] });
+  const told = withShared(state, shared);
+  assert.deepEqual([told.length, told[0]?.state, told[0]?.file?.id, told[0]?.file?.moving], [1, "sent", "f1", null]);
+  assert.deepEqual(withKept({ ...state, lines: told }, 4, "bank-a")[0]?.kept, ["bank-a"]);
+  assert.equal(withShared(state, { ...shared, from: ben, name: null }).length, 2, "another's is a line of its own");
+  assert.equal(withFile(told, "f1", (file) => ({ ...file, wrong: "gone" }))[0]?.file?.wrong, "gone");
+  const of = (firm: string, files: string): Statement => ({ firm, files }) as unknown as Statement;
+  assert.deepEqual(fileKeepers([of("bank-a", "must"), of("bank-b", "off")]), ["bank-a"]);
+  assert.deepEqual([filesForbiddenBy([of("bank-a", "off")]), filesForbiddenBy([of("bank-a", "must"), of("bank-b", "forbidden")])], [null, "bank-b"]);
 });

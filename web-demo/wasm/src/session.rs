@@ -2,7 +2,7 @@
 
 use crate::{Key, codec, error, time};
 use domain::message::client::ToClient;
-use domain::{ParticipantId, RoomId, Slot};
+use domain::{B64, ParticipantId, RoomId, Slot};
 use e2ee::session::SessionConfig;
 use evidence::identity::TrustMap;
 use wasm_bindgen::JsError;
@@ -37,6 +37,11 @@ impl Opened {
     pub fn key_frame(&self) -> Option<bool> {
         self.key_frame
     }
+}
+
+fn digest(text: &str) -> Result<[u8; 32], JsError> {
+    let bytes = B64::decode(text).and_then(|bytes| bytes.0.try_into().ok());
+    bytes.ok_or_else(|| JsError::new("out-of-range"))
 }
 
 #[wasm_bindgen]
@@ -151,6 +156,28 @@ impl Session {
     /// Host: what newcomers are to know from now on.
     pub fn set_passcode(&mut self, passcode: &str) -> Result<(), JsError> {
         self.0.set_passcode(passcode).map_err(error)
+    }
+    /// Sends a file; its name at signaling. Throws why not, as [`Session::say`].
+    pub fn share(&mut self, now: f64, name: &str, media_type: &str, bytes: Vec<u8>) -> Result<String, JsError> {
+        self.0.share(time(now), name, media_type, bytes).map(|blob| blob.to_string()).map_err(error)
+    }
+    /// Takes back a file that is on its way.
+    pub fn cancel_share(&mut self, blob: &str) -> Result<(), JsError> {
+        self.0.cancel_share(&blob.parse().map_err(error)?);
+        Ok(())
+    }
+    /// Asks for a file by the SHA-256 of what announced it, base64url. Throws why not.
+    pub fn fetch(&mut self, now: f64, file: &str) -> Result<(), JsError> {
+        self.0.fetch(time(now), digest(file)?).map_err(error)
+    }
+    /// No longer wanted.
+    pub fn cancel_fetch(&mut self, file: &str) -> Result<(), JsError> {
+        self.0.cancel_fetch(&digest(file)?);
+        Ok(())
+    }
+    /// What was fetched, once.
+    pub fn take_file(&mut self, file: &str) -> Result<Option<Vec<u8>>, JsError> {
+        Ok(self.0.take_file(&digest(file)?).map(|mut bytes| std::mem::take(&mut *bytes)))
     }
     /// I go.
     pub fn leave(&mut self) {

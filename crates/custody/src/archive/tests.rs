@@ -158,6 +158,7 @@ fn manifest(roster: &[&str], change: impl FnOnce(&mut MeetingManifest)) -> Vec<u
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
         tags: Default::default(),
         copies_wanted: Vec::new(),
+        files: Vec::new(),
     };
     change(&mut manifest);
     signed(&key(2), MEETING_LABEL, &manifest.to_cbor(), None)

@@ -52,6 +52,7 @@ pub fn manifest(house: &House, meeting: &MeetingId) -> MeetingManifest {
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
         tags: Default::default(),
         copies_wanted: Vec::new(),
+        files: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! then by [`Entry`]: create the group, send a KeyPackage and await the Welcome, or resync by external commit.
 
 use crate::units::{Epoch, LeafIndex, Slot, UnixMillis};
-use crate::{B64, Codec, DeviceId, FirmId, MeetingId, ParticipantId, RoomId, TransportKind};
+use crate::{B64, BlobId, Codec, DeviceId, FirmId, MeetingId, ParticipantId, RoomId, TransportKind};
 use serde::{Deserialize, Serialize};
 
 /// From participant to signaling.
@@ -155,6 +155,34 @@ pub enum ToServer {
     SetPasscode {
         /// The new one.
         passcode: Passcode,
+    },
+    /// I have a sealed file for the meeting, or still have it after a lost connection: answered by [`ToClient::FileRoom`].
+    FileBegin {
+        /// Its name here.
+        blob: BlobId,
+        /// Bytes of the file before it is sealed.
+        size: u64,
+    },
+    /// The next chunk of it, sealed: answered by [`ToClient::FileRoom`].
+    FilePart {
+        /// Of which.
+        blob: BlobId,
+        /// Counts from 0.
+        index: u32,
+        /// [`crate::limits::FILE_CHUNK`] bytes sealed, or what is left.
+        part: B64,
+    },
+    /// A chunk of somebody's file, please: answered by [`ToClient::FilePart`].
+    FileWanted {
+        /// Of which.
+        blob: BlobId,
+        /// Which.
+        index: u32,
+    },
+    /// My file is to be forgotten.
+    FileDrop {
+        /// Which.
+        blob: BlobId,
     },
     /// I leave.
     Leave {},
@@ -471,10 +499,50 @@ pub enum ToClient {
         /// Each source.
         feeds: Vec<Feed>,
     },
+    /// So many chunks of your file are held, from the first on: the next one, please.
+    FileRoom {
+        /// Which.
+        blob: BlobId,
+        /// Chunks.
+        parts: u32,
+    },
+    /// A chunk you asked for.
+    FilePart {
+        /// Of which.
+        blob: BlobId,
+        /// Counts from 0.
+        index: u32,
+        /// Sealed.
+        part: B64,
+    },
+    /// A file is not taken, or not there.
+    FileRefused {
+        /// Which.
+        blob: BlobId,
+        /// Why.
+        why: FileRefusal,
+    },
     /// Something you asked for cannot be; the connection goes on.
     Problem(Problem),
     /// Answer to [`ToServer::Ping`].
     Pong {},
+}
+
+/// Why signaling does not carry a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FileRefusal {
+    /// It is not there: never was, ran out, was taken back, or is not whole yet.
+    Gone,
+    /// Larger than [`crate::limits::MAX_FILE`], or empty.
+    Size,
+    /// Its person, the meeting or the service holds too much: later.
+    Full,
+    /// A chunk that is not what was announced.
+    Malformed,
+    /// A firm forbids files here, or one is not in the group.
+    Forbidden,
 }
 
 /// How to enter the group.

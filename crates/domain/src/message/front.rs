@@ -323,6 +323,28 @@ pub struct Opened {
     pub lanes: Vec<Lane>,
     /// Joins, leaves, gaps, epochs on the same time line.
     pub events: Vec<LaneEvent>,
+    /// Files that were sent.
+    #[serde(default)]
+    pub files: Vec<ReplayFile>,
+}
+
+/// A file that was sent in an opened meeting.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplayFile {
+    /// Where it is had, as an attachment; `None`: it is not here.
+    pub src: Option<String>,
+    /// ms from the begin.
+    pub at_ms: u64,
+    /// Name of who sent it.
+    pub from: String,
+    /// Plain; `None`: no key of this archive opens it.
+    pub name: Option<String>,
+    /// Plain.
+    pub media_type: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// Why it is not here: `gone`, `forged`, `unfinished`, `not-kept`.
+    pub missing: Option<String>,
 }
 
 /// One speaker.

@@ -99,6 +99,7 @@ impl Session {
         self.sender.leave_epoch();
         self.sender.forget_manifests();
         self.speech = super::said::Speech::default();
+        self.files.forget();
         // its leaves and epoch numbers mean others in the next one
         self.orders = super::orders::Orders::default();
         self.group = None;
@@ -118,6 +119,7 @@ impl Session {
             Entry::Continue {} if self.group.is_some() => {
                 self.phase = Phase::Member;
                 self.speech.came_back(now);
+                self.files.came_back(now);
                 self.drain_ahead(now);
             }
             Entry::Continue {} => self.start_resync(now),
@@ -272,6 +274,7 @@ impl Session {
         self.stuck_until = None;
         if self.group_lost_at.take().is_some() {
             self.speech.came_back(now);
+            self.files.came_back(now);
         }
         let bad = self.recorders.settle(now, &self.epochs);
         let Some(state) = self.epochs.latest() else { return };

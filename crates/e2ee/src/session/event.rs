@@ -3,7 +3,7 @@
 use domain::message::client::{MeetingTerms, Problem, RosterEntry, ToClient, ToServer};
 use domain::message::custody::LeafRole;
 use domain::policy::Rule;
-use domain::{B64, Epoch, FirmId, LeafIndex, ParticipantId, UnixMillis};
+use domain::{B64, BlobId, Epoch, FirmId, LeafIndex, ParticipantId, UnixMillis};
 use serde::Serialize;
 
 /// Polled from a session.
@@ -74,6 +74,48 @@ pub enum Event {
         words: Option<Words>,
         /// COSE_Sign1 (`evidence::said`).
         signed: B64,
+    },
+    /// Somebody, we included, told of a file, and it verified. It is fetched by the SHA-256 of `signed`.
+    Shared {
+        /// Who.
+        from: ParticipantId,
+        /// In which epoch.
+        epoch: Epoch,
+        /// Number by its certificate.
+        sequence: u64,
+        /// The sender's clock.
+        at: UnixMillis,
+        /// Its name at signaling.
+        blob: BlobId,
+        /// SHA-256 of `signed`.
+        file: B64,
+        /// Bytes.
+        size: u64,
+        /// `None`: it was told while we were away, under a key that is not here.
+        shown: Option<Shown>,
+        /// COSE_Sign1 (`evidence::said`).
+        signed: B64,
+    },
+    /// A file is on its way.
+    FileMoving {
+        /// One's own by its name at signaling, another's by the SHA-256 of what announced it.
+        file: String,
+        /// Chunks that are there.
+        done: u32,
+        /// Of so many.
+        of: u32,
+    },
+    /// A file is here: `Session::take_file`.
+    Fetched {
+        /// SHA-256 of what announced it.
+        file: B64,
+    },
+    /// A file does not come, or does not go.
+    FileLost {
+        /// As in [`Event::FileMoving`].
+        file: String,
+        /// Why.
+        why: FileTrouble,
     },
     /// Somebody acknowledged the notices of this meeting.
     Acknowledged {
@@ -255,6 +297,43 @@ impl std::fmt::Debug for Words {
     }
 }
 
+/// What is shown of a file: plain, whatever its sender wrote. Not shown in logs.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Name.
+    pub name: String,
+    /// Media type; says nothing of what is in it.
+    pub media_type: String,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown(…)")
+    }
+}
+
+/// Why a file does not come or go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FileTrouble {
+    /// Signaling does not have it (any more).
+    Gone,
+    /// Signaling holds too much.
+    Full,
+    /// Too large for signaling, or not as large as announced.
+    Size,
+    /// A firm forbids files.
+    Forbidden,
+    /// What signaling gave is not what was signed for.
+    Forged {
+        /// The first chunk that is not, where one can be named.
+        part: Option<u32>,
+    },
+    /// No answer for a minute.
+    Stalled,
+}
+
 /// State of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -302,6 +381,8 @@ pub enum IncidentKind {
     BadManifest,
     /// Something said that is not its sender's, or that nobody may say here.
     BadSaid,
+    /// A file that is not what its sender signed for.
+    BadFile,
     /// An acknowledgement that is not its person's, or of other statements.
     BadAcknowledgement,
     /// An invitation that is not this guest's.

@@ -11,6 +11,7 @@ mod commits;
 mod entry;
 mod epochs;
 mod event;
+mod files;
 mod host;
 mod notices;
 mod orders;
@@ -24,8 +25,8 @@ mod sending;
 mod signs;
 
 pub use event::{
-    CopyState, Event, IncidentKind, Member, Output, RecorderState, SayError, SealError, SendState, SessionError,
-    StopReason, Waiting, Words,
+    CopyState, Event, FileTrouble, IncidentKind, Member, Output, RecorderState, SayError, SealError, SendState,
+    SessionError, Shown, StopReason, Waiting, Words,
 };
 #[cfg(feature = "test-secrets")]
 pub use reveal::Revealed;
@@ -101,6 +102,7 @@ pub struct Session {
     hosting: host::Hosting,
     signs: signs::Signs,
     entering: Entering,
+    files: files::Files,
     yes: Option<notices::Yes>,
     recorders: Recorders,
     orders: orders::Orders,
@@ -165,6 +167,7 @@ impl Session {
             hosting: host::Hosting::default(),
             signs: signs::Signs::default(),
             entering: Entering { client: domain::message::CLIENT, ..Entering::default() },
+            files: files::Files::default(),
             yes: None,
             recorders: Recorders::default(),
             orders: orders::Orders::default(),
@@ -261,6 +264,9 @@ impl Session {
             ToClient::NeedKeyPackage {} => self.on_need_key_package(now),
             ToClient::Application { message } => self.on_application(now, message.0),
             ToClient::Acknowledged { acknowledgement } => self.on_acknowledged(now, acknowledgement),
+            file @ (ToClient::FileRoom { .. } | ToClient::FilePart { .. } | ToClient::FileRefused { .. }) => {
+                self.on_file(now, file);
+            }
             ToClient::Receipt { receipt } => self.on_receipt(now, &receipt),
             ToClient::Beacon { beacon } => self.on_beacon(now, &beacon),
             ToClient::HostAct { act } => self.on_host_act(now, &act),
@@ -320,6 +326,7 @@ impl Session {
             self.sender.flush_at().filter(|_| self.group.is_some()),
             self.next_sending_change(),
             self.next_speech(),
+            self.next_file(self.clock),
         ];
         timers.into_iter().flatten().min()
     }
@@ -337,6 +344,7 @@ impl Session {
         self.sender.tick(now);
         self.send_manifests(now);
         self.speak(now);
+        self.move_files(now);
         if matches!(self.phase, Phase::Over) {
             return;
         }

@@ -4,7 +4,7 @@ use super::epochs::{EpochState, Epochs};
 use super::event::{CopyState, IncidentKind, RecorderState};
 use domain::limits::{BEACON_BANNER_MS, KEEP_EPOCH_MS};
 use domain::message::custody::LeafRole;
-use domain::policy::Rule;
+use domain::policy::{ContentClass, Rule};
 use domain::{Epoch, FirmId, ParticipantId, UnixMillis};
 use evidence::identity::Identity;
 use evidence::policy::MeetingRules;
@@ -22,6 +22,7 @@ const MAX_RECEIPTS: usize = 256;
 struct Watch {
     rule: Rule,
     chat: Rule,
+    files: Rule,
     grace_ms: u64,
     /// Generations of epochs its recorder has acknowledged.
     receipts: BTreeSet<u64>,
@@ -32,6 +33,16 @@ struct Watch {
     offline_ms: u64,
     /// Highest beacon sequence by recorder certificate: an old beacon is no sign of life.
     sequences: HashMap<[u8; 32], u64>,
+}
+
+impl Watch {
+    fn written(&self, class: ContentClass) -> Rule {
+        match class {
+            ContentClass::AudioVideo => self.rule,
+            ContentClass::Chat => self.chat,
+            ContentClass::Files => self.files,
+        }
+    }
 }
 
 /// All recording firms of a meeting.
@@ -59,6 +70,7 @@ impl Recorders {
             let watch = Watch {
                 rule: statement.audio_video,
                 chat: statement.chat,
+                files: statement.files,
                 grace_ms: statement.recorder_grace_ms,
                 receipts: BTreeSet::new(),
                 alive_at: None,
@@ -150,14 +162,15 @@ impl Recorders {
     pub(super) fn must(&self, firm: &FirmId) -> bool {
         self.firms.get(firm).is_some_and(|watch| watch.rule == Rule::Must)
     }
-    /// May its people write in this epoch? Where chat must be kept, only while the recorder has the epoch and lives.
-    pub(super) fn may_say(&self, firm: &FirmId, state: &EpochState, now: UnixMillis) -> bool {
-        let must = self.firms.get(firm).is_some_and(|watch| watch.chat == Rule::Must);
+    /// May its people write, or send files, in this epoch? Where that must be kept, only while the recorder has the epoch and
+    /// lives.
+    pub(super) fn may_say(&self, firm: &FirmId, state: &EpochState, now: UnixMillis, class: ContentClass) -> bool {
+        let must = self.firms.get(firm).is_some_and(|watch| watch.written(class) == Rule::Must);
         !must || (self.acknowledged(firm, state.generation) && self.alive(firm, now))
     }
-    /// Does this firm keep chat?
-    pub(super) fn keeps_chat(&self, firm: &FirmId) -> bool {
-        self.firms.get(firm).is_some_and(|watch| matches!(watch.chat, Rule::Must | Rule::Should))
+    /// Does this firm keep what is of this class?
+    pub(super) fn keeps(&self, firm: &FirmId, class: ContentClass) -> bool {
+        self.firms.get(firm).is_some_and(|watch| matches!(watch.written(class), Rule::Must | Rule::Should))
     }
     /// Signaling is away: what was alive stays so until it is back, for a bounded time.
     pub(super) fn disconnected(&mut self, now: UnixMillis) {

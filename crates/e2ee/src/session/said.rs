@@ -1,4 +1,4 @@
-//! What people say in writing: queued until it may be said, said again until every recorder that is there has it, heard
+//! What people say in writing, and the announcements of files: queued until it may be said, said again until every recorder that is there has it, heard
 //! once. The words are sealed and signed (`evidence::said`) inside an MLS application message.
 //!
 //! Whoever comes later gets nothing from before. Whoever was away asks, and those who said something in the last minute
@@ -7,16 +7,23 @@
 use super::application::Message;
 use super::event::{Event, IncidentKind, SayError, Words};
 use super::{Phase, Session};
+use crate::file::Card;
 use crate::said::{Place, SaidKey};
 use domain::message::client::ToServer;
 use domain::message::custody::LeafRole;
-use domain::{B64, Epoch, FirmId, ParticipantId, UnixMillis};
+use domain::policy::ContentClass;
+use domain::{B64, BlobId, Epoch, FirmId, ParticipantId, UnixMillis};
+use evidence::archive::Digest;
 use evidence::identity::Identity;
 use evidence::said::{self, LABEL, MAX_TEXT, Said, What};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use zeroize::Zeroizing;
 
 /// What was said is kept so long, to be said again, ms: a connection that is lost is back within it or resyncs.
 const KEEP_MS: u64 = 60_000;
+/// ... and that a file was told so long, to hear from every recorder that it has it, ms: a recorder fetches one after the
+/// other.
+const KEEP_FILE_MS: u64 = 15 * 60_000;
 /// ... and at most so much of it.
 const MAX_OWN: usize = 256;
 /// A recorder has said so long after that it keeps it, ms: twelve of its group commits.
@@ -41,9 +48,39 @@ struct Waiting {
     content: Content,
 }
 
-enum Content {
+pub(super) enum Content {
     Words(Words),
     Plain(What),
+    File(Box<Announced>),
+}
+
+/// A file that lies at signaling, to be told.
+pub(super) struct Announced {
+    pub(super) blob: BlobId,
+    pub(super) size: u64,
+    pub(super) ciphertext: Digest,
+    pub(super) card: Card,
+}
+
+impl Content {
+    fn class(&self) -> ContentClass {
+        match self {
+            Self::Words(_) | Self::Plain(_) => ContentClass::Chat,
+            Self::File(_) => ContentClass::Files,
+        }
+    }
+    fn what(&self, seal: impl Fn(&[u8]) -> Vec<u8>) -> What {
+        match self {
+            Self::Words(words) => What::Text { sealed: seal(words.0.as_bytes()) },
+            Self::Plain(what) => what.clone(),
+            Self::File(file) => What::File {
+                blob: file.blob.clone(),
+                size: file.size,
+                ciphertext: file.ciphertext,
+                sealed: seal(&file.card.encode()),
+            },
+        }
+    }
 }
 
 /// Something this participant said.
@@ -53,10 +90,31 @@ struct Own {
     sequence: u64,
     signed: B64,
     hash: [u8; 32],
+    class: ContentClass,
     /// Firms whose recorder was there and has not said that it keeps it.
     missing: BTreeSet<FirmId>,
     /// The connection broke after it: it may have reached nobody.
     doubtful: bool,
+}
+
+/// What a message said, opened; none within where its key is not here.
+enum Read {
+    Words(Option<Words>),
+    Card(Option<Card>),
+    Nothing,
+}
+
+impl Read {
+    /// `None`: what was sealed is nothing of its kind.
+    fn of(what: &What, opened: Option<Zeroizing<Vec<u8>>>) -> Option<Self> {
+        Some(match (what, opened) {
+            (What::Text { .. }, None) => Self::Words(None),
+            (What::Text { .. }, Some(text)) => Self::Words(Some(Words(String::from_utf8(text.to_vec()).ok()?))),
+            (What::File { .. }, None) => Self::Card(None),
+            (What::File { .. }, Some(card)) => Self::Card(Some(Card::decode(&card)?)),
+            _ => Self::Nothing,
+        })
+    }
 }
 
 #[derive(Default)]
@@ -113,7 +171,7 @@ impl Speech {
     }
     /// Those to be said again now.
     fn due(&mut self, now: UnixMillis) -> Vec<B64> {
-        self.own.retain(|own| now.since(own.at) < KEEP_MS);
+        self.own.retain(|own| now.since(own.at) < own.keep_ms());
         let mut due = Vec::new();
         for own in self.own.iter_mut().filter(|own| own.again_at().is_some_and(|at| at <= now)) {
             own.said_at = now;
@@ -125,11 +183,16 @@ impl Speech {
 }
 
 impl Own {
+    fn keep_ms(&self) -> u64 {
+        if self.class == ContentClass::Files { KEEP_FILE_MS } else { KEEP_MS }
+    }
     fn again_at(&self) -> Option<UnixMillis> {
-        if self.doubtful {
-            return Some(self.said_at.plus(SPACING_MS));
-        }
-        (!self.missing.is_empty()).then(|| self.said_at.plus(AGAIN_MS))
+        let again = if self.doubtful {
+            Some(self.said_at.plus(SPACING_MS))
+        } else {
+            (!self.missing.is_empty()).then(|| self.said_at.plus(AGAIN_MS))
+        };
+        again.filter(|at| at.since(self.at) < KEEP_MS)
     }
 }
 
@@ -155,22 +218,33 @@ impl Session {
         if matches!(self.phase, Phase::Over) || self.own.role == LeafRole::Recorder {
             return Err(SayError::NotIn);
         }
-        if matches!(what, What::Text { .. }) || !what.is_in_range() {
+        if matches!(what, What::Text { .. } | What::File { .. }) || !what.is_in_range() {
             return Err(SayError::OutOfRange);
         }
         self.queue(now, Content::Plain(what))
     }
 
     fn queue(&mut self, now: UnixMillis, content: Content) -> Result<u64, SayError> {
-        let Some(meeting) = &self.meeting else { return Err(SayError::NotIn) };
-        let kind = match &content {
-            Content::Words(_) => &What::Text { sealed: Vec::new() },
-            Content::Plain(what) => what,
-        };
-        kind.allowed(&self.own.participant, meeting.rules.statements())?;
+        self.is_allowed(&content)?;
         if self.speech.waiting.len() >= MAX_WAITING || !self.speech.take(now) {
             return Err(SayError::TooFast);
         }
+        self.put(now, content)
+    }
+
+    /// Without a rate: what was bounded before it came here.
+    pub(super) fn queue_free(&mut self, now: UnixMillis, content: Content) -> Result<u64, SayError> {
+        self.is_allowed(&content)?;
+        self.put(now, content)
+    }
+
+    fn is_allowed(&self, content: &Content) -> Result<(), SayError> {
+        let Some(meeting) = &self.meeting else { return Err(SayError::NotIn) };
+        content.what(|_| Vec::new()).allowed(&self.own.participant, meeting.rules.statements())?;
+        Ok(())
+    }
+
+    fn put(&mut self, now: UnixMillis, content: Content) -> Result<u64, SayError> {
         self.speech.sequence += 1;
         let sequence = self.speech.sequence;
         self.speech.waiting.push_back(Waiting { sequence, content });
@@ -184,19 +258,21 @@ impl Session {
     }
 
     /// May something new be said in this epoch? Not while somebody who is to go could read it.
-    fn may_say(&self, now: UnixMillis) -> bool {
+    pub(super) fn may_say(&self, now: UnixMillis, class: ContentClass) -> bool {
         let Some(state) = self.epochs.latest() else { return false };
         self.can_tell_group()
             && !self.orders.against_us()
             && self.orders.stop_at().is_none()
             && self.epoch() == Some(state.epoch)
-            && self.recorders.may_say(&self.own.participant.firm, state, now)
+            && self.recorders.may_say(&self.own.participant.firm, state, now, class)
     }
 
     /// Says what waits and may go, and again what somebody lacks.
     pub(super) fn speak(&mut self, now: UnixMillis) {
-        while self.may_say(now) {
-            let Some(waiting) = self.speech.waiting.pop_front() else { break };
+        while let Some(first) = self.speech.waiting.front()
+            && self.may_say(now, first.content.class())
+            && let Some(waiting) = self.speech.waiting.pop_front()
+        {
             if let Err(waiting) = self.say_one(now, waiting) {
                 self.speech.waiting.push_front(waiting);
                 return self.group_failed(now);
@@ -225,15 +301,13 @@ impl Session {
         let (Some(state), Some(meeting)) = (self.epochs.latest(), &self.meeting) else { return Err(waiting) };
         let (participant, epoch, sequence) = (self.own.participant.clone(), state.epoch, waiting.sequence);
         let place = Place { meeting: &meeting.terms.meeting, participant: &participant, epoch, sequence };
-        let what = match &waiting.content {
-            Content::Words(words) => What::Text { sealed: SaidKey::of(&state.base).seal(&place, words.0.as_bytes()) },
-            Content::Plain(what) => what.clone(),
-        };
+        let what = waiting.content.what(|clear| SaidKey::of(&state.base).seal(&place, clear));
+        let class = waiting.content.class();
         let recorders = state.members.values().filter(|member| member.role == LeafRole::Recorder);
         let there = recorders.map(|member| &member.participant.firm);
-        // what is declared belongs to every record, chat only to those that keep chat
-        let words = matches!(waiting.content, Content::Words(_));
-        let missing = there.filter(|firm| !words || self.recorders.keeps_chat(firm)).cloned().collect();
+        // what is declared belongs to every record, chat and files only to those that keep them
+        let declared = matches!(waiting.content, Content::Plain(_));
+        let missing = there.filter(|firm| declared || self.recorders.keeps(firm, class)).cloned().collect();
         let said = Said { meeting: meeting.terms.meeting.clone(), epoch, sequence, at: now, what: what.clone() };
         let signed = B64(self.key.sign_cose(LABEL, &said::encode(&said), Some(&self.certificate)));
         if !self.tell_group(&Message::Said { signed: signed.clone() }) {
@@ -243,15 +317,28 @@ impl Session {
         if self.speech.own.len() >= MAX_OWN {
             self.speech.own.pop_front();
         }
-        let own = Own { at: now, said_at: now, sequence, signed: signed.clone(), hash, missing, doubtful: false };
+        let own =
+            Own { at: now, said_at: now, sequence, signed: signed.clone(), hash, class, missing, doubtful: false };
         self.speech.own.push_back(own);
-        self.tell(match waiting.content {
+        let event = match waiting.content {
             Content::Words(words) => {
                 Event::Said { from: participant, epoch, sequence, at: now, words: Some(words), signed }
             }
             Content::Plain(what) => Event::Declared { from: participant, epoch, sequence, at: now, what, signed },
-        });
+            Content::File(file) => self.shared(participant, &said, Some(file.card), signed),
+        };
+        self.tell(event);
         Ok(())
+    }
+
+    fn shared(&mut self, from: ParticipantId, said: &Said, card: Option<Card>, signed: B64) -> Event {
+        let shown = self.offered(&from, &said.what, card, &signed);
+        let (blob, size) = match &said.what {
+            What::File { blob, size, .. } => (blob.clone(), *size),
+            _ => unreachable!("asked for files alone"),
+        };
+        let Said { epoch, sequence, at, .. } = *said;
+        Event::Shared { from, epoch, sequence, at, blob, file: evidence::sha256(&signed).into(), size, shown, signed }
     }
 
     /// A member says something.
@@ -268,24 +355,37 @@ impl Session {
         if self.speech.first_epoch.is_some_and(|first| said.epoch < first) {
             return;
         }
-        let words = match &said.what {
-            What::Text { sealed } => match self.read_words(sender, &said, sealed) {
-                Ok(words) => words,
-                Err(kind) => return self.incident(kind, Some(from)),
-            },
-            _ => None,
+        let read = match &said.what {
+            What::Text { sealed } | What::File { sealed, .. } => self.read_sealed(sender, &said, sealed),
+            _ => Ok(None),
+        };
+        let read = read.and_then(|opened| Read::of(&said.what, opened).ok_or(IncidentKind::BadSaid));
+        let read = match read {
+            Ok(read) => read,
+            Err(kind) => return self.incident(kind, Some(from)),
         };
         if self.speech.is_new(sender.certificate_hash, said.sequence) {
-            let Said { epoch, sequence, at, what, .. } = said;
-            self.tell(match what {
-                What::Text { .. } => Event::Said { from, epoch, sequence, at, words, signed },
-                what => Event::Declared { from, epoch, sequence, at, what, signed },
-            });
+            let event = match read {
+                Read::Card(card) => self.shared(from, &said, card, signed),
+                Read::Words(words) => {
+                    Event::Said { from, epoch: said.epoch, sequence: said.sequence, at: said.at, words, signed }
+                }
+                Read::Nothing => {
+                    let Said { epoch, sequence, at, what, .. } = said;
+                    Event::Declared { from, epoch, sequence, at, what, signed }
+                }
+            };
+            self.tell(event);
         }
     }
 
-    /// The words, or none where the epoch was never held here or is erased.
-    fn read_words(&self, sender: &Identity, said: &Said, sealed: &[u8]) -> Result<Option<Words>, IncidentKind> {
+    /// What was sealed, or none where the epoch was never held here or is erased.
+    fn read_sealed(
+        &self,
+        sender: &Identity,
+        said: &Said,
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, IncidentKind> {
         let Some(state) = self.epochs.by_epoch(said.epoch) else {
             let ahead = self.epochs.latest().is_none_or(|latest| said.epoch > latest.epoch);
             return if ahead { Err(IncidentKind::BadSaid) } else { Ok(None) };
@@ -299,9 +399,7 @@ impl Session {
             epoch: said.epoch,
             sequence: said.sequence,
         };
-        let opened = SaidKey::of(&state.base).open(&place, sealed).ok_or(IncidentKind::BadSaid)?;
-        let text = std::str::from_utf8(&opened).map_err(|_| IncidentKind::BadSaid)?;
-        Ok(Some(Words(text.to_owned())))
+        SaidKey::of(&state.base).open(&place, sealed).ok_or(IncidentKind::BadSaid).map(Some)
     }
 
     /// A recorder has things on disk.

@@ -196,6 +196,15 @@ impl World {
             statements.map(|(firm, chat)| firm.statement_with_chat(Rule::Off, chat, grace_ms)).to_vec();
         world
     }
+    /// Bank A keeps files as said and nothing else.
+    pub fn of_files(files_a: Rule, files_b: Rule, grace_ms: u64) -> Self {
+        let mut world = Self::new(Rule::Off, Rule::Off, grace_ms);
+        let changed = [(&world.a, files_a), (&world.b, files_b)].into_iter().zip(&world.terms.statements);
+        let statements =
+            changed.map(|((firm, files), signed)| firm.restate(signed, |statement| statement.files = files));
+        world.terms.statements = statements.collect();
+        world
+    }
     pub fn firm(&self, id: &FirmId) -> &Firm {
         if *id == self.b.id { &self.b } else { &self.a }
     }

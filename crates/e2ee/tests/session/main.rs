@@ -6,6 +6,7 @@ mod attacks;
 mod away;
 mod chat;
 mod deal;
+mod files;
 mod firm;
 mod flow;
 mod hosts;

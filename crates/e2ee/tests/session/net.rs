@@ -2,9 +2,11 @@
 //! is delivered by `Net::bend`.
 
 use crate::firm::{Leaf, MEETING, ROOM, T0, World};
-use domain::message::client::{Entry, Joiner, Problem, ProblemCode, RosterEntry, ToClient, ToServer, challenge_bytes};
+use domain::message::client::{
+    Entry, FileRefusal, Joiner, Problem, ProblemCode, RosterEntry, ToClient, ToServer, challenge_bytes,
+};
 use domain::message::custody::LeafRole;
-use domain::{B64, Codec, Epoch, LeafIndex, ParticipantId, Slot, UnixMillis};
+use domain::{B64, BlobId, Codec, Epoch, LeafIndex, ParticipantId, Slot, UnixMillis};
 use e2ee::leaf::LeafKey;
 use e2ee::session::{Event, IncidentKind, OpenError, Opened, Output, SealError, SendState, Session, SessionConfig};
 use evidence::order::{self, Reason, RemovalOrder};
@@ -36,6 +38,8 @@ pub struct Service {
     refusals: BTreeMap<Epoch, BTreeSet<ParticipantId>>,
     added: BTreeMap<Epoch, BTreeSet<ParticipantId>>,
     ordered: BTreeMap<ParticipantId, LeafIndex>,
+    /// Files: whose, size, chunks.
+    pub blobs: BTreeMap<BlobId, (ParticipantId, u64, Vec<B64>)>,
     /// Keep commit requests back (a lost committer).
     pub no_commits: bool,
 }
@@ -323,6 +327,18 @@ impl Net {
             ToServer::Application { message } => self.tell_members(Some(from), &ToClient::Application { message }),
             ToServer::Receipt { receipt } => self.tell_members(Some(from), &ToClient::Receipt { receipt }),
             ToServer::Beacon { beacon } => self.tell_members(Some(from), &ToClient::Beacon { beacon }),
+            ToServer::FileBegin { blob, size } => {
+                let parts =
+                    self.service.blobs.entry(blob.clone()).or_insert((from.clone(), size, vec![])).2.len() as u32;
+                self.deliver(from, ToClient::FileRoom { blob, parts });
+            }
+            ToServer::FilePart { blob, index, part } => self.on_file_part(from, blob, index, part),
+            ToServer::FileWanted { blob, index } => {
+                let part = self.service.blobs.get(&blob).and_then(|(_, _, parts)| parts.get(index as usize)).cloned();
+                let gone = ToClient::FileRefused { blob: blob.clone(), why: FileRefusal::Gone };
+                self.deliver(from, part.map_or(gone, |part| ToClient::FilePart { blob, index, part }));
+            }
+            ToServer::FileDrop { blob } => drop(self.service.blobs.remove(&blob)),
             ToServer::Remove { participant } => self.order(&participant, Reason::Host),
             ToServer::Host { act } => self.tell_members(None, &ToClient::HostAct { act }),
             ToServer::Leave {} => {
@@ -331,6 +347,17 @@ impl Net {
             }
             _ => {}
         }
+    }
+
+    fn on_file_part(&mut self, from: &ParticipantId, blob: BlobId, index: u32, part: B64) {
+        let Some((_, _, parts)) = self.service.blobs.get_mut(&blob) else {
+            return self.deliver(from, ToClient::FileRefused { blob, why: FileRefusal::Gone });
+        };
+        if index as usize == parts.len() {
+            parts.push(part);
+        }
+        let parts = parts.len() as u32;
+        self.deliver(from, ToClient::FileRoom { blob, parts });
     }
 
     fn on_prove(&mut self, from: &ParticipantId, signature: &[u8]) {

@@ -53,6 +53,21 @@ pub struct Gap {
     pub to: UnixMillis,
 }
 
+/// Why a file is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FileGap {
+    /// Signaling did not have it, or had it no more.
+    Gone,
+    /// What signaling gave is not what its sender signed for.
+    Forged,
+    /// The meeting ended, or the recorder did, before it was here.
+    Unfinished,
+    /// The firm keeps no files.
+    NotKept,
+}
+
 /// One leaf of an epoch's roster.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,6 +181,25 @@ pub enum ArchiveEvent {
         participant: ParticipantId,
         /// `evidence::said`, COSE_Sign1.
         said: B64,
+    },
+    /// A chunk of a file that was `said`, sealed as its sender sealed it.
+    FilePart {
+        /// SHA-256 of the signed object that announced it.
+        file: Digest,
+        /// Counts from 0; each chunk once.
+        index: u32,
+        /// The chunk.
+        #[serde(with = "serde_bytes")]
+        part: Vec<u8>,
+    },
+    /// A file that was `said` and is not here, or not whole.
+    FileMissing {
+        /// Whose.
+        participant: ParticipantId,
+        /// SHA-256 of the signed object that announced it.
+        file: Digest,
+        /// Why.
+        why: FileGap,
     },
     /// Things said that this archive does not have: its recorder was away.
     Unsaid {

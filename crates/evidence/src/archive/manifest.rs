@@ -2,7 +2,7 @@
 //! keys from it, the front its page, the verifier everything.
 
 use super::digest::Digest;
-use super::event::Gap;
+use super::event::{FileGap, Gap};
 use domain::message::custody::LeafRole;
 use domain::{B64, Codec, Epoch, FirmId, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -188,6 +188,22 @@ pub struct CopyWanted {
     pub at: UnixMillis,
 }
 
+/// A file that was sent in the meeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Who sent it.
+    pub participant: ParticipantId,
+    /// SHA-256 of the signed object that announced it: the `said` of an event.
+    pub file: Digest,
+    /// Bytes before it was sealed.
+    pub size: u64,
+    /// SHA-256 of the ciphertext, as its sender signed it.
+    pub ciphertext: Digest,
+    /// Why it is not here; `None`: it is.
+    pub missing: Option<FileGap>,
+}
+
 /// How the archive was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -258,6 +274,9 @@ pub struct MeetingManifest {
     /// Who of the firm wants a copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies_wanted: Vec<CopyWanted>,
+    /// Files sent in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileEntry>,
 }
 
 impl std::fmt::Debug for MeetingManifest {

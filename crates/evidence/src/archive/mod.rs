@@ -26,11 +26,11 @@ pub mod record;
 pub mod segment;
 
 pub use digest::{Digest, sha256};
-pub use event::{ArchiveEvent, Gap, GapCause};
+pub use event::{ArchiveEvent, FileGap, Gap, GapCause};
 pub use log::{Checkpoint, LogProof};
 pub use manifest::{
-    Attendance, ClockState, CopyWanted, EpochEntry, EpochKey, MeetingManifest, SealedKey, SealedKeys, SegmentEntry,
-    Tags, TrackEntry,
+    Attendance, ClockState, CopyWanted, EpochEntry, EpochKey, FileEntry, MeetingManifest, SealedKey, SealedKeys,
+    SegmentEntry, Tags, TrackEntry,
 };
 pub use record::{Media, Placed, Record, RecordError, SegmentHeader, SegmentReader, TrackInfo};
 pub use segment::{SegmentManifest, SegmentMark, SegmentWriter};

@@ -130,7 +130,7 @@ pub fn statements(plan: &Plan, firm: &Firm, now_ms: u128) -> anyhow::Result<()> 
         files::folder(&plan.at("operator/statements"))?;
         let statement = json!({
             "version": 1, "serial": 1, "firm": firm.id, "room": room,
-            "audio_video": rule, "chat": chat, "files": "off", "tier": "full",
+            "audio_video": rule, "chat": chat, "files": chat, "tier": "full",
             "retention_years": firm.retention_years, "recorder_grace_ms": GRACE_MS,
             "pause": { "by": [firm.supervisor], "at_most_ms": PAUSE_MS }, "copies": "on-request",
             "archive_key_ids": ids, "issued_at": now_ms as u64,

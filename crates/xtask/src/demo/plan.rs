@@ -80,7 +80,7 @@ pub struct Room {
     pub title: &'static str,
     /// Rule of both firms for sound and picture.
     pub audio_video: &'static str,
-    /// ... and for chat.
+    /// ... and for chat and files.
     pub chat: &'static str,
 }
 

@@ -3,6 +3,7 @@
 //! `handle` takes what happened, `poll_output` gives what is to be done, `poll_timeout` says when to call
 //! `handle_timeout` next (monotonic milliseconds).
 
+mod files;
 mod link;
 mod pause;
 mod recover;
@@ -18,7 +19,7 @@ use domain::limits::BEACON_MS;
 use domain::message::record_link::FromSfuRecord;
 use domain::{B64, Codec, Epoch, FirmId, MeetingId, ParticipantId, Slot, UnixMillis};
 use evidence::archive::event::Member;
-use evidence::archive::{ArchiveEvent, ClockState, Digest, EpochKey, SegmentManifest, sha256};
+use evidence::archive::{ArchiveEvent, ClockState, Digest, EpochKey, FileGap, SegmentManifest, sha256};
 use evidence::receipt::BeaconState;
 use std::collections::VecDeque;
 
@@ -78,6 +79,17 @@ pub struct Config {
     pub software: String,
     /// What the firm's statement wants kept.
     pub wants: Wants,
+    /// ... of files.
+    pub files: FileRule,
+}
+
+/// What becomes of files that are sent in the meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileRule {
+    /// They are fetched and kept.
+    Kept,
+    /// That they were sent is kept, and nothing of them.
+    Named,
 }
 
 /// What comes to this recorder.
@@ -127,6 +139,20 @@ pub enum Input {
         from: ParticipantId,
         /// COSE_Sign1.
         signed: B64,
+    },
+    /// A file that was asked for ([`Output::Fetch`]), sealed, and judged to be what was signed for.
+    File {
+        /// SHA-256 of what announced it.
+        file: Digest,
+        /// All chunks.
+        sealed: Vec<u8>,
+    },
+    /// A file that was asked for does not come.
+    FileLost {
+        /// SHA-256 of what announced it.
+        file: Digest,
+        /// Why.
+        why: FileGap,
     },
     /// The firm's copy is to stand still; who may say so was judged.
     Pause {
@@ -195,6 +221,8 @@ pub enum Output {
     },
     /// Tell the group: these signed objects (SHA-256) are durable.
     Kept(Vec<Digest>),
+    /// Ask signaling for this file (SHA-256 of what announced it).
+    Fetch(Digest),
     /// A closed segment is durable: have its manifest signed.
     Seal(SegmentManifest),
     /// Everything is durable and closed: make the meeting manifest from [`Meeting::summary`].
@@ -233,6 +261,7 @@ pub struct Meeting {
     out: VecDeque<Output>,
     receipts: Vec<WaitingReceipt>,
     said: said::Waiting,
+    files: files::Waiting,
     /// Monotonic ms at which a pause is looked at again.
     pause_ends_ms: Option<u64>,
     receipt_epoch: Option<Epoch>,
@@ -262,6 +291,7 @@ impl Meeting {
             out: VecDeque::new(),
             receipts: Vec::new(),
             said: said::Waiting::default(),
+            files: files::Waiting::default(),
             // a restart inside a pause: it goes on to its end, and no longer
             pause_ends_ms: summary.paused_until.map(|until| now.mono_ms + until.since(now.wall)),
             summary,
@@ -334,6 +364,8 @@ impl Meeting {
                 self.record_event(now, ArchiveEvent::SenderManifest { participant: from, manifest: signed });
             }
             Input::Said { from, signed } => self.said(now, from, signed),
+            Input::File { file, sealed } => self.file_came(now, file, sealed),
+            Input::FileLost { file, why } => self.file_lost(now, file, why),
             Input::Pause { by, at_most_ms } => self.pause(now, by, at_most_ms),
             Input::Resume { by } => self.resume(now, Some(by)),
             Input::Finish => self.finish(now, opener),
@@ -415,6 +447,9 @@ impl Meeting {
         }
         self.writer.receipts_given(done.receipts);
         self.said_is_durable(ticket);
+        if self.phase != Phase::Finishing {
+            self.write_file(now, files::PARTS_A_COMMIT);
+        }
         if done.upto > self.acknowledged {
             self.acknowledged = done.upto;
             if self.link.is_up() {
@@ -455,6 +490,7 @@ impl Meeting {
         if self.summary.paused_until.is_some() {
             self.resume(now, None);
         }
+        self.close_files(now);
         for missing in self.summary.speech.missing() {
             self.record_event(now, missing);
         }

@@ -11,15 +11,19 @@ pub(super) type Waiting = VecDeque<(u64, Digest)>;
 impl Meeting {
     pub(super) fn said(&mut self, now: Now, participant: ParticipantId, signed: B64) {
         let hash = sha256(&signed);
-        if self.summary.speech.has(&hash) {
-            // said again because nobody answered: what is durable is told again
-            if self.said.iter().all(|(_, waiting)| *waiting != hash) {
-                self.out.push_back(Output::Kept(vec![hash]));
-            }
-            return;
+        let is_new = !self.summary.speech.has(&hash);
+        if is_new {
+            self.record_event(now, ArchiveEvent::Said { participant, said: signed });
         }
-        self.record_event(now, ArchiveEvent::Said { participant, said: signed });
-        self.said.push_back((self.writer.next_ticket(), hash));
+        if self.summary.files.is_told(&hash) && !self.summary.files.is_kept(&hash) {
+            return self.file_told(now, hash);
+        }
+        if is_new {
+            self.said.push_back((self.writer.next_ticket(), hash));
+        } else if self.said.iter().all(|(_, waiting)| *waiting != hash) {
+            // said again because nobody answered: what is durable is told again
+            self.out.push_back(Output::Kept(vec![hash]));
+        }
     }
 
     pub(super) fn said_is_durable(&mut self, ticket: u64) {

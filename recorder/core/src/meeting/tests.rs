@@ -1,5 +1,7 @@
 //! The recording in virtual time: a disk that commits when told, an SFU that repeats what was not acknowledged.
 
+mod files;
+
 use super::writer::COMMIT_MS;
 use super::*;
 use crate::summary::Parts;
@@ -26,6 +28,7 @@ fn config(incarnation: u64) -> Config {
         incarnation,
         software: "test".to_owned(),
         wants: Wants::Media,
+        files: FileRule::Kept,
     }
 }
 
@@ -124,6 +127,7 @@ struct Rig {
     sealed: Vec<SegmentManifest>,
     wanted: Vec<Unnamed>,
     kept: Vec<Digest>,
+    fetches: Vec<Digest>,
     finished: bool,
 }
 
@@ -153,6 +157,7 @@ impl Rig {
             sealed: Vec::new(),
             wanted: Vec::new(),
             kept: Vec::new(),
+            fetches: Vec::new(),
             finished: false,
         }
     }
@@ -192,6 +197,7 @@ impl Rig {
                 Output::Beacon { state, .. } => self.beacons.push(state),
                 Output::Seal(manifest) => self.sealed.push(manifest),
                 Output::WantManifests(unnamed) => self.wanted.push(unnamed),
+                Output::Fetch(file) => self.fetches.push(file),
                 Output::Kept(said) => self.kept.extend(said),
                 Output::Finished => self.finished = true,
             }

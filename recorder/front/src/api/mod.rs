@@ -4,6 +4,7 @@
 pub mod bundle;
 pub mod enrol;
 pub mod export;
+pub mod files;
 pub mod guests;
 pub mod idp;
 pub mod ledger;

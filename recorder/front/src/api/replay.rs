@@ -3,12 +3,14 @@
 
 use crate::api::ledger::append;
 use crate::api::review::verified;
-use crate::api::{blocking, custody_problem};
+use crate::api::{blocking, custody_problem, files};
 use crate::app::App;
 use crate::http::range::{Wanted, wanted};
 use crate::problem::ApiProblem;
+use crate::replay::files::Sent;
 use crate::replay::grants::{Move, NewGrant, OpenGrant, Place, cookie_name};
 use crate::replay::keys::MeetingKeys;
+use crate::replay::marks::name_of;
 use crate::replay::memory::NoMemory;
 use crate::replay::opening::{Interval, OpeningError};
 use crate::replay::plan::{Plan, Span};
@@ -22,7 +24,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::UnixMillis;
 use domain::message::custody::{Answer, Ask};
-use domain::message::front::{LanePart, Opened};
+use domain::message::front::{LanePart, Opened, ReplayFile};
 use std::sync::Arc;
 
 /// Bytes handed to the connection at once: between two pieces the grant is looked at again.
@@ -143,7 +145,7 @@ async fn meeting_keys(
 }
 
 /// Why a meeting is not opened, as an officer reads it.
-fn opening_problem(error: &OpeningError) -> ApiProblem {
+pub fn opening_problem(error: &OpeningError) -> ApiProblem {
     ApiProblem::conflict("not-verified", format!("This meeting cannot be replayed: {error}."))
 }
 
@@ -194,6 +196,7 @@ fn opened(app: &App, open: &OpenGrant) -> Response {
         duration_ms: open.duration_ms,
         lanes: plan.lanes.iter().enumerate().map(|(n, lane)| lane.row(parts(n))).collect(),
         events: plan.events.clone(),
+        files: plan.files.iter().enumerate().map(|(n, sent)| row(open, n, sent)).collect(),
     };
     let secure = if app.config.tls.is_some() { "; Secure" } else { "" };
     let life = open.until.since(app.clock.now()) / 1000;
@@ -204,6 +207,20 @@ fn opened(app: &App, open: &OpenGrant) -> Response {
         open.grant
     );
     ([(header::SET_COOKIE, cookie)], Json(answer)).into_response()
+}
+
+fn row(open: &OpenGrant, number: usize, sent: &Sent) -> ReplayFile {
+    let (name, media_type) = sent.shown.clone().unzip();
+    let missing = serde_json::to_value(sent.missing).ok().and_then(|why| why.as_str().map(str::to_owned));
+    ReplayFile {
+        src: sent.is_here().then(|| format!("/replay/{}/{}", open.grant, files::name(number))),
+        at_ms: sent.at_ms,
+        from: name_of(&open.reel.plan.meeting.manifest, &sent.from),
+        name,
+        media_type,
+        size: sent.size,
+        missing,
+    }
 }
 
 /// The named cookie of a request.
@@ -227,6 +244,9 @@ pub async fn lane(
     let nothing = || ApiProblem::unknown("There is nothing at this address, or the grant has ended.");
     let shown = cookie(&headers, &cookie_name(&grant));
     let open = app.grants.by_cookie(&grant, shown, app.clock.now()).ok_or_else(nothing)?;
+    if let Some(number) = files::number(&file) {
+        return files::give(&app, open, number).await;
+    }
     let place = Place::read(&file).filter(|place| open.reading(*place).is_some()).ok_or_else(nothing)?;
     let part = open.reel.part(place.part).await.map_err(|e| part_problem(&e))?;
     let total = part.lanes.get(place.lane).ok_or_else(nothing)?.bytes.len();

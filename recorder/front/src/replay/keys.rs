@@ -6,6 +6,7 @@ use crate::review::meetings::Verified;
 use domain::message::custody::IncarnationKey;
 use domain::{Codec, Epoch, ParticipantId};
 use e2ee::escrow::{MeetingKey, Place, SealedBaseKey};
+use e2ee::file::Card;
 use e2ee::said::{self, SaidKey};
 use e2ee::sframe::Opener;
 use evidence::archive::{EpochKey, Media, names};
@@ -96,6 +97,19 @@ impl ArchiveKeys {
     }
 }
 
+impl ArchiveKeys {
+    /// What was sealed in something said.
+    fn sealed(&self, from: &ParticipantId, said: &Said, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (meeting, epoch, sequence) = (&said.meeting, said.epoch, said.sequence);
+        self.said.get(&epoch)?.open(&said::Place { meeting, participant: from, epoch, sequence }, sealed)
+    }
+    /// What was told of a file: name, type, key.
+    pub fn card(&self, from: &ParticipantId, said: &Said) -> Option<Card> {
+        let What::File { sealed, .. } = &said.what else { return None };
+        Card::decode(&self.sealed(from, said, sealed)?)
+    }
+}
+
 impl FrameKeys for ArchiveKeys {
     fn open(&mut self, codec: Codec, media: &Media<'_>) -> Option<(u64, Zeroizing<Vec<u8>>)> {
         let opener = self.epochs.get_mut(&media.epoch)?;
@@ -107,9 +121,6 @@ impl FrameKeys for ArchiveKeys {
     }
     fn read(&self, from: &ParticipantId, said: &Said) -> Option<String> {
         let What::Text { sealed } = &said.what else { return None };
-        let (meeting, epoch, sequence) = (&said.meeting, said.epoch, said.sequence);
-        let place = said::Place { meeting, participant: from, epoch, sequence };
-        let words = self.said.get(&epoch)?.open(&place, sealed)?;
-        String::from_utf8(words.to_vec()).ok()
+        String::from_utf8(self.sealed(from, said, sealed)?.to_vec()).ok()
     }
 }

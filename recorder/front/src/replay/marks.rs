@@ -96,7 +96,8 @@ fn statement(signed: &[u8]) -> Option<String> {
     Some(format!("{}: sound and picture {seen}, chat {chat}, kept {} years", stated.firm, stated.retention_years))
 }
 
-fn name_of(manifest: &MeetingManifest, participant: &ParticipantId) -> String {
+/// Name of a person of the meeting, as people know it.
+pub fn name_of(manifest: &MeetingManifest, participant: &ParticipantId) -> String {
     let known = manifest.roster.iter().find(|row| row.participant == *participant);
     match known {
         // every firm has a recorder of the same name

@@ -93,8 +93,10 @@ pub struct Story {
     pub said: Vec<Kept>,
 }
 
-/// A chat line as it is kept: sealed, at the recorder's time.
+/// A chat line, or what announced a file, as it is kept: sealed, at the recorder's time.
 pub struct Kept {
+    /// SHA-256 of the signed object.
+    pub file: Digest,
     /// Microseconds since 1970.
     pub at_us: u64,
     /// Whose.
@@ -139,7 +141,28 @@ pub fn story(meeting: &Verified) -> Result<Story, OpeningError> {
 
 fn kept(at_us: u64, event: &ArchiveEvent) -> Option<Kept> {
     let ArchiveEvent::Said { participant, said } = event else { return None };
-    Some(Kept { at_us, from: participant.clone(), said: read_unverified(said)? })
+    let file = evidence::archive::sha256(said);
+    Some(Kept { file, at_us, from: participant.clone(), said: read_unverified(said)? })
+}
+
+/// Chunks of a file, sealed, in order.
+///
+/// # Errors
+/// [`OpeningError`]: nothing of a damaged file is given, it is named.
+pub fn file(meeting: &Verified, wanted: &Digest) -> Result<Vec<Vec<u8>>, OpeningError> {
+    let mut parts = Vec::new();
+    for segment in meeting.manifest.segments.iter().filter(|segment| segment.track == 0) {
+        walk(segment, &read(meeting, segment)?, |_, record| {
+            if let Record::Event(event) = record
+                && let ArchiveEvent::FilePart { file, index, part } = *event
+                && file == *wanted
+                && index as usize == parts.len()
+            {
+                parts.push(part);
+            }
+        })?;
+    }
+    Ok(parts)
 }
 
 /// Opens one person's frames of `interval` out of these segments.

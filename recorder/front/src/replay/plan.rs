@@ -1,13 +1,16 @@
 //! What an opened meeting consists of before anything of it is opened: lanes, marks, parts, and which segments may hold
 //! frames of which part. No key, no clear frame.
 
+use crate::replay::files::{MAX_FILES, Sent};
 use crate::replay::lanes::{self, LaneHead};
 use crate::replay::marks::{self, MAX_MARKS};
 use crate::replay::opening::{self, Interval, Kept, Leaves, MARGIN_MS, OpeningError};
 use crate::review::meetings::Verified;
 use domain::ParticipantId;
 use domain::message::front::LaneEvent;
+use e2ee::file::Card;
 use evidence::archive::SegmentEntry;
+use evidence::said::What;
 use std::sync::Arc;
 
 /// Length of a part: opened in well under the two seconds in which a replay begins, long enough that its whole segments
@@ -50,6 +53,8 @@ pub struct Plan {
     pub events: Vec<LaneEvent>,
     /// What was said, sealed.
     pub said: Vec<Kept>,
+    /// Files sent in the interval.
+    pub files: Vec<Sent>,
     /// Its parts; there is always one.
     pub spans: Vec<Span>,
     segments: Vec<Timed>,
@@ -92,6 +97,7 @@ impl Plan {
         Ok(Self {
             leaves: story.leaves,
             said: story.said,
+            files: Vec::new(),
             lanes: heads,
             events,
             spans: spans(interval),
@@ -100,16 +106,18 @@ impl Plan {
         })
     }
 
-    /// Puts what was said in the interval among the marks, as `open` reads it.
-    pub fn read(&mut self, open: impl Fn(&Kept) -> Option<String>) {
+    /// Puts what was said in the interval among the marks, as `open` reads it, and lists files, as `card` reads them.
+    pub fn read(&mut self, open: impl Fn(&Kept) -> Option<String>, card: impl Fn(&Kept) -> Option<Card>) {
         let manifest = &self.meeting.manifest;
         let (from_ms, to_ms) = (self.spans[0].from_ms, self.spans[self.spans.len() - 1].to_ms);
-        for kept in std::mem::take(&mut self.said).into_iter().take(MAX_MARKS) {
-            let at_ms = (kept.at_us / 1000).saturating_sub(manifest.started_at.0);
-            if (from_ms..=to_ms).contains(&at_ms) {
-                self.events.push(marks::chat(manifest, at_ms, &kept.from, open(&kept)));
-            }
+        let at_ms = |kept: &Kept| (kept.at_us / 1000).saturating_sub(manifest.started_at.0);
+        let all = std::mem::take(&mut self.said);
+        let inside = || all.iter().filter(|kept| (from_ms..=to_ms).contains(&at_ms(kept)));
+        for kept in inside().filter(|kept| matches!(kept.said.what, What::Text { .. })).take(MAX_MARKS) {
+            self.events.push(marks::chat(manifest, at_ms(kept), &kept.from, open(kept)));
         }
+        let sent = inside().filter_map(|kept| Sent::new(&self.meeting, kept, at_ms(kept), card(kept).as_ref()));
+        self.files = sent.take(MAX_FILES).collect();
         self.events.sort_by_key(|event| event.at_ms);
     }
 

@@ -68,7 +68,7 @@ impl Reel {
     pub fn new(mut plan: Plan, keys: MeetingKeys, means: Means) -> Result<Self, OpeningError> {
         if !plan.said.is_empty() {
             let open = ArchiveKeys::open(&plan.meeting, &keys)?;
-            plan.read(|kept| open.read(&kept.from, &kept.said));
+            plan.read(|kept| open.read(&kept.from, &kept.said), |kept| open.card(&kept.from, &kept.said));
         }
         let parts = plan.spans.iter().map(|_| tokio::sync::Mutex::default()).collect();
         Ok(Self { plan, keys, means, parts, recent: Mutex::default() })

@@ -46,7 +46,7 @@ pub const MEETING: &str = "00112233445566778899aabbccddeeff";
 pub const BEGAN: UnixMillis = UnixMillis(NOW.0 - 3_600_000);
 pub const DURATION_MS: u64 = 6_000;
 
-fn key(seed: u8) -> SigningKey {
+pub fn key(seed: u8) -> SigningKey {
     SigningKey::from_slice(&[seed; 32]).expect("a scalar")
 }
 
@@ -135,7 +135,7 @@ pub fn person(user: &str) -> ParticipantId {
 }
 
 /// Signs with a software key.
-fn signed(key: &SigningKey, label: &str, payload: &[u8], certificate: Option<&[u8]>) -> Vec<u8> {
+pub fn signed(key: &SigningKey, label: &str, payload: &[u8], certificate: Option<&[u8]>) -> Vec<u8> {
     cose::sign::<()>(label, payload, certificate, |hash| {
         let signature: p256::ecdsa::Signature = key.sign_prehash(hash).map_err(|_| ())?;
         Ok(signature.to_bytes().into())
@@ -465,7 +465,8 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
     let folder = root.join("bank-a/2027/01").join(MEETING);
     std::fs::create_dir_all(folder.join("keys")).expect("made");
     let (epoch_key, sealed) = epoch(&folder, &meeting);
-    let (mut segments, mut tracks) = (vec![events(&folder, &meeting)], Vec::new());
+    let (told, files) = super::files::sent(&meeting);
+    let (mut segments, mut tracks) = (vec![events_of(&folder, &meeting, told)], Vec::new());
     let ben: ParticipantId = "bank-b/ben/d9".parse().expect("an id");
     for (leaf, (who, late_us)) in [(person("anna"), 0u64), (ben.clone(), 2_000_000)].into_iter().enumerate() {
         for (kind, slot, codec) in
@@ -481,8 +482,10 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
     }
     let roster =
         vec![present(person("anna"), "Anna Berg", LeafRole::Member), present(ben, "Ben Cole", LeafRole::Member)];
-    let hash =
-        close(&folder, Contents { meeting, roster, epoch_key, sealed, tracks, segments, length_ms: DURATION_MS });
+    let hash = close(
+        &folder,
+        Contents { meeting, roster, epoch_key, sealed, tracks, segments, files, length_ms: DURATION_MS },
+    );
     (folder, hash, keys())
 }
 
@@ -499,12 +502,13 @@ pub struct Contents {
     pub sealed: SealedBaseKey,
     pub tracks: Vec<TrackEntry>,
     pub segments: Vec<SegmentEntry>,
+    pub files: Vec<evidence::archive::FileEntry>,
     pub length_ms: u64,
 }
 
 /// Signs and writes the manifest; answers its hash.
 pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
-    let Contents { meeting, roster, epoch_key, sealed, tracks, segments, length_ms } = contents;
+    let Contents { meeting, roster, epoch_key, sealed, tracks, segments, files, length_ms } = contents;
     let manifest = MeetingManifest {
         record: "meeting".to_owned(),
         version: 1,
@@ -539,6 +543,7 @@ pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
         tags: Default::default(),
         copies_wanted: Vec::new(),
+        files,
     };
     let signed = signed(&key(2), MEETING_LABEL, &manifest.to_cbor(), None);
     std::fs::write(folder.join(names::MEETING), &signed).expect("written");
@@ -611,10 +616,16 @@ pub fn entry(folder: &Path, path: &str, track: u32, writer: SegmentWriter, mut b
 }
 
 pub fn events(folder: &Path, meeting: &MeetingId) -> SegmentEntry {
+    events_of(folder, meeting, Vec::new())
+}
+
+fn events_of(folder: &Path, meeting: &MeetingId, more: Vec<evidence::archive::ArchiveEvent>) -> SegmentEntry {
     let mut bytes = Vec::new();
     let mut writer = SegmentWriter::new(header(meeting, None), &mut bytes);
     let joined = evidence::archive::ArchiveEvent::Joined { participant: person("anna") };
-    writer.push(BEGAN.0 * 1000, &Record::Event(Box::new(joined)), &mut bytes);
+    for event in std::iter::once(joined).chain(more) {
+        writer.push(BEGAN.0 * 1000, &Record::Event(Box::new(event)), &mut bytes);
+    }
     entry(folder, names::EVENTS, 0, writer, bytes)
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod bundle;
+mod files;
 pub(crate) mod kit;
 mod replay;
 mod review;

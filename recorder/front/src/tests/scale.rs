@@ -107,7 +107,8 @@ fn long(root: &Path, minutes: u64) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
         }
     }
     let length_ms = minutes * 60_000;
-    let hash = close(&folder, Contents { meeting, roster, epoch_key, sealed, tracks, segments, length_ms });
+    let hash =
+        close(&folder, Contents { meeting, roster, epoch_key, sealed, tracks, segments, files: Vec::new(), length_ms });
     (folder, hash, keys())
 }
 

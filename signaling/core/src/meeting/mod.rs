@@ -1,10 +1,12 @@
 //! One meeting: terms, roster, who is connected by which connection, removals and relays. The order of the group's
 //! commits is [`crate::delivery`]'s; rooms and waiting recorders are [`crate::room`]'s.
 //!
-//! `terms` binds, `door` says who comes in, `entry` admits, `host` carries out what hosts order, `removal` removes, `relay` passes on what is not the group's.
+//! `terms` binds, `door` says who comes in, `entry` admits, `host` carries out what hosts order, `removal` removes, `relay`
+//! passes on what is not the group's, `files` holds sealed files for a while.
 
 mod door;
 mod entry;
+mod files;
 mod host;
 mod relay;
 mod removal;
@@ -12,6 +14,7 @@ mod roster;
 mod terms;
 
 pub use door::{Door, Knock};
+pub use files::Held;
 pub use host::Answer;
 pub use terms::Change;
 
@@ -87,6 +90,7 @@ pub struct Meeting {
     orders: BTreeMap<ParticipantId, removal::Given>,
     receipts: BTreeMap<ParticipantId, (Epoch, B64)>,
     suspended: BTreeSet<FirmId>,
+    files: files::Files,
     sfu: Option<SfuInfo>,
     /// The SFU takes nobody new.
     overloaded: bool,
@@ -120,6 +124,7 @@ impl Meeting {
             orders: BTreeMap::new(),
             receipts: BTreeMap::new(),
             suspended: BTreeSet::new(),
+            files: files::Files::default(),
             sfu: Some(sfu),
             overloaded: false,
             lost: false,
@@ -189,6 +194,7 @@ impl Meeting {
         self.remove_silent(now);
         self.remove_expired(now);
         self.hosting.timeout(now);
+        self.files.expire(now);
         self.orders.retain(|who, given| {
             now.since(given.at) < crate::limits::KEPT_ORDERS_MS || self.delivery.leaf_of(who).is_some()
         });
@@ -198,7 +204,7 @@ impl Meeting {
     /// When [`Meeting::timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<UnixMillis> {
         let own = self.silence_timeout().into_iter().chain(self.expiry_timeout()).chain(self.hosting.due());
-        own.chain(self.delivery.poll_timeout()).min()
+        own.chain(self.delivery.poll_timeout()).chain(self.files.next_end()).min()
     }
 
     /// Carries out what the delivery service wants.

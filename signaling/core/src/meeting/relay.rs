@@ -59,6 +59,10 @@ impl Meeting {
             }
             ToServer::NeedResync {} => delivery.need_resync(now, who),
             ToServer::Application { message } => self.application(who, message),
+            ToServer::FileBegin { blob, size } => self.file_begin(now, who, blob, size),
+            ToServer::FilePart { blob, index, part } => self.file_part(now, who, blob, index, part),
+            ToServer::FileWanted { blob, index } => self.file_wanted(who, blob, index),
+            ToServer::FileDrop { blob } => self.file_drop(who, &blob),
             ToServer::Mute { slot, muted } => self.mute(who, slot, muted),
             ToServer::Leave {} => self.remove(now, who, Reason::Left),
             ToServer::Ping {} => self.tell(who, ToClient::Pong {}),

@@ -9,6 +9,7 @@ mod adds;
 mod admission;
 mod commits;
 mod doors;
+mod files;
 mod firms;
 mod guests;
 mod hosts;

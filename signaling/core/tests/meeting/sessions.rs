@@ -94,6 +94,7 @@ impl Net {
             trust: Arc::new(trust.clone()),
             signer: Arc::new(OrderKey),
             random: Arc::new(Counting(AtomicU64::new(seed << 32))),
+            held: Default::default(),
         };
         let mut net = Self {
             now: START,

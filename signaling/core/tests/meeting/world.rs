@@ -5,11 +5,12 @@ use crate::member::Member;
 use domain::message::PROTOCOL;
 use domain::message::client::{Entering, Problem, ProblemCode, Resume, ToClient, ToServer, challenge_bytes};
 use domain::message::control::{FromSfu, ToSfu};
-use domain::policy::Rule;
+use domain::policy::{Rule, Statement};
 use domain::{B64, Epoch, FirmId, LeafIndex, ParticipantId, RoomId, UnixMillis};
 use evidence::identity::TrustMap;
 use p256::ecdsa::signature::Signer;
 use signaling_core::admission::{Handshake, Proven, Step};
+use signaling_core::meeting::Held;
 use signaling_core::{
     ConnId, Input, Member as DirectoryMember, OrderSigner, Output, Ports, Randomness, Room, RoomRecord,
 };
@@ -55,6 +56,8 @@ pub struct World {
     /// What newcomers bring.
     pub entering: Entering,
     pub to_sfu: Vec<(UnixMillis, ToSfu)>,
+    /// Files that all meetings hold.
+    pub held: Held,
     owners: BTreeMap<ConnId, String>,
     next: u64,
 }
@@ -80,8 +83,13 @@ impl World {
                 (firms[1].id.clone(), firms[1].statement(ROOM, b)),
             ],
         };
-        let ports =
-            Ports { trust: trust.clone(), signer: Arc::new(OrderKey), random: Arc::new(Counting(AtomicU64::new(1))) };
+        let held = Held::default();
+        let ports = Ports {
+            trust: trust.clone(),
+            signer: Arc::new(OrderKey),
+            random: Arc::new(Counting(AtomicU64::new(1))),
+            held: held.clone(),
+        };
         let mut world = Self {
             now: START,
             firms,
@@ -95,6 +103,7 @@ impl World {
             sfu: Sfu::Prompt,
             entering: Entering { client: domain::message::CLIENT, passcode: None, invitation: None },
             to_sfu: Vec::new(),
+            held,
             owners: BTreeMap::new(),
             next: 0,
         };
@@ -104,6 +113,17 @@ impl World {
 
     pub fn new() -> Self {
         Self::with_rules(Rule::Off, Rule::Off)
+    }
+
+    /// Nobody keeps sound and picture; files as said.
+    pub fn with_files(a: Rule, b: Rule) -> Self {
+        let mut world = Self::new();
+        for (at, files) in [a, b].into_iter().enumerate() {
+            let firm = &world.firms[at];
+            let stated = Statement { files, ..firm.stated(ROOM, Rule::Off) };
+            world.record.statements[at].1 = firm.sign_statement(&stated);
+        }
+        world
     }
 
     pub fn must() -> Self {

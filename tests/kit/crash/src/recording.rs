@@ -15,7 +15,7 @@ use evidence::archive::{
     ArchiveEvent, CHECKPOINT_LABEL, Digest, EpochKey, LogProof, MEETING_LABEL, SEGMENT_LABEL, SealedKeys,
     SegmentManifest, names, sha256,
 };
-use recorder_core::{Config, FileId, Input, Meeting, Now, Opener, Output, Parts, Phase, Verdict, Wants};
+use recorder_core::{Config, FileId, FileRule, Input, Meeting, Now, Opener, Output, Parts, Phase, Verdict, Wants};
 use recorder_journal::journal::{Journal, Writer};
 use recorder_journal::store::{Disk, Store};
 use std::io::Write;
@@ -109,6 +109,7 @@ fn config(incarnation: u64) -> Config {
         incarnation,
         software: "crash-campaign".to_owned(),
         wants: Wants::Media,
+        files: FileRule::Kept,
     }
 }
 

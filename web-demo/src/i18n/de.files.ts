@@ -1,0 +1,35 @@
+// Deutsche Texte zu Dateien im Gespräch und in der Wiedergabe.
+
+import type { enFiles } from "./en.files";
+
+export const deFiles: Record<keyof typeof enFiles, string> = {
+  fileAttach: "Datei anhängen",
+  fileDrop: "Loslassen, um sie an alle zu senden",
+  fileKeptBy: "{firms} bewahrt Dateien auf, die hier gesendet werden.",
+  fileKeptByMany: "{firms} bewahren Dateien auf, die hier gesendet werden.",
+  fileForbidden: "{firm} verbietet Dateien in diesem Raum.",
+  fileUnknown: "Eine Datei wurde gesendet, während Sie weg waren, unter einem Schlüssel, den dieses Gerät nie hatte.",
+  fileGet: "{name} herunterladen, {size}",
+  fileSending: "{name} wird gesendet: {percent} %",
+  fileComing: "{name} wird geholt: {percent} %",
+  fileWaiting: "wartet, bis sie gesendet werden darf",
+  fileCancel: "{name} abbrechen",
+  fileCancelled: "zurückgenommen",
+  fileUnchecked: "Niemand hat sie auf schädlichen Inhalt geprüft.",
+  fileEmpty: "Die Datei ist leer oder nicht lesbar.",
+  fileTooLarge: "Zu groß: höchstens {size}.",
+  fileTooMany: "Vier Dateien sind unterwegs. Warten Sie, bis eine draußen ist.",
+  fileWrongGone: "Sie ist nicht mehr da. Bitten Sie darum, sie noch einmal zu senden.",
+  fileWrongFull: "Die Sitzung hält gerade zu viele Dateien. Versuchen Sie es später noch einmal.",
+  fileWrongForged: "Was kam, ist nicht, was gesendet wurde. Nichts davon wurde behalten.",
+  fileWrongStalled: "Eine Minute lang keine Antwort.",
+  fileWrongOther: "Sie wurde nicht gesendet ({why}).",
+  fileSize: "{size} {unit}",
+  offFiles: "Dateien",
+  offFileGet: "{name} herunterladen",
+  offFileNoKey: "Eine Datei, die kein Schlüssel dieses Archivs öffnet",
+  offFileGone: "nicht hier: der Dienst hatte sie nicht mehr",
+  offFileForged: "nicht hier: was der Dienst gab, war nicht, was gesendet wurde",
+  offFileUnfinished: "nicht hier: die Sitzung endete, bevor der Rekorder sie hatte",
+  offFileNotKept: "nicht hier: die Firma bewahrt in diesem Raum keine Dateien auf",
+};

@@ -1,0 +1,35 @@
+// Textes français des fichiers pendant l'appel et dans la relecture.
+
+import type { enFiles } from "./en.files";
+
+export const frFiles: Record<keyof typeof enFiles, string> = {
+  fileAttach: "Joindre un fichier",
+  fileDrop: "Déposez-le pour l'envoyer à tous",
+  fileKeptBy: "{firms} conserve les fichiers envoyés ici.",
+  fileKeptByMany: "{firms} conservent les fichiers envoyés ici.",
+  fileForbidden: "{firm} interdit les fichiers dans cette salle.",
+  fileUnknown: "Un fichier a été envoyé en votre absence, sous une clé que cet appareil n'a jamais eue.",
+  fileGet: "Télécharger {name}, {size}",
+  fileSending: "Envoi de {name} : {percent} %",
+  fileComing: "Réception de {name} : {percent} %",
+  fileWaiting: "attend de pouvoir être envoyé",
+  fileCancel: "Annuler {name}",
+  fileCancelled: "repris",
+  fileUnchecked: "Personne n'y a cherché de contenu nuisible.",
+  fileEmpty: "Le fichier est vide ou illisible.",
+  fileTooLarge: "Trop grand : {size} au plus.",
+  fileTooMany: "Quatre fichiers sont en route. Attendez que l'un soit parti.",
+  fileWrongGone: "Il n'est plus là. Demandez qu'il soit renvoyé.",
+  fileWrongFull: "La réunion contient trop de fichiers. Réessayez plus tard.",
+  fileWrongForged: "Ce qui est arrivé n'est pas ce qui a été envoyé. Rien n'en a été gardé.",
+  fileWrongStalled: "Aucune réponse pendant une minute.",
+  fileWrongOther: "Il n'a pas été envoyé ({why}).",
+  fileSize: "{size} {unit}",
+  offFiles: "Fichiers",
+  offFileGet: "Télécharger {name}",
+  offFileNoKey: "Un fichier qu'aucune clé de cette archive n'ouvre",
+  offFileGone: "absent : le service ne l'avait plus",
+  offFileForged: "absent : ce que le service a donné n'est pas ce qui a été envoyé",
+  offFileUnfinished: "absent : la réunion a pris fin avant que l'enregistreur ne l'ait",
+  offFileNotKept: "absent : la société ne conserve pas de fichiers dans cette salle",
+};
