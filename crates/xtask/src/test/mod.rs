@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the cheap checks first, then the slow ones; all of them even when one failed, so that one run
 //! tells everything. Ends with what was skipped and why, and one plain line of counts.
 
+mod lints;
 mod outcome;
 mod suites;
 
@@ -9,7 +10,8 @@ use crate::laws;
 use crate::laws::prove::{Depth, prove};
 use crate::place::Place;
 use crate::{binaries, run, say, setup};
-use outcome::Tally;
+use lints::Compiler;
+use outcome::{Passed, Tally};
 use std::process::Command;
 use std::time::Instant;
 
@@ -27,13 +29,16 @@ pub fn all(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     let ready = setup::all(place)?;
     setup::stores::provide(place)?;
     let mut tally = Tally::default();
+    let mut compiler = Compiler::Plain;
     say::heading("sources");
     if wanted.filter.is_none() {
         tally.check("format", || format(place));
         tally.check("tidy", || laws::tidy(place));
         tally.check("laws", || laws::laws(place));
         tally.check("laws fire: texts and dependencies", || prove(place, Depth::Quick).map(|_| ()));
-        tally.check("clippy", || clippy(place));
+        if tally.check("clippy", || lints::all(place)) == Passed::Yes {
+            compiler = Compiler::Clippy;
+        }
         tally.check("laws fire: calls", || prove(place, Depth::OnlyClippy).map(|_| ()));
     } else {
         tally.skip("format, tidy, laws, clippy", "a filter was given");
@@ -41,8 +46,8 @@ pub fn all(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     say::heading("build");
     let built = tally.check("build", || binaries::build(place));
     say::heading("tests");
-    suites::rust(place, wanted, &mut tally);
-    suites::fuzz(place, wanted, &mut tally);
+    suites::rust(place, wanted, compiler, &mut tally);
+    suites::fuzz(place, wanted, compiler, &mut tally);
     suites::page(place, &ready.node, wanted, &mut tally);
     suites::browsers(place, &ready.node, wanted, built, &mut tally);
     say::heading("summary");
@@ -57,21 +62,4 @@ fn format(place: &Place) -> anyhow::Result<()> {
         Command::new("cargo").current_dir(&place.root).args(["fmt", "--all", "--check"]),
         &place.own("logs/format.log"),
     )
-}
-
-fn clippy(place: &Place) -> anyhow::Result<()> {
-    let step = say::step("clippy");
-    let mut command = Command::new("cargo");
-    command.current_dir(&place.root).args([
-        "clippy",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]);
-    run::logged(&mut command, &place.own("logs/clippy.log"))?;
-    step.done();
-    Ok(())
 }

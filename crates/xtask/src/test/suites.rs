@@ -1,6 +1,7 @@
 //! The suites: Rust's tests, the page's, and the browsers'.
 
 use super::Wanted;
+use super::lints::Compiler;
 use super::outcome::{Counts, Passed, Tally};
 use crate::ended::failed;
 use crate::place::Place;
@@ -53,12 +54,13 @@ fn suite(name: &str, tally: &mut Tally, command: &mut Command) {
 
 /// Each fuzz target for ten seconds, always from one seed: what a run finds, the next one finds too. A full run drives them
 /// longer, from seeds of its own.
-pub fn fuzz(place: &Place, wanted: &Wanted, tally: &mut Tally) {
+pub fn fuzz(place: &Place, wanted: &Wanted, compiler: Compiler, tally: &mut Tally) {
     if wanted.full || wanted.filter.is_some() {
         return;
     }
     let mut command = Command::new("cargo");
     command.current_dir(&place.root).env("CARGO_TERM_COLOR", "never");
+    compiler.of(&mut command);
     command.env("STRONGROOM_FUZZ_SECONDS", "10").env("STRONGROOM_FUZZ_SEED", "20260101");
     // as the suite before was built: not one crate is compiled again
     command.args(["test", "--quiet", "--locked", "--workspace", "--test", "fuzz"]);
@@ -66,10 +68,11 @@ pub fn fuzz(place: &Place, wanted: &Wanted, tally: &mut Tally) {
 }
 
 /// All tests of the workspace, fuzz smoke included.
-pub fn rust(place: &Place, wanted: &Wanted, tally: &mut Tally) {
+pub fn rust(place: &Place, wanted: &Wanted, compiler: Compiler, tally: &mut Tally) {
     let nextest = run::capture(Command::new("cargo").args(["nextest", "--version"])).is_ok();
     let mut command = Command::new("cargo");
     command.current_dir(&place.root).env("STRONGROOM_BIN", place.binaries()).env("CARGO_TERM_COLOR", "never");
+    compiler.of(&mut command);
     if wanted.full {
         command.env("STRONGROOM_FULL", "1");
     }
