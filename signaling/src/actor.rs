@@ -229,7 +229,9 @@ fn sayer(input: &Input) -> Option<ConnId> {
         Input::Join { conn, .. } | Input::Return { conn, .. } | Input::Message { conn, .. } | Input::Alive { conn } => {
             Some(*conn)
         }
-        Input::Closed { .. } | Input::Sfu(_) | Input::SfuLost | Input::MembershipEnded { .. } => None,
+        Input::Closed { .. } | Input::Sfu(_) | Input::SfuLost | Input::Revoked(_) | Input::MembershipEnded { .. } => {
+            None
+        }
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Config {
     pub order_key: PathBuf,
     /// Folder of signed statements.
     pub statements: PathBuf,
+    /// Folder of the firms' lists of ended certificates, which this process writes; made if it is missing.
+    #[serde(default = "revocations")]
+    pub revocations: PathBuf,
     /// Where rooms live.
     pub directory: Directory,
     /// TURN servers for networks that let no UDP through; none by default.
@@ -80,6 +83,10 @@ pub struct Directory {
     pub seed: Option<PathBuf>,
 }
 
+fn revocations() -> PathBuf {
+    PathBuf::from("revocations")
+}
+
 /// Reads the file, then the environment.
 pub fn read(path: &Path) -> Result<Config, Failure> {
     read_with(path, service::config::environment())
@@ -97,7 +104,7 @@ impl Config {
     fn rebase(&mut self, folder: &Path) {
         let control = [&mut self.control.certificate, &mut self.control.key, &mut self.control.client_ca];
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        let own = [&mut self.trust, &mut self.order_key, &mut self.statements];
+        let own = [&mut self.trust, &mut self.order_key, &mut self.statements, &mut self.revocations];
         let directory = &mut self.directory;
         directory.postgres.iter_mut().for_each(|postgres| postgres.rebase(folder));
         let all = control.into_iter().chain(tls).chain(own).chain(&mut directory.path).chain(&mut directory.seed);

@@ -3,13 +3,14 @@
 use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::loaded::Loaded;
-use crate::{control, meet};
+use crate::revoked::Lists;
+use crate::{control, meet, revoked};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use service::listen;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,10 +50,12 @@ pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let public = bound(loaded.config.listen, "listen").await?;
     let link = bound(loaded.config.control.listen, "control.listen").await?;
     let operations = service::operations::open(&loaded.config.operations, service::metrics::Service::Signaling)?;
-    let hub = Hub::new(&loaded);
+    let revoked = Lists::open(&loaded.config.revocations, &loaded.trust)?;
+    let hub = Hub::new(&loaded, revoked);
     operations.serve(hub.clone())?;
     let mut app = Router::new()
         .route("/v1/meet", get(meet::upgrade))
+        .route("/v1/revocations", post(revoked::post).layer(DefaultBodyLimit::max(revoked::MAX_LIST)))
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .with_state(hub.clone());

@@ -4,6 +4,7 @@ use crate::actor::RoomActor;
 use crate::clock::Clock;
 use crate::loaded::Loaded;
 use crate::relays::Relays;
+use crate::revoked::Lists;
 use crate::rooms;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -65,6 +66,8 @@ pub struct Hub {
     pub directory: Arc<dyn RoomDirectory>,
     /// Folder of signed statements.
     pub statements: PathBuf,
+    /// Certificates that firms ended.
+    pub revoked: Lists,
     rooms: DashMap<RoomId, mpsc::Sender<Input>>,
     /// Wakes a room to look at its members.
     looks: DashMap<RoomId, Arc<Notify>>,
@@ -85,7 +88,7 @@ impl Randomness for System {
 
 impl Hub {
     /// From what was loaded.
-    pub fn new(loaded: &Loaded) -> Arc<Self> {
+    pub fn new(loaded: &Loaded, revoked: Lists) -> Arc<Self> {
         let ports = Ports {
             trust: loaded.trust.clone(),
             signer: loaded.orders.clone(),
@@ -98,6 +101,7 @@ impl Hub {
             relays: loaded.relays.clone(),
             statements: loaded.config.statements.clone(),
             notices,
+            revoked,
             ..Self::with(ports, loaded.directory.clone())
         });
         tokio::spawn(rooms::post(hub.clone(), posted));
@@ -117,6 +121,7 @@ impl Hub {
             sfu: watch::Sender::new(None),
             free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             relays: None,
+            revoked: Lists::none(),
             directory,
             statements: PathBuf::new(),
             rooms: DashMap::new(),
@@ -172,6 +177,8 @@ impl Hub {
             Entry::Vacant(free) => {
                 let (sender, inputs) = mpsc::channel(ROOM_QUEUE);
                 let actor = RoomActor::new(self.clone(), room.clone(), self.ports.clone(), sender.clone());
+                // before its first join; the queue is empty
+                let _ = sender.try_send(Input::Revoked(self.revoked.certificates()));
                 let (hub, name, own) = (self.clone(), room.clone(), sender.clone());
                 tokio::spawn(async move {
                     // its connections end with it: they wait on its queue
@@ -186,6 +193,15 @@ impl Hub {
                 free.insert(sender.clone());
                 sender
             }
+        }
+    }
+
+    /// Every room hears which certificates count no more.
+    pub async fn tell_revoked(&self) {
+        let rooms: Vec<_> = self.rooms.iter().map(|room| room.value().clone()).collect();
+        for room in rooms {
+            // a room that is gone has nobody in it
+            let _ = room.send(Input::Revoked(self.revoked.certificates())).await;
         }
     }
 

@@ -15,6 +15,7 @@ mod loaded;
 mod meet;
 mod operations;
 mod relays;
+mod revoked;
 mod rooms;
 mod statements;
 

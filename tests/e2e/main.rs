@@ -7,6 +7,7 @@ mod chat;
 mod custody;
 mod files;
 mod hostile;
+mod identity;
 mod meeting;
 mod record;
 mod refusals;

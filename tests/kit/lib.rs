@@ -4,6 +4,7 @@
 pub mod dice;
 pub mod firms;
 pub mod memory;
+pub mod oidc;
 pub mod people;
 pub mod system;
 pub mod wire;

@@ -37,7 +37,8 @@ pub struct State {
     _only_one: std::fs::File,
 }
 
-fn place() -> Place {
+/// The checkout.
+pub fn place() -> Place {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     Place { root: root.parent().expect("the package is a folder of the workspace").to_owned() }
 }

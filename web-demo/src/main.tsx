@@ -3,7 +3,9 @@
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { CallApp } from "./call/app";
+import { Callback, WindowQuestion } from "./call/callback";
 import { front } from "./front/api";
+import { isCallback } from "./front/signin";
 import { chooseLanguage, language, t } from "./i18n";
 import { OfficerApp } from "./officer/app";
 import { useStore } from "./state/store";
@@ -41,11 +43,12 @@ function App() {
     );
   }
   if (config === null) return <p class="full" aria-busy="true">{t("loading")}</p>;
+  if (isCallback()) return <Callback config={config} />;
   return officer ? <OfficerApp config={config} /> : <CallApp config={config} />;
 }
 
 chooseLanguage(language.get());
 const root = document.getElementById("app");
 if (root !== null) {
-  render(<><App /><Toasts /></>, root);
+  render(<><App /><WindowQuestion /><Toasts /></>, root);
 }

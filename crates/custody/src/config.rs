@@ -80,6 +80,9 @@ pub struct People {
     /// Life of a leaf, s.
     #[serde(default = "max_leaf_life")]
     pub leaf_life_s: u64,
+    /// What was issued and ended, a line each.
+    #[serde(default = "journal")]
+    pub journal: PathBuf,
     /// Recorder identity of this firm: SPKI as base64url, or a file with it (DER or base64url). Without it no recorder is
     /// certified.
     pub recorder_identity: Option<String>,
@@ -100,6 +103,9 @@ pub struct Oidc {
     pub jwks_file: PathBuf,
     /// `htu` of the DPoP proof: address of the front's enrolment.
     pub dpop_htu: String,
+    /// Algorithms that are taken, and what the provider calls users and roles.
+    #[serde(default)]
+    pub claims: custody::id_token::Claims,
 }
 
 /// The record token.
@@ -128,6 +134,9 @@ pub struct Archive {
 
 fn max_leaf_life() -> u64 {
     MAX_LEAF_LIFE_S
+}
+fn journal() -> PathBuf {
+    PathBuf::from("certificates.jsonl")
 }
 fn one() -> usize {
     1
@@ -173,6 +182,9 @@ impl Config {
             if !(60..=MAX_LEAF_LIFE_S).contains(&people.leaf_life_s) {
                 return Err(format!("`people.leaf_life_s` must be 60 to {MAX_LEAF_LIFE_S} seconds"));
             }
+            if let Some(oidc) = &people.oidc {
+                oidc.claims.check().map_err(|why| format!("`people.oidc.claims`: {why}"))?;
+            }
             if !(1..=2).contains(&people.administrators) {
                 return Err("`people.administrators` must be 1 or 2".to_owned());
             }
@@ -209,10 +221,22 @@ impl Config {
         if let Some(oidc) = self.people.as_mut().and_then(|p| p.oidc.as_mut()) {
             put(&mut oidc.jwks_file);
         }
+        if let Some(people) = &mut self.people {
+            put(&mut people.journal);
+        }
         if let Some(archive) = &mut self.archive {
             put(&mut archive.trust);
             put(&mut archive.ledger);
         }
+    }
+
+    /// The journal of certificates.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] for another token than *people*.
+    pub fn journal(&self) -> Result<PathBuf, Failure> {
+        let people = self.people.as_ref().map(|people| people.journal.clone());
+        people.ok_or_else(|| Failure::Config("certificates are the people token's".to_owned()))
     }
 
     /// A file in the folder of the configuration.

@@ -21,6 +21,8 @@ mod token;
 use ceremony::plan::Keys;
 use clap::{Parser, Subcommand};
 use config::Config;
+use domain::UserId;
+use domain::message::custody::Whom;
 use failure::Failure;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,6 +104,11 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Certificates that are alive: list them, or end some before their time.
+    Certificates {
+        #[command(subcommand)]
+        what: Certificates,
+    },
     /// Sign a statement with the policy key, at the token (people): for the ceremony, where no administrator exists yet.
     SignStatement {
         /// Configuration file (TOML).
@@ -113,6 +120,29 @@ enum Command {
         /// Where the COSE_Sign1 goes.
         #[arg(long)]
         out: PathBuf,
+    },
+}
+
+/// About certificates.
+#[derive(Subcommand)]
+enum Certificates {
+    /// Those whose end has not come, from the journal; `--json` for JSON.
+    List {
+        /// Configuration file (TOML) of the people token.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// End a person's certificates, or one; whoever holds one is out of its meetings within seconds.
+    Revoke {
+        /// Configuration file (TOML) of the people token.
+        #[arg(long)]
+        config: PathBuf,
+        /// Every certificate of this person.
+        #[arg(long, conflicts_with = "serial", required_unless_present = "serial")]
+        user: Option<UserId>,
+        /// One certificate, by its serial number as `list` shows it.
+        #[arg(long)]
+        serial: Option<String>,
     },
 }
 
@@ -144,6 +174,7 @@ impl Command {
             | Self::List { config }
             | Self::Destroy { config, .. }
             | Self::Info { config }
+            | Self::Certificates { what: Certificates::List { config } | Certificates::Revoke { config, .. } }
             | Self::SignStatement { config, .. } => config,
         }
     }
@@ -152,19 +183,28 @@ impl Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     ::service::log::start(::service::log::Form::of(arguments.json));
-    ::service::ended::end(act(&arguments.command))
+    ::service::ended::end(act(&arguments.command, arguments.json))
 }
 
-fn act(command: &Command) -> Result<(), Failure> {
+fn act(command: &Command, json: bool) -> Result<(), Failure> {
     let config = Config::read(command.config())?;
     if matches!(command, Command::CheckConfig { .. }) {
         return config.check();
+    }
+    if let Command::Certificates { what } = command {
+        return match what {
+            Certificates::List { .. } => people::list(&config, json),
+            Certificates::Revoke { user, serial, .. } => {
+                let one = || Whom::Serial(serial.clone().unwrap_or_default());
+                people::revoke_from_terminal(&config, user.clone().map_or_else(one, Whom::User))
+            }
+        };
     }
     if let Some(token) = config.test_token() {
         token.point()?;
     }
     match command {
-        Command::CheckConfig { .. } => Ok(()),
+        Command::CheckConfig { .. } | Command::Certificates { .. } => Ok(()),
         Command::Run { .. } => serve::run(&config),
         Command::Check { .. } => check::run(&config),
         Command::Ceremony { manner, .. } => ceremony::run(&config, manner.read()),

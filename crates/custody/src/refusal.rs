@@ -24,3 +24,9 @@ impl From<TokenError> for Refusal {
         Self(CustodyProblem { code: code.to_owned(), detail: error.to_string() })
     }
 }
+
+impl From<custody::id_token::Refused> for Refusal {
+    fn from(refused: custody::id_token::Refused) -> Self {
+        Self(CustodyProblem { code: "bad-token".to_owned(), detail: refused.to_string() })
+    }
+}

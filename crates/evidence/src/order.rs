@@ -44,6 +44,8 @@ pub enum Reason {
     Replaced,
     /// Its certificate ended an hour ago and was not renewed.
     Expired,
+    /// Its firm ended its certificate.
+    Revoked,
     /// It committed what the majority cannot process.
     BadCommit,
 }

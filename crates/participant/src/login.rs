@@ -87,7 +87,7 @@ fn coordinates(key: &LeafKey) -> (String, String) {
 }
 
 /// Binds the ID token to the CSR and to the key of the DPoP proofs, by its thumbprint (RFC 7638).
-fn nonce(csr: &[u8], key: &LeafKey) -> String {
+pub fn nonce(csr: &[u8], key: &LeafKey) -> String {
     let (x, y) = coordinates(key);
     let holder = Sha256::digest(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
     URL_SAFE_NO_PAD.encode(Sha256::digest([Sha256::digest(csr), holder].concat()))

@@ -6,6 +6,8 @@ use crate::export::Exports;
 use crate::http::headers::security_headers;
 use crate::http::pages::Pages;
 use crate::idp::DevelopmentIdp;
+use crate::leavers::Leavers;
+use crate::oidc::RelyingParty;
 use crate::replay::grants::Grants;
 use crate::replay::memory::Memory;
 use crate::replay::reel::Means;
@@ -15,6 +17,7 @@ use crate::review::requests::Requests;
 use crate::rooms::Rooms;
 use crate::session::Sessions;
 use axum::http::{HeaderName, HeaderValue};
+use domain::{UnixMillis, UserId};
 use evidence::identity::TrustMap;
 use evidence::key::PublicKey;
 use service::config::{ConfigError, bytes};
@@ -43,6 +46,10 @@ pub struct App {
     pub sessions: Sessions,
     /// The development identity provider, where there is one.
     pub idp: Option<DevelopmentIdp>,
+    /// The firm's own identity provider, where it is another.
+    pub oidc: Option<RelyingParty>,
+    /// Ends certificates.
+    pub leavers: Leavers,
     /// Rooms for the list.
     pub rooms: Rooms,
     /// Token *people*.
@@ -87,6 +94,8 @@ impl App {
         })?;
         let pages = Pages::read(&config.pages).map_err(|detail| value("pages", detail))?;
         let idp = development_idp(file, &config)?;
+        let oidc = config.oidc.as_ref().map(|oidc| RelyingParty::new(oidc, &config.client_id, &config.origin));
+        let oidc = oidc.transpose().map_err(|detail| value("oidc", detail))?;
         let rooms = Rooms::read(file, &config, &trust)?;
         let requests = Requests::open(&config.archive, config.firm.clone(), &trust).map_err(|e| {
             value(
@@ -103,6 +112,8 @@ impl App {
             clock,
             sessions: Sessions::default(),
             idp,
+            oidc,
+            leavers: Leavers::default(),
             rooms,
             people: custody::Client::new(&config.custody.people),
             archive: custody::Client::new(&config.custody.archive),
@@ -121,6 +132,12 @@ impl App {
             config,
             trust,
         })
+    }
+
+    /// The person behind a login at whichever provider there is.
+    pub fn login_user(&self, session: &str, now: UnixMillis) -> Option<UserId> {
+        let development = self.idp.as_ref().and_then(|idp| idp.session_user(session, now));
+        development.or_else(|| self.oidc.as_ref()?.session_user(session, now))
     }
 
     /// What the pages must say about this installation.

@@ -72,8 +72,18 @@ pub struct CustodySockets {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Oidc {
-    /// Issuer address.
+    /// Issuer address, exactly as the provider writes it.
     pub issuer: String,
+    /// File with the client's secret, mode 0600; without it the front is a public client.
+    pub client_secret_file: Option<PathBuf>,
+    /// Root that the provider's certificate is judged by, PEM; without it the usual ones.
+    pub ca_file: Option<PathBuf>,
+    /// Scopes asked for.
+    #[serde(default = "default_scope")]
+    pub scope: String,
+    /// Algorithms that are taken, and what the provider calls users and roles.
+    #[serde(default)]
+    pub claims: custody::id_token::Claims,
 }
 
 /// The development identity provider.
@@ -94,6 +104,10 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Key, PEM.
     pub key: PathBuf,
+}
+
+fn default_scope() -> String {
+    "openid profile".to_owned()
 }
 
 fn default_exports() -> PathBuf {
@@ -155,9 +169,10 @@ impl Config {
         ];
         let optional = [&mut self.export, &mut self.statements, &mut self.rooms].into_iter().flatten();
         let idp = self.development_idp.iter_mut().flat_map(|idp| [&mut idp.users, &mut idp.key]);
+        let oidc = self.oidc.iter_mut().flat_map(|oidc| [&mut oidc.client_secret_file, &mut oidc.ca_file]).flatten();
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
         let further = self.custody.further_archives.iter_mut();
-        for path in required.into_iter().chain(optional).chain(idp).chain(tls).chain(further) {
+        for path in required.into_iter().chain(optional).chain(idp).chain(oidc).chain(tls).chain(further) {
             *path = folder.join(&*path);
         }
     }

@@ -12,6 +12,8 @@ pub mod export;
 pub mod http;
 pub mod ics;
 pub mod idp;
+pub mod leavers;
+pub mod oidc;
 pub mod operations;
 pub mod problem;
 pub mod replay;

@@ -78,6 +78,9 @@ fn assemble(file: &Path) -> Result<(App, Option<Arc<rustls::ServerConfig>>), Fai
 
 fn check(file: &Path) -> Result<(), Failure> {
     let (app, _) = assemble(file)?;
+    for warning in app.warnings() {
+        tracing::warn!("{warning}");
+    }
     tracing::info!(firm = %app.config.firm, origin = %app.config.origin, "the configuration is good");
     Ok(())
 }
@@ -95,6 +98,7 @@ fn run(file: &Path) -> Result<(), Failure> {
             tracing::warn!("{warning}");
         }
         tracing::info!(listen = %app.config.listen, origin = %app.config.origin, firm = %app.config.firm, "ready");
+        tokio::spawn(front::leavers::run(app.clone()));
         service::listen::serve(listener, tls, router::router(app), service::stop::asked()).await;
         tracing::info!("stopped");
         Ok(())

@@ -6,8 +6,9 @@ use crate::problem::ApiProblem;
 use axum::http::{HeaderMap, header};
 use dashmap::DashMap;
 use domain::message::custody::LeafRole;
-use domain::{ParticipantId, UnixMillis};
+use domain::{ParticipantId, UnixMillis, UserId};
 use evidence::identity::Identity;
+use std::collections::HashSet;
 
 /// Sessions kept at once: every person of a large firm with some reloads. Beyond it the one that ends first goes.
 const MAX_SESSIONS: usize = 50_000;
@@ -21,6 +22,8 @@ pub struct Session {
     pub name: String,
     /// Role from the certificate.
     pub role: LeafRole,
+    /// SHA-256 of the certificate.
+    pub certificate: [u8; 32],
     /// End of the certificate.
     pub until: UnixMillis,
 }
@@ -44,6 +47,7 @@ impl Sessions {
             participant: identity.participant.clone(),
             name: identity.name.clone(),
             role: identity.role,
+            certificate: identity.certificate_hash,
             until: UnixMillis(identity.not_after_s.saturating_mul(1000)),
         };
         self.0.insert(token.clone(), session);
@@ -67,6 +71,16 @@ impl Sessions {
         let session = self.of(headers, now)?;
         bearer(headers).and_then(|token| self.0.remove(token));
         Ok(session)
+    }
+
+    /// Ends the sessions of these certificates.
+    pub fn end_certificates(&self, ended: &HashSet<[u8; 32]>) {
+        self.0.retain(|_, session| !ended.contains(&session.certificate));
+    }
+
+    /// Ends every session of a person.
+    pub fn end_of(&self, user: &UserId) {
+        self.0.retain(|_, session| session.participant.user != *user);
     }
 
     /// The living session of a request, of a compliance officer.

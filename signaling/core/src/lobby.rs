@@ -2,6 +2,7 @@
 //! meeting are the room's.
 
 use crate::limits::MAX_WAITING;
+use crate::meeting::Entrant;
 use crate::ports::ConnId;
 use crate::problem::problem;
 use crate::room::{Parked, RoomRecord};
@@ -59,6 +60,13 @@ impl Lobby {
         gone
     }
 
+    /// Their certificates were ended: connections to refuse.
+    pub(crate) fn revoked(&mut self, ended: impl Fn(&Entrant) -> bool) -> Vec<ConnId> {
+        let gone: Vec<ConnId> = self.waiting.iter().filter(|one| ended(&one.entrant)).map(|one| one.conn).collect();
+        gone.iter().for_each(|conn| self.closed(*conn));
+        gone
+    }
+
     /// Opens the doors: the room as it is to be, and who waited, in order.
     pub(crate) fn open(&mut self) -> Option<(Arc<RoomRecord>, Vec<Parked>)> {
         let (record, _) = self.next.take()?;
@@ -111,6 +119,14 @@ impl Queue {
     pub(crate) fn membership_ended(&mut self, firm: &FirmId, user: &UserId) -> Vec<ConnId> {
         let of = |one: &Parked| one.entrant.participant.firm == *firm && one.entrant.participant.user == *user;
         let gone: Vec<ConnId> = self.waiting.iter().filter(|(one, _)| of(one)).map(|(one, _)| one.conn).collect();
+        gone.iter().for_each(|conn| self.closed(*conn));
+        gone
+    }
+
+    /// Their certificates were ended: connections to refuse.
+    pub(crate) fn revoked(&mut self, ended: impl Fn(&Entrant) -> bool) -> Vec<ConnId> {
+        let gone = self.waiting.iter().filter(|(one, _)| ended(&one.entrant));
+        let gone: Vec<ConnId> = gone.map(|(one, _)| one.conn).collect();
         gone.iter().for_each(|conn| self.closed(*conn));
         gone
     }

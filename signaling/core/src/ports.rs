@@ -8,6 +8,7 @@ use domain::message::client::{ToClient, ToServer};
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{FirmId, MeetingId, UserId};
 use evidence::identity::TrustMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One WebSocket of a participant; never reused while the process lives.
@@ -86,6 +87,8 @@ pub enum Input {
     Sfu(Box<FromSfu>),
     /// The control link is lost.
     SfuLost,
+    /// Certificates that their firms ended: all of them, each time.
+    Revoked(Revoked),
     /// The directory took someone out of the room.
     MembershipEnded {
         /// Firm.
@@ -94,6 +97,9 @@ pub enum Input {
         user: UserId,
     },
 }
+
+/// SHA-256 of certificates that count no more.
+pub type Revoked = Arc<BTreeSet<[u8; 32]>>;
 
 /// What a room wants done.
 #[derive(Debug, Clone)]

@@ -17,3 +17,8 @@ pub fn of_firm(code: ProblemCode, detail: impl Into<String>, firm: &FirmId) -> P
 pub fn bad_message(detail: impl Into<String>) -> Problem {
     problem(ProblemCode::BadMessage, detail)
 }
+
+/// Its firm ended this certificate before its time.
+pub fn revoked() -> Problem {
+    problem(ProblemCode::Removed, "your firm ended your sign-in: sign in again, or ask your firm")
+}

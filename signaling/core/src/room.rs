@@ -6,8 +6,8 @@
 use crate::limits::MAX_PARKED;
 use crate::lobby::{Lobby, Queue};
 use crate::meeting::{Answer, Change, Entrant, Flow, Knock, Meeting, SfuInfo};
-use crate::ports::{ConnId, Input, Output, Ports};
-use crate::problem::{bad_message, of_firm, problem};
+use crate::ports::{ConnId, Input, Output, Ports, Revoked};
+use crate::problem::{bad_message, of_firm, problem, revoked};
 use domain::message::client::{Problem, ProblemCode, Resume, ToClient, ToServer};
 use domain::message::control::FromSfu;
 use domain::{B64, FirmId, MeetingId, RoomId, UnixMillis, UserId};
@@ -74,6 +74,7 @@ pub struct Room {
     lobby: Lobby,
     queue: Queue,
     meeting: Option<Meeting>,
+    revoked: Revoked,
     out: VecDeque<Output>,
 }
 
@@ -87,6 +88,7 @@ impl Room {
             lobby: Lobby::default(),
             queue: Queue::default(),
             meeting: None,
+            revoked: Revoked::default(),
             out: VecDeque::new(),
         }
     }
@@ -136,6 +138,7 @@ impl Room {
                     meeting.sfu_lost(now);
                 }
             }
+            Input::Revoked(revoked) => self.revoke(now, revoked),
             Input::MembershipEnded { firm, user } => {
                 let waiting = self.queue.membership_ended(&firm, &user);
                 for conn in self.lobby.membership_ended(&firm, &user).into_iter().chain(waiting) {
@@ -185,6 +188,9 @@ impl Room {
         if proven.room != room.room {
             return Err(unknown());
         }
+        if self.revoked.contains(&proven.identity.certificate_hash) {
+            return Err(revoked());
+        }
         if proven.is_recorder() {
             return if room.firms().contains(&who.firm) { Ok(Standing::default()) } else { Err(unknown()) };
         }
@@ -195,6 +201,23 @@ impl Room {
         }
         let standing = |member: &Member| Standing { host: member.host, groups: member.groups.clone() };
         room.member(&who.firm, &who.user).map(standing).ok_or_else(unknown)
+    }
+
+    /// Whoever holds one of these is out, wherever it is.
+    fn revoke(&mut self, now: UnixMillis, certificates: Revoked) {
+        self.revoked = certificates;
+        let ended = |entrant: &Entrant| self.revoked.contains(&entrant.certificate_hash);
+        let mut out = self.lobby.revoked(ended);
+        out.extend(self.queue.revoked(ended));
+        self.parked.retain(|parked| {
+            let gone = ended(&parked.entrant);
+            out.extend(gone.then_some(parked.conn));
+            !gone
+        });
+        out.into_iter().for_each(|conn| self.refuse(conn, revoked()));
+        if let Some(meeting) = &mut self.meeting {
+            meeting.revoked(now, &self.revoked);
+        }
     }
 
     fn join(&mut self, now: UnixMillis, new: Parked, room: &Arc<RoomRecord>) {
@@ -277,6 +300,10 @@ impl Room {
     /// Rooms cannot be read: what the directory said of somebody when it entered still holds for the meeting it is in.
     fn come_back(&mut self, now: UnixMillis, conn: ConnId, proven: crate::Proven) {
         let id = proven.identity;
+        if self.revoked.contains(&id.certificate_hash) {
+            self.refuse(conn, revoked());
+            return;
+        }
         let meeting = self.meeting.as_mut();
         let meeting = meeting.filter(|meeting| meeting.record().room == proven.room);
         let inside = meeting.and_then(|meeting| Some((meeting.entrant(&id)?, meeting)));

@@ -65,6 +65,7 @@ export function makeKeys(config: PageConfig): Keys {
     trust: JSON.stringify(config.trust),
     clientId: config.client_id,
     origin: location.origin,
+    development: config.issuer === "development",
   });
   return keys;
 }

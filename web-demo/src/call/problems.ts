@@ -21,6 +21,7 @@ const TEXTS: Record<string, Key> = {
   "media-unavailable": "pMedia",
   "media-full": "pMediaFull",
   "rate-limited": "pRate",
+  "signed-out": "pSignedOut",
   "front-unreachable": "pFront",
   "not-host": "pNotHost",
   "locked": "pLocked",

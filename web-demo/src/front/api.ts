@@ -2,7 +2,8 @@
 
 import type { Problem } from "../wire/client";
 import type {
-  ArchivedMeeting, ExportState, InvitationView, LedgerRow, LoginSession, Opened, PageConfig, ReplayRequest, RoomSummary, Search,
+  ArchivedMeeting, BeginLogin, ExportState, FinishLogin, InvitationView, LedgerRow, LoginBegun, LoginFinished, LoginSession, Opened,
+  PageConfig, ReplayRequest, RoomSummary, Search,
 } from "../wire/front";
 
 export class FrontProblem extends Error {
@@ -53,6 +54,8 @@ export const front = {
   config: () => call<PageConfig>("GET", "/api/config", null),
   recording: () => call<{ blocked: "archive-probe" | null }>("GET", "/api/recording", null),
   login: (user: string, password: string) => call<LoginSession>("POST", "/idp/login", null, { user, password }),
+  beginLogin: (ask: BeginLogin) => call<LoginBegun>("POST", "/oidc/begin", null, ask),
+  finishLogin: (ask: FinishLogin) => call<LoginFinished>("POST", "/oidc/finish", null, ask),
   rooms: (session: string) => call<RoomSummary[]>("GET", "/api/rooms", session),
   invitation: (guest: string) => call<InvitationView>("GET", `/api/invitations/${id(guest)}`, null),
   invite: (session: string, invitation: string) => call<InvitationView>("POST", "/api/invitations", session, { invitation }),

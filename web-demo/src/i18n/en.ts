@@ -25,6 +25,12 @@ export const en = {
   loginGo: "Sign in",
   loginBad: "User name or password is not right.",
   loginNote: "Your meetings are encrypted in this browser. The keys are made here and never leave it.",
+  loginOutside: "You sign in on the pages of {firm}, in a window of its own.",
+  signInDone: "You are signed in. This window can be closed.",
+  signInAgainTitle: "Confirm who you are",
+  signInAgain: "This browser opens the window of your identity provider only after a click.",
+  goOn: "Go on",
+  pSignedOut: "You are signed out. Sign in again.",
   // rooms
   roomsTitle: "Your rooms",
   roomsNone: "You are a member of no room yet. The owner of a room can add you.",

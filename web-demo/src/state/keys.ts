@@ -1,6 +1,8 @@
 // The page's end of the worker: starts it, asks it, hears it. The worker's address is the only script address this
 // page ever makes, under a Trusted Types policy that knows no other.
 
+import { FrontProblem } from "../front/api";
+import { tokenFor } from "../front/signin";
 import type { Problem } from "../wire/client";
 import type { ApprovalAsk, Enrolment, FromWorker, GuestEnrolment, Invited, InviteAsk, ReplayAsk, ToWorker, WorkerSetup, What } from "../wire/worker";
 
@@ -106,6 +108,12 @@ export class Keys {
       else waiting?.failed(new WorkerProblem(message.problem));
       return;
     }
+    if (message.type === "token-wanted") {
+      tokenFor(message.nonce, message.session).then(
+        (idToken) => this.tell({ type: "token", token: { idToken } }),
+        (error: unknown) => this.tell({ type: "token", token: { problem: refusalOf(error) } }));
+      return;
+    }
     if (message.type === "dead") {
       this.death = message.reason;
       for (const waiting of this.waiting.values()) waiting.failed(deadProblem(message.reason));
@@ -113,6 +121,10 @@ export class Keys {
     }
     for (const observer of [...this.observers]) observer(message);
   }
+}
+
+function refusalOf(error: unknown): Problem {
+  return error instanceof FrontProblem ? error.problem : { code: "internal", detail: String(error), firm: null };
 }
 
 function deadProblem(reason: string): WorkerProblem {

@@ -21,6 +21,11 @@ export interface InvitationView {
   guest: string; name: string; room: string; title: string; statements: string[];
   invited_by: string; valid_from: number; valid_until: number; link: string;
 }
+/** At the firm's own identity provider: to sign in, or for a certificate without a question. */
+export type BeginLogin = { purpose: "login" } | { purpose: "enrol"; nonce: string; session: string };
+export interface LoginBegun { address: string; state: string; secret: string }
+export interface FinishLogin { state: string; secret: string; code: string | null; iss: string | null }
+export type LoginFinished = ({ outcome: "login" } & LoginSession) | { outcome: "enrol"; id_token: string };
 export interface RoomSummary { room: string; title: string; audio_video: string; statements?: string[] }
 
 export interface ArchivedMeeting {

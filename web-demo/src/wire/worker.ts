@@ -4,7 +4,7 @@ import type { Codec, MeetingTerms, PageToServer, ParticipantId, Problem, RosterE
 import type { LeafRole } from "./front";
 import type { Waiting } from "./host";
 
-export interface WorkerSetup { firm: string; signaling: string; trust: string; clientId: string; origin: string }
+export interface WorkerSetup { firm: string; signaling: string; trust: string; clientId: string; origin: string; development: boolean }
 export interface Enrolment { session: string; user: string; name: string; device: string; role: LeafRole }
 
 export interface GuestEnrolment { guest: string; code: string; name: string; device: string }
@@ -76,6 +76,8 @@ export type ToWorker =
   | { type: "enrol-guest"; id: number; guest: GuestEnrolment }
   /** A member invites a guest; answered by [`Invited`]. */
   | { type: "invite"; id: number; ask: InviteAsk }
+  /** Answer to `token-wanted`. */
+  | { type: "token"; token: { idToken: string } | { problem: Problem } }
   | { type: "statements"; id: number; signed: string[] }
   | { type: "sign-request"; id: number; request: ReplayAsk }
   | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }
@@ -113,6 +115,8 @@ export interface ReplayAsk { meeting: string; manifestHash: string; case: string
 export interface ApprovalAsk { seconds: number }
 
 export type FromWorker =
+  /** The firm's own provider must sign this nonce; answered by `token`. */
+  | { type: "token-wanted"; nonce: string; session: string }
   | { type: "ready" }
   | { type: "dead"; reason: string }
   | { type: "done"; id: number; value: unknown }

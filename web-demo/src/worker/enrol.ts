@@ -36,15 +36,15 @@ export async function enrolGuest(engine: Engine, setup: WorkerSetup, who: GuestE
   return { key, chain: enrolled.chain, session: "", invitation: enrolled.invitation };
 }
 
-export async function enrol(engine: Engine, setup: WorkerSetup, who: Enrolment): Promise<Enrolled> {
-  const key = engine.newKey();
-  const csr = key.csr(`${setup.firm}/${who.user}/${who.device}`, who.name);
-  const proofs = await ProofKey.make();
-  const nonce = encode(await sha256(concat(await sha256(csr), await proofs.thumbprint())));
+/** Gets an ID token with this nonce from the firm's own provider; the page knows how. */
+export type AskPage = (nonce: string, session: string) => Promise<string>;
+
+/** An ID token of the development provider: no window, no question. */
+async function developmentToken(setup: WorkerSetup, session: string, nonce: string, proofs: ProofKey): Promise<string> {
   const verifier = encode(crypto.getRandomValues(new Uint8Array(32)));
   const challenge = encode(await sha256(utf8(verifier)));
   const { code } = await post<{ code: string }>(`${setup.origin}/idp/authorize`, {
-    session: who.session, client_id: setup.clientId, code_challenge: challenge, nonce,
+    session, client_id: setup.clientId, code_challenge: challenge, nonce,
   });
   const tokenUrl = `${setup.origin}/idp/token`;
   const { id_token } = await post<{ id_token: string }>(
@@ -52,6 +52,16 @@ export async function enrol(engine: Engine, setup: WorkerSetup, who: Enrolment):
     { code, code_verifier: verifier, client_id: setup.clientId },
     { DPoP: await proofs.proof("POST", tokenUrl) },
   );
+  return id_token;
+}
+
+export async function enrol(engine: Engine, setup: WorkerSetup, who: Enrolment, askPage: AskPage): Promise<Enrolled> {
+  const key = engine.newKey();
+  const csr = key.csr(`${setup.firm}/${who.user}/${who.device}`, who.name);
+  const proofs = await ProofKey.make();
+  const nonce = encode(await sha256(concat(await sha256(csr), await proofs.thumbprint())));
+  const id_token = setup.development
+    ? await developmentToken(setup, who.session, nonce, proofs) : await askPage(nonce, who.session);
   const enrolUrl = `${setup.origin}/enrol`;
   const enrolled = await post<{ chain: string[]; session: string }>(
     enrolUrl,

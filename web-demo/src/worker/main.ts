@@ -1,6 +1,7 @@
 // Entry of the one worker: reads the page's closed list of messages, holds the device's key and the meeting. Keys never
 // leave it; when WebAssembly panics it tells the page, sends nothing more and closes.
 
+import type { Problem } from "../wire/client";
 import type { FromWorker, ToWorker, WorkerSetup } from "../wire/worker";
 import { CounterBook } from "./counters";
 import { die, guarded, isDead, whenDead, type Engine, type LeafKey } from "./engine";
@@ -47,6 +48,16 @@ async function officer(): Promise<Officer> {
   return { engine: live, key, chain, firm: config.firm };
 }
 
+/** Whoever waits for a token: enrolments come one after the other. */
+let tokenWanted: ((token: { idToken: string } | { problem: Problem }) => void) | null = null;
+
+function askPage(nonce: string, session: string): Promise<string> {
+  return new Promise((done, failed) => {
+    tokenWanted = (token) => ("idToken" in token ? done(token.idToken) : failed(new Refused(token.problem)));
+    tell({ type: "token-wanted", nonce, session });
+  });
+}
+
 /** Answers a question of the page. */
 async function answer(id: number, work: () => Promise<unknown>): Promise<void> {
   try {
@@ -89,7 +100,7 @@ async function handle(message: ToWorker): Promise<void> {
     case "enrol":
       return answer(message.id, async () => {
         if (setup === null) throw new Refused({ code: "internal", detail: "no set-up", firm: null });
-        const enrolled = await enrol(await engine, setup, message.enrolment);
+        const enrolled = await enrol(await engine, setup, message.enrolment, askPage);
         device = { key: enrolled.key, chain: enrolled.chain, invitation: null };
         return { session: enrolled.session };
       });
@@ -101,6 +112,10 @@ async function handle(message: ToWorker): Promise<void> {
       });
     case "invite":
       return answer(message.id, async () => invite({ engine: await engine, ...mine() }, message.ask));
+    case "token":
+      tokenWanted?.(message.token);
+      tokenWanted = null;
+      return;
     case "statements":
       return answer(message.id, async () => {
         const live = await engine;

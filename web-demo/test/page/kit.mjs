@@ -21,9 +21,9 @@ function build() {
 }
 
 /** One world per test file: services and as many browsers as people. */
-export async function world() {
+export async function world(options = {}) {
   build();
-  const services = await serve();
+  const services = await serve(0, options);
   const browsers = [];
   const browser = async () => {
     const { browser: one } = await launch({ args: DIRECT });

@@ -9,6 +9,7 @@ import { WebSocketServer } from "ws";
 import { Archive } from "./archive.mjs";
 import { StubMeeting } from "./meet.mjs";
 import { FIRMS, PEOPLE, ROOMS, statementsOf } from "./people.mjs";
+import { StubProvider } from "./provider.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const DIST = path.resolve(here, "../out/dist");
@@ -31,12 +32,13 @@ function policy(signaling) {
 }
 
 async function page(response, url, signaling) {
-  const name = ["/", "/officer", "/guest"].includes(url.pathname) ? "/index.html" : url.pathname;
+  const name = ["/", "/officer", "/guest", "/oidc/callback"].includes(url.pathname) ? "/index.html" : url.pathname;
   try {
     const bytes = await readFile(path.join(DIST, path.normalize(name)));
     response.writeHead(200, {
       "content-type": TYPES[path.extname(name)] ?? "application/octet-stream",
       "content-security-policy": policy(signaling),
+      "cross-origin-opener-policy": "same-origin",
     });
     response.end(bytes);
   } catch {
@@ -44,7 +46,7 @@ async function page(response, url, signaling) {
   }
 }
 
-function front(firm, signaling, archive) {
+function front(firm, signaling, archive, provider) {
   const people = PEOPLE[firm.firm];
   const invitations = new Map();
   const userOf = (session) => people[session?.replace(/^.*\//, "")];
@@ -55,7 +57,7 @@ function front(firm, signaling, archive) {
     switch (route) {
       case "GET /api/config":
         return json(response, {
-          firm: firm.firm, firm_name: firm.name, signaling, issuer: "development", client_id: "strongroom", warnings: ["Demo archive, not WORM."],
+          firm: firm.firm, firm_name: firm.name, signaling, issuer: provider?.issuer ?? "development", client_id: "strongroom", warnings: ["Demo archive, not WORM."],
           trust: { version: 1, firms: FIRMS },
         });
       case "POST /idp/login": {
@@ -67,6 +69,12 @@ function front(firm, signaling, archive) {
         return json(response, { code: (await body(request)).session });
       case "POST /idp/token":
         return json(response, { id_token: (await body(request)).code });
+      case "POST /oidc/begin":
+        return json(response, provider.begin(await body(request), `http://${request.headers.host}`));
+      case "POST /oidc/finish": {
+        const finished = provider.finish(await body(request), people);
+        return finished === null ? problem(response, 400, "bad-token") : json(response, finished);
+      }
       case "POST /enrol": {
         const { csr } = await body(request);
         const { participant } = JSON.parse(Buffer.from(csr, "base64url").toString());
@@ -105,7 +113,7 @@ function front(firm, signaling, archive) {
   };
 }
 
-export async function serve(base = 0) {
+export async function serve(base = 0, { outside = false } = {}) {
   const meeting = new StubMeeting();
   const signalingServer = createServer();
   const sockets = new WebSocketServer({ server: signalingServer, path: "/v1/meet" });
@@ -115,8 +123,14 @@ export async function serve(base = 0) {
   const signaling = `ws://signaling.localhost:${signalingPort}/v1/meet`;
   const origins = [];
   const servers = [signalingServer];
+  const provider = outside ? new StubProvider() : null;
+  if (provider !== null) {
+    const server = createServer(provider.handle);
+    provider.issuer = `http://idp.localhost:${await listen(server, 0)}`;
+    servers.push(server);
+  }
   for (const [at, firm] of FIRMS.entries()) {
-    const server = createServer(front(firm, signaling, new Archive(firm)));
+    const server = createServer(front(firm, signaling, new Archive(firm), provider));
     const port = await listen(server, base === 0 ? 0 : base + 1 + at);
     origins.push(`http://${firm.firm}.localhost:${port}`);
     servers.push(server);
@@ -128,7 +142,7 @@ export async function serve(base = 0) {
       server.close();
     }
   };
-  return { origins, meeting, close, dropSockets: () => { for (const client of sockets.clients) client.terminate(); } };
+  return { origins, meeting, provider, close, dropSockets: () => { for (const client of sockets.clients) client.terminate(); } };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -151,6 +151,15 @@ pub fn root(firm: &FirmId, spki: &[u8], serial: &[u8], now_s: u64) -> Unsigned {
     Unsigned::new(tbs(serial, name.clone(), name, (begin, begin + ROOT_LIFE_S), spki, extensions))
 }
 
+/// The serial number that random bytes make: positive and never zero, whatever they are.
+pub fn serial(random: &[u8]) -> Vec<u8> {
+    let mut serial = random.to_vec();
+    if let Some(first) = serial.first_mut() {
+        *first = *first & 0x3f | 0x40;
+    }
+    serial
+}
+
 fn tbs(
     serial: &[u8],
     issuer: Name,
@@ -159,11 +168,7 @@ fn tbs(
     spki: &[u8],
     extensions: Vec<Extension>,
 ) -> TbsCertificate {
-    // positive and never zero, whatever the token's bytes are
-    let mut serial = serial.to_vec();
-    if let Some(first) = serial.first_mut() {
-        *first = *first & 0x3f | 0x40;
-    }
+    let serial = self::serial(serial);
     TbsCertificate {
         version: Version::V3,
         serial_number: SerialNumber::new(&serial).expect("16 bytes"),

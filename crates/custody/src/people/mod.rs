@@ -3,9 +3,12 @@
 pub mod csr;
 mod guests;
 pub mod issue;
+pub mod journal;
 pub mod oidc;
+mod revoke;
 mod statement;
 
+pub use revoke::{list, revoke_from_terminal};
 pub use statement::sign_statement_file;
 
 use crate::config::{Config, People as Settings};
@@ -20,6 +23,7 @@ use evidence::identity::{FirmTrust, MAX_GUEST_LIFE_S, TrustMap};
 use evidence::invitation::{self, EARLY_MS};
 use evidence::key::PublicKey;
 use evidence::recorder_csr::{self, RecorderCsr};
+use journal::{Issued, Journal};
 use oidc::Oidc;
 use std::sync::{Mutex, PoisonError};
 
@@ -36,6 +40,9 @@ pub struct People {
     trust: TrustMap,
     guests: Mutex<guests::Guests>,
     token: Handle,
+    journal: Mutex<Journal>,
+    /// The newest list, signed.
+    list: Mutex<Option<revoke::Signed>>,
 }
 
 impl People {
@@ -57,16 +64,10 @@ impl People {
         }
         let trust = own_trust(&config.firm, &root);
         let oidc = settings.oidc.clone().map(Oidc::new);
-        Ok(Self {
-            firm: config.firm.clone(),
-            oidc,
-            settings,
-            recorder_identity,
-            root,
-            trust,
-            guests: Mutex::default(),
-            token,
-        })
+        let now_s = crate::ceremony::now().seconds();
+        let journal = Mutex::new(Journal::open(&settings.journal, now_s).map_err(Failure::Config)?);
+        let (firm, list, guests) = (config.firm.clone(), Mutex::default(), Mutex::default());
+        Ok(Self { firm, oidc, settings, recorder_identity, root, trust, guests, token, journal, list })
     }
 
     /// Answers what this token answers.
@@ -82,6 +83,8 @@ impl People {
                 let signed = statement::sign(self, now, &statement, &administrators)?;
                 Ok(Answer::Signed { signed: signed.into() })
             }
+            Ask::Revoke { whom } => self.revoke(now, &whom),
+            Ask::Revocations {} => self.revocations(now),
             _ => refuse("bad-request", "the people token does not do this"),
         }
     }
@@ -162,9 +165,20 @@ impl People {
         let signature = self.token.sign(FIRM_CA, &unsigned.hash())?;
         let certificate = unsigned.finish(&signature)?;
         // what everybody else would refuse is not given out
-        if let Err(error) = evidence::identity::judge(&self.trust, &certificate, now.seconds()) {
-            return refuse("bad-csr", format!("the certificate would be refused by everybody: {error}"));
-        }
+        let identity = match evidence::identity::judge(&self.trust, &certificate, now.seconds()) {
+            Ok(identity) => identity,
+            Err(error) => return refuse("bad-csr", format!("the certificate would be refused by everybody: {error}")),
+        };
+        // ... and nothing that could not be taken back
+        self.journal.lock().expect("no holder panics").issued(Issued {
+            serial: hex::encode(issue::serial(&serial)),
+            certificate: hex::encode(identity.certificate_hash),
+            holder: identity.participant,
+            role,
+            from_s: identity.not_before_s,
+            until_s: identity.not_after_s,
+            revoked_at: None,
+        })?;
         tracing::info!(?role, "certificate issued");
         Ok(Answer::Certificate { certificate: certificate.into() })
     }

@@ -42,7 +42,19 @@ const WRONG: &[Wrong] = &[
         e.claims["iat"] = json!(now().seconds() - 200);
         e.claims["exp"] = json!(now().seconds() - 1);
     }),
-    ("lives too long", "bad-token: longer than five minutes", |e| e.claims["exp"] = json!(now().seconds() + 400)),
+    ("issued long ago", "bad-token: more than five minutes ago", |e| e.claims["iat"] = json!(now().seconds() - 305)),
+    ("of no age", "bad-token: when it was issued", |e| drop(e.claims.as_object_mut().unwrap().remove("iat"))),
+    ("without an end", "bad-token: no end", |e| drop(e.claims.as_object_mut().unwrap().remove("exp"))),
+    ("given to another party", "bad-token: another party", |e| e.claims["azp"] = json!("strongroom-bank-b")),
+    ("without a nonce", "bad-token: no nonce", |e| drop(e.claims.as_object_mut().unwrap().remove("nonce"))),
+    ("a logout token as ID token", "bad-token: no ID token", |e| {
+        e.claims["events"] = json!({"http://schemas.openid.net/event/backchannel-logout": {}})
+    }),
+    ("by a key that the token names itself", "bad-token: not signed by the firm's", |e| {
+        e.issuer_key = Key::new();
+        e.token_header.jwk = Some(serde_json::from_value(e.issuer_key.jwk()).unwrap());
+    }),
+    ("an access token as ID token", "bad-token: no ID token", |e| e.token_header.typ = Some("at+jwt".into())),
     ("from the future", "bad-token: from the future", |e| e.claims["iat"] = json!(now().seconds() + 90)),
     ("nonce of another CSR", "bad-token: another CSR", |e| e.claims["nonce"] = json!(B64::from([0u8; 32]).encode())),
     ("signed by another provider", "bad-token: not signed by the firm's", |e| e.issuer_key = Key::new()),
@@ -119,7 +131,7 @@ async fn a_proof_is_taken_once(kind: Kind) {
     assert_eq!((again.code.as_str(), again.detail.contains("used before")), ("bad-token", true));
 }
 
-async fn no_other_algorithm_than_es256_is_taken(kind: Kind) {
+async fn no_algorithm_that_is_not_configured_is_taken(kind: Kind) {
     let house = House::new(kind);
     let people = house.start("people");
     let enrolment = Enrolment::new(&house, "anna", LeafRole::Member);
@@ -305,5 +317,5 @@ fn the_ceremony_signs_the_first_statement_at_the_token(kind: Kind) {
 
 on_each_token! {
     the_ceremony_signs_the_first_statement_at_the_token;
-    async an_issued_certificate_is_judged_well_by_everybody, each_wrong_enrolment_is_refused_for_its_own_reason, a_proof_is_taken_once, no_other_algorithm_than_es256_is_taken, a_recorder_is_certified_against_the_record_tokens_signature_only, a_guest_is_certified_by_a_members_invitation_and_its_code_for_one_device, a_statement_wants_as_many_administrators_as_the_firm_says, a_statement_out_of_range_old_or_of_another_firm_is_not_signed
+    async an_issued_certificate_is_judged_well_by_everybody, each_wrong_enrolment_is_refused_for_its_own_reason, a_proof_is_taken_once, no_algorithm_that_is_not_configured_is_taken, a_recorder_is_certified_against_the_record_tokens_signature_only, a_guest_is_certified_by_a_members_invitation_and_its_code_for_one_device, a_statement_wants_as_many_administrators_as_the_firm_says, a_statement_out_of_range_old_or_of_another_firm_is_not_signed
 }

@@ -2,7 +2,7 @@
 //! one answer, in order. Access to the socket is by file mode (the firm's own OS users).
 
 use crate::policy::Statement;
-use crate::{B64, FirmId, MeetingId, UnixMillis};
+use crate::{B64, FirmId, MeetingId, UnixMillis, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Which token a custody process holds.
@@ -59,6 +59,13 @@ pub enum Ask {
         /// Administrators' COSE_Sign1, certificate in the protected header.
         administrators: Vec<B64>,
     },
+    /// People: end certificates before their time. Answered by the firm's new list (as [`Ask::Revocations`]).
+    Revoke {
+        /// Whose.
+        whom: Whom,
+    },
+    /// People: the firm's signed list of ended certificates (`evidence::revocation`); the same bytes until it changes.
+    Revocations {},
     /// Record: sign the hash of a recorder's CSR by the recorder identity.
     CountersignCsr {
         /// PKCS#10, DER.
@@ -107,6 +114,16 @@ pub enum Ask {
         /// Sealed form.
         sealed: B64,
     },
+}
+
+/// Whose certificates [`Ask::Revoke`] ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// Every one of a person's.
+    User(UserId),
+    /// One, by its serial number, hexadecimal.
+    Serial(String),
 }
 
 /// What a leaf may be.

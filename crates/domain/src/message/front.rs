@@ -46,6 +46,59 @@ pub struct LoginSession {
     pub roles: Vec<LeafRole>,
 }
 
+/// `POST /oidc/begin`: sends somebody to the firm's own identity provider.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "purpose", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BeginLogin {
+    /// To sign in.
+    Login {},
+    /// For a certificate, without a question (`prompt=none`).
+    Enrol {
+        /// Binds the token to the CSR and to who sends it.
+        nonce: String,
+        /// [`LoginSession::session`].
+        session: String,
+    },
+}
+
+/// Answer to [`BeginLogin`]. State and secret stay in the tab that asked.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoginBegun {
+    /// Where to go.
+    pub address: String,
+    /// Comes back with the code.
+    pub state: String,
+    /// Shows that who finishes is who began.
+    pub secret: String,
+}
+
+/// `POST /oidc/finish`: what the provider's redirect to `/oidc/callback` said.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinishLogin {
+    /// [`LoginBegun::state`].
+    pub state: String,
+    /// [`LoginBegun::secret`].
+    pub secret: String,
+    /// The code; none when the provider refused.
+    pub code: Option<String>,
+    /// Who answered (RFC 9207).
+    pub iss: Option<String>,
+}
+
+/// Answer to [`FinishLogin`].
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum LoginFinished {
+    /// Signed in.
+    Login(LoginSession),
+    /// For a certificate: `POST /enrol` wants it.
+    Enrol {
+        /// ID token.
+        id_token: String,
+    },
+}
+
 /// `POST /idp/authorize` (development provider): code flow with PKCE without a redirect.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Authorize {

@@ -8,6 +8,7 @@ pub mod files;
 pub mod guests;
 pub mod idp;
 pub mod ledger;
+pub mod oidc;
 pub mod probe;
 pub mod public;
 pub mod replay;

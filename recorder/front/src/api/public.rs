@@ -23,13 +23,13 @@ pub async fn config(State(app): State<Arc<App>>) -> Json<PageConfig> {
     })
 }
 
-/// `GET /api/rooms`: with a front session, or with the development provider's session before enrolment.
+/// `GET /api/rooms`: with a front session, or with the session of a login before enrolment.
 pub async fn rooms(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Vec<RoomSummary>>, ApiProblem> {
     let now = app.clock.now();
     let user = match app.sessions.of(&headers, now) {
         Ok(session) => session.participant.user,
         Err(problem) => {
-            let login = app.idp.as_ref().zip(bearer(&headers)).and_then(|(idp, token)| idp.session_user(token, now));
+            let login = bearer(&headers).and_then(|token| app.login_user(token, now));
             login.ok_or(problem)?
         }
     };

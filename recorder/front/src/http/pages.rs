@@ -13,7 +13,7 @@ const MAX_PAGES: u64 = 64 << 20;
 /// Deepest folder.
 const MAX_DEPTH: usize = 8;
 /// Paths that are the application's own and all show its one page.
-const APPLICATION: [&str; 3] = ["", "officer", "guest"];
+const APPLICATION: [&str; 4] = ["", "officer", "guest", "oidc/callback"];
 
 struct Page {
     bytes: Bytes,

@@ -1,6 +1,6 @@
 //! Which address leads where.
 
-use crate::api::{bundle, enrol, export, guests, idp, ledger, probe, public, replay, review};
+use crate::api::{bundle, enrol, export, guests, idp, ledger, oidc, probe, public, replay, review};
 use crate::app::App;
 use crate::http::guard::guard;
 use axum::Router;
@@ -24,6 +24,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/idp/token", post(idp::token))
         .route("/idp/jwks", get(idp::jwks))
         .route("/idp/.well-known/openid-configuration", get(idp::discovery))
+        .route("/oidc/begin", post(oidc::begin))
+        .route("/oidc/finish", post(oidc::finish))
+        .route("/oidc/logout", post(oidc::logout))
         .route("/enrol", post(enrol::member))
         .route("/enrol/guest", post(guests::enrol))
         .route("/api/invitations", post(guests::invite))

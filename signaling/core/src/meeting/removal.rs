@@ -2,7 +2,7 @@
 //! connection closed. Orders are never given against recorders: members would refuse them (T14).
 
 use super::{Door, Entrant, Meeting};
-use crate::ports::{ConnId, Output};
+use crate::ports::{ConnId, Output, Revoked};
 use crate::problem::problem;
 use domain::message::client::{Problem, ProblemCode, ToClient};
 use domain::message::control::ToSfu;
@@ -35,6 +35,7 @@ fn told(reason: Reason) -> Option<Problem> {
         Reason::Replaced => (ProblemCode::Replaced, "another connection took your place"),
         Reason::BadCommit => (ProblemCode::BadCommit, "the others could not process your commit"),
         Reason::Expired => (ProblemCode::BadCertificate, "your certificate expired: log in again"),
+        Reason::Revoked => return Some(crate::problem::revoked()),
         Reason::Left => return None,
     };
     Some(problem(code, detail))
@@ -120,6 +121,15 @@ impl Meeting {
         let guests: Vec<ParticipantId> = guests.collect();
         for who in self.devices(firm, user).into_iter().chain(guests) {
             self.remove(now, &who, Reason::Membership);
+        }
+    }
+
+    /// Firms ended these certificates.
+    pub fn revoked(&mut self, now: UnixMillis, certificates: &Revoked) {
+        let ended = |entrant: &Entrant| certificates.contains(&entrant.certificate_hash);
+        let gone = self.people.iter().filter(|(_, person)| ended(&person.entrant));
+        for who in gone.map(|(who, _)| who.clone()).collect::<Vec<_>>() {
+            self.remove(now, &who, Reason::Revoked);
         }
     }
 

@@ -349,3 +349,23 @@ fn who_did_not_renew_its_certificate_is_removed_an_hour_after_its_end() {
     // and it does not come back with it
     assert!(world.handshake("ben", None).is_err());
 }
+
+#[test]
+fn who_holds_an_ended_certificate_is_out_of_the_meeting_and_does_not_come_back_with_it() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben"]);
+    let hash = evidence::sha256(&world.members["ben"].leaf.certificate);
+    let ended = std::sync::Arc::new([hash].into());
+    world.input(signaling_core::Input::Revoked(ended));
+    assert_eq!(orders(&world, "anna")[0].reason, Reason::Revoked);
+    assert_eq!(world.refusals("ben"), [ProblemCode::Removed]);
+    assert_eq!(cuts(&world).last().unwrap().1, World::id("ben"));
+    // the key is still ben's, and the certificate still has hours to go
+    world.connect("ben", None);
+    assert_eq!(world.refusals("ben"), [ProblemCode::Removed, ProblemCode::Removed]);
+    // with a new one it comes in again
+    world.members.remove("ben");
+    world.join("ben");
+    assert_eq!(world.refusals("ben").len(), 2);
+    assert!(!world.is_closed("ben"));
+}
