@@ -6,6 +6,7 @@ pub mod firms;
 pub mod memory;
 pub mod oidc;
 pub mod people;
+pub mod slapd;
 pub mod system;
 pub mod wire;
 

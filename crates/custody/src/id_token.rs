@@ -25,6 +25,7 @@ const MIN_RSA: usize = 256;
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 /// What counts, by configuration. Every field but issuer and audience has a usual value.
+// not a wire type: configuration of how tokens are judged
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
+use crate::directory::People;
 use crate::export::Exports;
 use crate::http::headers::security_headers;
 use crate::http::pages::Pages;
@@ -48,6 +49,8 @@ pub struct App {
     pub idp: Option<DevelopmentIdp>,
     /// The firm's own identity provider, where it is another.
     pub oidc: Option<RelyingParty>,
+    /// Who is in the firm's people directory, where one is configured.
+    people_directory: Option<Mutex<People>>,
     /// Ends certificates.
     pub leavers: Leavers,
     /// Rooms for the list.
@@ -113,6 +116,7 @@ impl App {
             sessions: Sessions::default(),
             idp,
             oidc,
+            people_directory: config.ldap.as_ref().map(|ldap| Mutex::new(People::new(ldap.stale_s * 1000))),
             leavers: Leavers::default(),
             rooms,
             people: custody::Client::new(&config.custody.people),
@@ -138,6 +142,12 @@ impl App {
     pub fn login_user(&self, session: &str, now: UnixMillis) -> Option<UserId> {
         let development = self.idp.as_ref().and_then(|idp| idp.session_user(session, now));
         development.or_else(|| self.oidc.as_ref()?.session_user(session, now))
+    }
+
+    /// Asks or tells the people directory, where there is one.
+    pub fn directory<T>(&self, with: impl FnOnce(&mut People) -> T) -> Option<T> {
+        let people = self.people_directory.as_ref()?;
+        Some(with(&mut people.lock().expect("nothing panics while it is held")))
     }
 
     /// What the pages must say about this installation.

@@ -1,5 +1,6 @@
 //! Configuration of a firm's front. Relative paths count from the configuration file's folder.
 
+use crate::directory::settings::Ldap;
 use domain::FirmId;
 use evidence::identity::TrustMap;
 use serde::Deserialize;
@@ -46,6 +47,8 @@ pub struct Config {
     pub client_id: String,
     /// An outside identity provider; exactly one of this and `development_idp`.
     pub oidc: Option<Oidc>,
+    /// The firm's people directory: who is in it may enrol, who goes from it is out.
+    pub ldap: Option<Ldap>,
     /// The development identity provider inside this front; never for production.
     pub development_idp: Option<DevelopmentIdp>,
     /// TLS; without it `listen` must be a loopback address.
@@ -140,6 +143,9 @@ pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) ->
     config.absolute(&service::config::folder(file));
     config.judge(file)?;
     config.operations.settle(file)?;
+    if let Some(ldap) = &mut config.ldap {
+        ldap.settle(file)?;
+    }
     let trust: TrustMap = serde_json::from_slice(&bytes(file, "trust", &config.trust)?)
         .map_err(|e| value(file, "trust", format!("{} is no trust map: {e}", config.trust.display())))?;
     if trust.firm(&config.firm).is_none() {
@@ -170,9 +176,11 @@ impl Config {
         let optional = [&mut self.export, &mut self.statements, &mut self.rooms].into_iter().flatten();
         let idp = self.development_idp.iter_mut().flat_map(|idp| [&mut idp.users, &mut idp.key]);
         let oidc = self.oidc.iter_mut().flat_map(|oidc| [&mut oidc.client_secret_file, &mut oidc.ca_file]).flatten();
+        let ldap = self.ldap.iter_mut();
+        let ldap = ldap.flat_map(|ldap| ldap.ca_file.iter_mut().chain([&mut ldap.password_file]));
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
         let further = self.custody.further_archives.iter_mut();
-        for path in required.into_iter().chain(optional).chain(idp).chain(oidc).chain(tls).chain(further) {
+        for path in required.into_iter().chain(optional).chain(idp).chain(oidc).chain(ldap).chain(tls).chain(further) {
             *path = folder.join(&*path);
         }
     }

@@ -8,8 +8,9 @@ use custody::CustodyError;
 use domain::message::custody::{Answer, Ask, Whom};
 use domain::{B64, UserId};
 use reqwest::{Client, Url};
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -21,20 +22,39 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// Signaling answers within this.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// Wakes the task that brings lists.
+/// Wakes the task that brings lists, and keeps whose certificates custody has not ended yet.
 #[derive(Default)]
-pub struct Leavers(Notify);
+pub struct Leavers {
+    wake: Notify,
+    owed: Mutex<BTreeSet<UserId>>,
+}
 
 impl Leavers {
     /// Ends every certificate and session of a person; signaling knows within moments.
     ///
     /// # Errors
-    /// [`CustodyError`]: nothing is ended but the sessions here.
+    /// [`CustodyError`]: nothing is ended but the sessions here; it is tried again until custody answers.
     pub async fn out(&self, app: &App, user: UserId) -> Result<(), CustodyError> {
         app.sessions.end_of(&user);
-        app.people.ask(Ask::Revoke { whom: Whom::User(user) }).await?;
-        self.0.notify_one();
-        Ok(())
+        let asked = app.people.ask(Ask::Revoke { whom: Whom::User(user.clone()) }).await;
+        let mut owed = self.owed.lock().expect("nothing panics while it is held");
+        if asked.is_ok() {
+            owed.remove(&user)
+        } else {
+            owed.insert(user)
+        };
+        drop(owed);
+        self.wake.notify_one();
+        asked.map(drop)
+    }
+
+    async fn settle(&self, app: &App) {
+        let owed = self.owed.lock().expect("nothing panics while it is held").clone();
+        for user in owed {
+            if app.people.ask(Ask::Revoke { whom: Whom::User(user.clone()) }).await.is_ok() {
+                self.owed.lock().expect("nothing panics while it is held").remove(&user);
+            }
+        }
     }
 }
 
@@ -64,8 +84,9 @@ pub async fn run(app: Arc<App>) {
     loop {
         tokio::select! {
             _ = looks.tick() => {}
-            () = app.leavers.0.notified() => {}
+            () = app.leavers.wake.notified() => {}
         }
+        app.leavers.settle(&app).await;
         // a token that does not answer is in the readiness of this front already
         let Ok(Answer::Signed { signed }) = app.people.ask(Ask::Revocations {}).await else { continue };
         if brought.as_ref().is_some_and(|(last, at)| *last == signed && at.elapsed() < AGAIN) {

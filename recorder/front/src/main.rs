@@ -99,6 +99,9 @@ fn run(file: &Path) -> Result<(), Failure> {
         }
         tracing::info!(listen = %app.config.listen, origin = %app.config.origin, firm = %app.config.firm, "ready");
         tokio::spawn(front::leavers::run(app.clone()));
+        if let Some(ldap) = app.config.ldap.clone() {
+            tokio::spawn(front::directory::ldap::run(app.clone(), ldap));
+        }
         service::listen::serve(listener, tls, router::router(app), service::stop::asked()).await;
         tracing::info!("stopped");
         Ok(())

@@ -43,6 +43,8 @@ const provider = new Provider(issuer, {
   features: { backchannelLogout: { enabled: true }, devInteractions: { enabled: true } },
   ttl: { IdToken: 300, Session: 43_200, Grant: 43_200, Interaction: 600, AccessToken: 300 },
   findAccount: (_context, user) => known.has(user) ? { accountId: user, claims: () => known.get(user) } : undefined,
+  // its own dispatcher refuses loopback addresses, where every test is
+  fetch: (url, { dispatcher: _guarded, ...options }) => fetch(url, options),
   // every person has agreed
   loadExistingGrant: async (context) => {
     const grant = new context.oidc.provider.Grant({ clientId: context.oidc.client.clientId, accountId: context.oidc.session.accountId });

@@ -17,6 +17,7 @@ const KEPT_S: u64 = 92 * 24 * 3600;
 const MAX_FILE: u64 = 256 << 20;
 
 /// A certificate as `certificates list` shows it.
+// not a wire type: a line of a file that this process alone writes
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issued {
@@ -37,6 +38,7 @@ pub struct Issued {
     pub revoked_at: Option<UnixMillis>,
 }
 
+// not a wire type: a line of a file that this process alone writes
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Line {

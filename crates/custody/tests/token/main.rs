@@ -5,6 +5,7 @@
 
 mod ceremony;
 mod certify;
+mod ended;
 mod faults;
 mod house;
 mod idp;

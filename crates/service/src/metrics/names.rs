@@ -110,6 +110,7 @@ pub mod front {
 
     metrics! { LIST, "Of the process.":
         Gauge CUSTODY_UP "strongroom_front_custody_up" "1 while the people and archive tokens' processes take connections."
+        Gauge DIRECTORY_UP "strongroom_front_directory_up" "1 while the people directory was read whole and answers; 0 where none is configured."
         Counter REQUESTS "strongroom_front_requests_total" "Requests answered, pages included."
         Counter REFUSED "strongroom_front_refused_total" "Requests answered with 401 or 403."
         Counter FAILED "strongroom_front_failed_total" "Requests answered with 500 or above."

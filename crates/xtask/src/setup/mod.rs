@@ -1,5 +1,5 @@
 //! `cargo xtask setup`: everything a checkout needs from the system, put there. Safe to run twice; the second time it
-//! only looks. It changes nothing outside the repository but Debian packages, of which it keeps coturn and PostgreSQL from
+//! only looks. It changes nothing outside the repository but Debian packages, of which it keeps coturn, PostgreSQL and slapd from
 //! starting a service, and rustup's WebAssembly target.
 
 pub mod browser;

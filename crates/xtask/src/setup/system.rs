@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Packages both systems have under the same name, and what each is for.
-const PACKAGES: [&str; 24] = [
+const PACKAGES: [&str; 25] = [
     "openssl",             // the demo's operator CA
     "libssl-dev",          // crate openssl
     "pkg-config",          // crates openssl and gstreamer
@@ -30,6 +30,7 @@ const PACKAGES: [&str; 24] = [
     "valgrind",          // tests: instructions of the hot path
     COTURN,              // tests: a TURN server; brings sqlite3 for its secrets
     POSTGRES,            // tests: rooms in a database server
+    SLAPD,               // tests: a people directory
     "python3-venv",      // a newer Node, where the system's is too old
     "ca-certificates",
 ];
@@ -47,6 +48,11 @@ const COTURN_MASK: &str = "/etc/systemd/system/coturn.service";
 const POSTGRES: &str = "postgresql";
 const POSTGRES_SETTING: &str = "/etc/postgresql-common/createcluster.conf";
 const NO_CLUSTER: &str = "create_main_cluster = false";
+
+/// Its package starts a directory for everybody too.
+const SLAPD: &str = "slapd";
+/// While this file is there, slapd's own start does nothing, under every init.
+const SLAPD_REST: &str = "/etc/ldap/noslapd";
 
 /// Said on Ubuntu without a browser.
 const NO_BROWSER: &str = "   No Chromium found: Ubuntu ships browsers as snaps, which are not installed here. The demo needs none; for the\n   \
@@ -145,6 +151,9 @@ fn by_hand(missing: &[&str]) -> anyhow::Error {
     if missing.contains(&POSTGRES) {
         mask += &format!("mkdir -p /etc/postgresql-common; echo '{NO_CLUSTER}' >> {POSTGRES_SETTING}; ");
     }
+    if missing.contains(&SLAPD) {
+        mask += &format!("mkdir -p /etc/ldap; touch {SLAPD_REST}; ");
+    }
     unavailable(format!(
         "These packages are missing, and installing them needs root. Run this once as root, then try again:\n\n  \
          {mask}apt-get update && apt-get install -y --no-install-recommends {}\n",
@@ -179,6 +188,10 @@ fn install(wanted: &[&str]) -> anyhow::Result<()> {
     if missing.contains(&POSTGRES) && !Path::new(POSTGRES_SETTING).exists() {
         let words = format!("mkdir -p /etc/postgresql-common && echo '{NO_CLUSTER}' > {POSTGRES_SETTING}");
         run::capture(as_root().args(["sh", "-c", &words]))?;
+    }
+    if missing.contains(&SLAPD) && !Path::new(SLAPD_REST).exists() {
+        run::capture(as_root().args(["mkdir", "-p", "/etc/ldap"]))?;
+        run::capture(as_root().args(["touch", SLAPD_REST]))?;
     }
     let apt = |words: &[&str]| {
         let mut command = as_root();
@@ -231,8 +244,10 @@ mod tests {
     }
 
     #[test]
-    fn coturn_is_masked_before_it_is_installed() {
+    fn what_would_serve_everybody_is_kept_from_starting_before_it_is_installed() {
         let error = by_hand(&["valgrind", COTURN]).to_string();
+        let rests = by_hand(&[SLAPD]).to_string();
+        assert!(rests.find(SLAPD_REST) < rests.find("apt-get install") && rests.contains(SLAPD_REST), "{rests}");
         let masked = error.find(COTURN_MASK).expect("masked");
         assert!(masked < error.find("apt-get install").expect("installed"), "{error}");
     }

@@ -3,6 +3,7 @@
 
 use crate::api::{Body, custody_problem};
 use crate::app::App;
+use crate::directory::Standing;
 use crate::problem::ApiProblem;
 use axum::Json;
 use axum::extract::State;
@@ -35,6 +36,15 @@ pub async fn member(
         .map_err(|e| ApiProblem::internal(format!("Custody issued a certificate that the trust map refuses: {e}")))?;
     if identity.role != wanted || identity.participant.firm != app.config.firm {
         return Err(ApiProblem::internal("Custody issued a certificate for something else than was asked."));
+    }
+    match app.directory(|people| people.standing(now, &identity.participant.user)) {
+        None | Some(Standing::Member) => {}
+        Some(Standing::Stranger) => {
+            return Err(ApiProblem::forbidden("You are not in your firm's people directory. Call your help desk."));
+        }
+        Some(Standing::Unknown) => {
+            return Err(ApiProblem::unavailable("Your firm's people directory does not answer. Try again later."));
+        }
     }
     let session = app.sessions.begin(&identity, now);
     Ok(Json(Enrolled { chain: vec![certificate.into()], session }))

@@ -38,7 +38,7 @@ pub struct LogoutForm {
 /// `POST /oidc/logout`, from the provider.
 pub async fn logout(State(app): State<Arc<App>>, Form(form): Form<LogoutForm>) -> Result<StatusCode, ApiProblem> {
     let users = party(&app)?.logout(&form.logout_token, app.clock.now()).await?;
-    tracing::info!(people = users.len(), "logged out by the identity provider");
+    tracing::info!(count = users.len(), "logged out by the identity provider");
     for user in users {
         app.leavers.out(&app, user).await.map_err(|error| custody_problem(&error))?;
     }

@@ -1,11 +1,14 @@
 //! Asking an LDAP server: the whole directory, then every change as it happens where the server knows RFC 4533
 //! (refreshAndPersist), else the whole again every two seconds. TLS is ours: the library sees a pair of local sockets.
 
-use super::{Held, Key, MAX_PEOPLE, People};
+use super::settings::Ldap as Settings;
+use super::{Held, Key, MAX_PEOPLE};
 use crate::app::App;
-use crate::config::{Ldap as Settings, is_localhost_name};
+use crate::config::is_localhost_name;
 use domain::UserId;
-use ldap3::controls::{Control, ControlType, EntryState, RefreshMode, SyncInfo, SyncRequest, SyncState, parse_syncinfo};
+use ldap3::controls::{
+    Control, ControlType, EntryState, RefreshMode, SyncInfo, SyncRequest, SyncState, parse_syncinfo,
+};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, ResultEntry, Scope, SearchEntry, StdStream};
 use rustls_pki_types::ServerName;
 use service::metrics::names::front as names;

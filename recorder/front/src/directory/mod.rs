@@ -3,6 +3,7 @@
 //! believed, and an empty one never: that is an alarm.
 
 pub mod ldap;
+pub mod settings;
 
 use domain::{UnixMillis, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +123,11 @@ impl People {
     pub fn standing(&self, now: UnixMillis, user: &UserId) -> Standing {
         match self.heard {
             Some(heard) if now.since(heard) < self.stale_ms => {
-                if self.known.values().any(|known| known == user) { Standing::Member } else { Standing::Stranger }
+                if self.known.values().any(|known| known == user) {
+                    Standing::Member
+                } else {
+                    Standing::Stranger
+                }
             }
             _ => Standing::Unknown,
         }

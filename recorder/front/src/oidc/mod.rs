@@ -13,6 +13,7 @@ use custody::id_token::{Logout, Person, Refused, Rules, header};
 use dashmap::DashMap;
 use domain::message::front::{BeginLogin, FinishLogin, LoginBegun, LoginFinished, LoginSession};
 use domain::{B64, UnixMillis, UserId};
+pub use provider::read_secret;
 use provider::{Known, Provider};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;

@@ -97,7 +97,8 @@ impl Provider {
                 reqwest::Certificate::from_pem(&pem).map_err(|e| format!("`ca_file` {}: {e}", path.display()))?;
             builder = builder.tls_built_in_root_certs(false).add_root_certificate(root);
         }
-        let secret = settings.client_secret_file.as_deref().map(read_secret).transpose()?;
+        let secret = settings.client_secret_file.as_deref();
+        let secret = secret.map(|path| read_secret("client_secret_file", path)).transpose()?;
         Ok(Self {
             settings: settings.clone(),
             client_id: client_id.to_owned(),
@@ -184,10 +185,13 @@ impl Provider {
     }
 }
 
-/// A secret file's text, without surrounding white space.
-fn read_secret(path: &Path) -> Result<String, String> {
+/// The text of a secret file, without surrounding white space. `key` is its name in the configuration.
+///
+/// # Errors
+/// A text that names key and file.
+pub fn read_secret(key: &str, path: &Path) -> Result<String, String> {
     use std::os::unix::fs::PermissionsExt;
-    let bad = |why: String| format!("`client_secret_file` {}: {why}", path.display());
+    let bad = |why: String| format!("`{key}` {}: {why}", path.display());
     let mode = std::fs::metadata(path).map_err(|e| bad(e.to_string()))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(bad("others can read it; run chmod 600 on it".to_owned()));
