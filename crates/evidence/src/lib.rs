@@ -24,6 +24,7 @@ pub mod sender_manifest;
 #[cfg(feature = "stamp")]
 pub mod stamp;
 pub mod statement;
+pub mod supervision;
 
 /// SHA-256 of some bytes.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -12,7 +12,9 @@ use crate::oidc::RelyingParty;
 use crate::replay::grants::Grants;
 use crate::replay::memory::Memory;
 use crate::replay::reel::Means;
+use crate::review::acts::Acts;
 use crate::review::chain::Chain;
+use crate::review::known::Known;
 use crate::review::meetings::Meetings;
 use crate::review::requests::Requests;
 use crate::rooms::Rooms;
@@ -75,6 +77,12 @@ pub struct App {
     pub means: Means,
     /// How far the ledger's chain was verified.
     pub ledger: Chain,
+    /// What is known of the ledger's entries about supervision and openings.
+    pub known: Known,
+    /// What officers signed while supervising.
+    pub acts: Acts,
+    /// One act at a time.
+    pub acting: tokio::sync::Mutex<()>,
     /// Places for password hashing.
     pub logins: Semaphore,
 }
@@ -109,6 +117,13 @@ impl App {
                 ),
             )
         })?;
+        let acts = Acts::open(&config.archive, config.firm.clone(), trust.clone()).map_err(|e| {
+            let at = config.archive.display();
+            value(
+                "archive",
+                format!("cannot use the folder supervision/ in {at}: {e}. Make it writable for this user."),
+            )
+        })?;
         Ok(Self {
             headers: security_headers(&config),
             pages,
@@ -131,7 +146,10 @@ impl App {
                 memory: Memory::new(config.memory_mib),
                 openings: Arc::new(Semaphore::new(OPENINGS_AT_ONCE)),
             },
-            ledger: Chain::new(config.firm.clone(), ledger_key),
+            ledger: Chain::new(config.firm.clone(), ledger_key.clone()),
+            known: Known::new(config.firm.clone(), ledger_key),
+            acts,
+            acting: tokio::sync::Mutex::default(),
             logins: Semaphore::new(LOGINS_AT_ONCE),
             config,
             trust,

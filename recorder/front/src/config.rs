@@ -53,9 +53,46 @@ pub struct Config {
     pub development_idp: Option<DevelopmentIdp>,
     /// TLS; without it `listen` must be a loopback address.
     pub tls: Option<Tls>,
+    /// What people see of the openings of meetings in which they were.
+    #[serde(default)]
+    pub opened: Opened,
     /// How operators see it.
     #[serde(default)]
     pub operations: service::operations::Settings,
+}
+
+/// What a person may see of the openings of meetings in which he or she was ("who replayed me"). An inquiry must not warn
+/// whom it is about: a firm that has such inquiries shows less, or later.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// How much.
+    #[serde(default)]
+    pub show: Show,
+    /// Only openings that took place so many days ago.
+    #[serde(default)]
+    pub after_days: u32,
+}
+
+impl Default for Opened {
+    fn default() -> Self {
+        Self { show: Show::default(), after_days: 0 }
+    }
+}
+
+/// How much is shown of an opening.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Show {
+    /// Nothing.
+    Nothing,
+    /// Which meeting, and when.
+    When,
+    /// Also for which case.
+    Case,
+    /// Also by whom.
+    #[default]
+    Officer,
 }
 
 /// Sockets of the token processes this front talks to.

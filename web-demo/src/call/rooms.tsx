@@ -5,6 +5,7 @@ import { front, FrontProblem } from "../front/api";
 import { t, type Key } from "../i18n";
 import { Frame } from "../ui/frame";
 import type { LoginSession, PageConfig, RoomSummary } from "../wire/front";
+import { OpenedBox } from "./opened";
 import { problemText } from "./problems";
 
 const RULES: Record<string, Key> = { must: "ruleMust", should: "ruleShould", off: "ruleOff", forbidden: "ruleForbidden" };
@@ -42,6 +43,7 @@ export function Rooms({ config, login, onRoom, onSignOut }: Props) {
           </li>
         ))}
       </ul>
+      <OpenedBox config={config} login={login} />
       {login.roles.includes("compliance") && <p><a class="link" href="/officer">{t("reviewPages")}</a></p>}
     </Frame>
   );

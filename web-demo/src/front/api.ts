@@ -1,6 +1,7 @@
 // HTTP to this firm's own front. Nothing here is kept; errors are problems with stable codes.
 
 import type { Problem } from "../wire/client";
+import type { MatchRun, OpenedToMe, Supervision } from "../wire/review";
 import type {
   ArchivedMeeting, BeginLogin, ExportState, FinishLogin, InvitationView, LedgerRow, LoginBegun, LoginFinished, LoginSession, Opened,
   PageConfig, ReplayRequest, RoomSummary, Search,
@@ -79,5 +80,9 @@ export const front = {
   exportState: (session: string, job: string) => call<ExportState>("GET", `/api/exports/${id(job)}`, session),
   exportFile: (session: string, href: string) => file("GET", href, session),
   bundle: (session: string, request: string) => file("POST", `/api/requests/${id(request)}/bundle`, session),
+  supervision: (session: string) => call<Supervision>("GET", "/api/supervision", session),
+  act: (session: string, act: string) => call<Supervision>("POST", "/api/supervision", session, { act }),
+  matchWords: (session: string) => call<MatchRun>("POST", "/api/supervision/match", session),
+  opened: (session: string) => call<OpenedToMe>("GET", "/api/opened", session),
   cancelExport: (session: string, job: string) => call<void>("DELETE", `/api/exports/${id(job)}`, session),
 };

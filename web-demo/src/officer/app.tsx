@@ -11,19 +11,24 @@ import { WorkerProblem, type Keys } from "../state/keys";
 import { tab } from "../state/tab";
 import { Frame } from "../ui/frame";
 import type { LoginSession, Opened, PageConfig, ReplayRequest } from "../wire/front";
+import { Alerts } from "./alerts";
 import { Archive } from "./archive";
+import { Copies } from "./copies";
 import { LedgerPage } from "./ledger";
 import { Replay } from "./replay";
 import { Requests } from "./requests";
+import { Reviews } from "./reviews";
 
-type View = "archive" | "requests" | "ledger";
+type View = "archive" | "requests" | "reviews" | "alerts" | "copies" | "ledger";
 const VIEWS: readonly { view: View; text: Key }[] = [
-  { view: "archive", text: "offArchive" }, { view: "requests", text: "offRequests" }, { view: "ledger", text: "offLedger" },
+  { view: "archive", text: "offArchive" }, { view: "requests", text: "offRequests" }, { view: "reviews", text: "offReviews" },
+  { view: "alerts", text: "offAlerts" }, { view: "copies", text: "offCopies" }, { view: "ledger", text: "offLedger" },
 ];
 
 /** What the review pages need of the officer. */
 export interface Officer { config: PageConfig; login: LoginSession; session: string; keys: Keys; me: string }
-export interface Playing { opened: Opened; request: ReplayRequest }
+/** `startMs`: where the replay stands at first. */
+export interface Playing { opened: Opened; request: ReplayRequest; startMs?: number }
 
 function isOfficer(login: LoginSession): boolean {
   return login.roles.includes("compliance");
@@ -95,6 +100,9 @@ export function OfficerApp({ config }: { config: PageConfig }) {
           </nav>
           {view === "archive" && <Archive officer={officer} />}
           {view === "requests" && <Requests officer={officer} onPlay={setPlaying} />}
+          {view === "reviews" && <Reviews officer={officer} onPlay={setPlaying} />}
+          {view === "alerts" && <Alerts officer={officer} onPlay={setPlaying} />}
+          {view === "copies" && <Copies officer={officer} onPlay={setPlaying} />}
           {view === "ledger" && <LedgerPage officer={officer} />}
         </>
       )}

@@ -11,7 +11,12 @@ import { textOf, useLoaded } from "./load";
 import { Integrity, ListState, personOf, shortName } from "./parts";
 import { SearchForm } from "./search";
 
-function RequestDialog({ officer, meeting, onClose }: { officer: Officer; meeting: ArchivedMeeting; onClose: () => void }) {
+/** What a request is for, where it is known before. */
+export interface Preset { case?: string; reason?: string; fromMs?: number; toMs?: number }
+
+export function RequestDialog({ officer, meeting, preset = {}, onClose }: {
+  officer: Officer; meeting: ArchivedMeeting; preset?: Preset; onClose: () => void;
+}) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const send = async (event: SubmitEvent & { currentTarget: HTMLFormElement }): Promise<void> => {
@@ -24,8 +29,8 @@ function RequestDialog({ officer, meeting, onClose }: { officer: Officer; meetin
         manifestHash: meeting.manifest_hash,
         case: String(form.get("case")).trim(),
         reason: String(form.get("reason")).trim(),
-        fromMs: 0,
-        toMs: Math.max(1, meeting.ended_at - meeting.started_at),
+        fromMs: preset.fromMs ?? 0,
+        toMs: Math.max(1, preset.toMs ?? meeting.ended_at - meeting.started_at),
         keys: form.get("keys") !== null,
       });
       await front.postRequest(officer.session, signed);
@@ -41,9 +46,10 @@ function RequestDialog({ officer, meeting, onClose }: { officer: Officer; meetin
     <Dialog title={t("offRequestTitle", { title: meeting.title })} onClose={onClose} testid="request-dialog">
       <form onSubmit={(event) => void send(event)}>
         <p class="small">{t("offRequestWhy")}</p>
-        <label class="field">{t("offCase")}<input name="case" required maxLength={100} data-testid="case" /></label>
-        <label class="field">{t("offReason")}<textarea name="reason" required maxLength={1000} data-testid="reason" /></label>
-        <label class="check"><input type="checkbox" name="keys" data-testid="with-keys" /> {t("offWithKeys")}</label>
+        <label class="field">{t("offCase")}<input name="case" required maxLength={100} value={preset.case ?? ""} data-testid="case" /></label>
+        <label class="field">{t("offReason")}<textarea name="reason" required maxLength={1000} data-testid="reason">{preset.reason ?? ""}</textarea></label>
+        {preset.fromMs !== undefined && <p class="small">{t("copPart", { from: span(preset.fromMs), to: span(preset.toMs ?? 0) })}</p>}
+        {preset.fromMs === undefined && <label class="check"><input type="checkbox" name="keys" data-testid="with-keys" /> {t("offWithKeys")}</label>}
         {problem !== null && <p class="error" role="alert">{problem}</p>}
         <div class="row end">
           <button type="button" class="button" onClick={onClose}>{t("cancel")}</button>
@@ -97,7 +103,7 @@ export function Archive({ officer }: { officer: Officer }) {
                   return (
                     <tr key={meeting.meeting} data-testid="meeting" data-meeting={meeting.meeting}>
                       <th scope="row">{meeting.title}<br /><span class="small mono">{meeting.meeting.slice(0, 8)}</span></th>
-                      <td>{dateTime(meeting.started_at)}</td>
+                      <td class="when">{dateTime(meeting.started_at)}</td>
                       <td>{meeting.integrity === "open" ? "–" : span(meeting.ended_at - meeting.started_at)}</td>
                       <td>{meeting.participants.map(shortName).join(", ")}</td>
                       <td>{count(meeting.frames)}</td>

@@ -11,6 +11,8 @@ import { Integrity, ListState, shortName } from "./parts";
 const ACTIONS: Record<string, Key> = {
   request: "offActRequest", approve: "offActApprove", open: "offActOpen", play: "offActPlay", seek: "offActSeek",
   export: "offActExport", search: "offActSearch", refused: "offActRefused",
+  sample: "revActSample", assign: "revActAssign", note: "revActNote", dispose: "revActDispose", words: "revActWords",
+  match: "revActMatch", copy: "revActCopy",
 };
 /** Stands for the meeting in entries about all of them. */
 const WHOLE_ARCHIVE = "archive";
@@ -59,9 +61,9 @@ export function LedgerPage({ officer }: { officer: Officer }) {
               <tbody>
                 {rows.map(({ index, event, integrity }) => (
                   <tr key={index} data-testid="ledger-row" data-action={event.action}>
-                    <td>{index}</td><td>{dateTime(event.at)}</td><td>{shortName(event.actor)}</td>
+                    <td>{index}</td><td class="when">{dateTime(event.at)}</td><td>{shortName(event.actor)}</td>
                     <td>{t(ACTIONS[event.action] ?? "offAction")}</td><td class="mono small">{event.meeting === WHOLE_ARCHIVE ? t("offWholeArchive") : event.meeting.slice(0, 8)}</td>
-                    <td>{event.note}</td><td><Integrity value={integrity} /></td>
+                    <td class="ledger-note">{event.note}</td><td><Integrity value={integrity} /></td>
                   </tr>
                 ))}
               </tbody>

@@ -11,6 +11,7 @@ import { ReplayFiles } from "./replayfiles";
 import { ExportBox, WHOLE, type Clip } from "./export";
 import { textOf } from "./load";
 import { Player, type PlayerView } from "./player";
+import { ReviewBox } from "./reviewbox";
 import { markText, Timeline } from "./timeline";
 
 const SPEEDS = [0.5, 1, 1.5, 2];
@@ -84,6 +85,10 @@ export function Replay({ officer, playing, onBack }: { officer: Officer; playing
   const act = (work: Promise<void>): void => {
     work.then(() => setProblem(null), (error: unknown) => setProblem(textOf(officer.config, error)));
   };
+  useEffect(() => {
+    // from a hit or a note: the ledger is told of the jump as of any other
+    if (playing.startMs !== undefined && playing.startMs > 0) act(player.seek(playing.startMs));
+  }, [player]);
   const openedAt = useRef(Date.now());
   const [clip, setClip] = useState<Clip>(WHOLE);
   const chat = opened.events.filter((event) => event.kind === "chat");
@@ -150,6 +155,8 @@ export function Replay({ officer, playing, onBack }: { officer: Officer; playing
           <h2 id="events-title">{t("offEvents")}</h2>
           <MarkList events={events} positionMs={view.positionMs} empty="–" onSeek={(to) => act(player.seek(to))} />
         </section>
+        <ReviewBox officer={officer} meeting={request.meeting} durationMs={opened.duration_ms} positionMs={view.positionMs} clip={clip}
+          onSeek={(to) => act(player.seek(to))} />
         <ExportBox officer={officer} request={request} positionMs={view.positionMs} clip={clip} onClip={setClip} />
       </div>
     </section>

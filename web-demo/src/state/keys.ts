@@ -4,7 +4,9 @@
 import { FrontProblem } from "../front/api";
 import { tokenFor } from "../front/signin";
 import type { Problem } from "../wire/client";
-import type { ApprovalAsk, Enrolment, FromWorker, GuestEnrolment, Invited, InviteAsk, ReplayAsk, ToWorker, WorkerSetup, What } from "../wire/worker";
+import type {
+  ApprovalAsk, Enrolment, FromWorker, GuestEnrolment, Invited, InviteAsk, ReplayAsk, SignedAct, ToWorker, WorkerSetup, What,
+} from "../wire/worker";
 
 declare const WORKER_PATH: string;
 
@@ -86,6 +88,9 @@ export class Keys {
   }
   signRequest(request: ReplayAsk): Promise<string> {
     return this.ask((id) => ({ type: "sign-request", id, request }));
+  }
+  signAct(act: SignedAct): Promise<string> {
+    return this.ask((id) => ({ type: "sign-act", id, act }));
   }
   signApproval(signedRequest: string, approve: ApprovalAsk): Promise<string> {
     return this.ask((id) => ({ type: "sign-approval", id, signedRequest, approve }));

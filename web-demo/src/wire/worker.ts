@@ -80,6 +80,7 @@ export type ToWorker =
   | { type: "token"; token: { idToken: string } | { problem: Problem } }
   | { type: "statements"; id: number; signed: string[] }
   | { type: "sign-request"; id: number; request: ReplayAsk }
+  | { type: "sign-act"; id: number; act: SignedAct }
   | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }
   /** A chat line; answered by its number, or by a problem whose detail says why not. */
   | { type: "say"; id: number; text: string }
@@ -112,6 +113,9 @@ export type ToWorker =
 export interface LayerStream { ssrc: number; rid: string; layer: number }
 
 export interface ReplayAsk { meeting: string; manifestHash: string; case: string; reason: string; fromMs: number; toMs: number; keys: boolean }
+/** `evidence::supervision::What`: fields in its order. */
+export type SignedAct = { act: string } & { [key: string]: ActValue };
+export type ActValue = number | string | ActValue[] | { [key: string]: ActValue };
 export interface ApprovalAsk { seconds: number }
 
 export type FromWorker =

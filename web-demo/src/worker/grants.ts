@@ -1,13 +1,14 @@
-// Requests and approvals of replays, signed by this officer's leaf key. Field order and labels are those of
-// `evidence::grant`.
+// Requests and approvals of replays, and supervising acts, signed by this officer's leaf key. Field order and labels are
+// those of `evidence::grant` and `evidence::supervision`.
 
-import type { ApprovalAsk, ReplayAsk } from "../wire/worker";
+import type { ApprovalAsk, ReplayAsk, SignedAct } from "../wire/worker";
 import { decode, encode, sha256 } from "./bytes";
 import { encodeCbor } from "./cbor";
 import { guarded, type Engine, type LeafKey } from "./engine";
 
 const REQUEST_LABEL = "strongroom replay request v1";
 const APPROVAL_LABEL = "strongroom replay approval v1";
+const ACT_LABEL = "strongroom supervision v1";
 
 export interface Officer { engine: Engine; key: LeafKey; chain: string[]; firm: string }
 
@@ -30,6 +31,10 @@ export async function signRequest(officer: Officer, ask: ReplayAsk): Promise<str
     ...(ask.keys ? { handed: "keys" } : {}),
   });
   return sign(officer, REQUEST_LABEL, payload);
+}
+
+export async function signAct(officer: Officer, act: SignedAct): Promise<string> {
+  return sign(officer, ACT_LABEL, encodeCbor({ firm: officer.firm, issued_at: Date.now(), what: act }));
 }
 
 export async function signApproval(officer: Officer, signedRequest: string, ask: ApprovalAsk): Promise<string> {

@@ -6,7 +6,7 @@ import type { FromWorker, ToWorker, WorkerSetup } from "../wire/worker";
 import { CounterBook } from "./counters";
 import { die, guarded, isDead, whenDead, type Engine, type LeafKey } from "./engine";
 import { enrol, enrolGuest } from "./enrol";
-import { signApproval, signRequest, type Officer } from "./grants";
+import { signAct, signApproval, signRequest, type Officer } from "./grants";
 import { invite } from "./invite";
 import { Meeting } from "./meeting";
 import { problemOf, Refused } from "./refused";
@@ -123,6 +123,8 @@ async function handle(message: ToWorker): Promise<void> {
       });
     case "sign-request":
       return answer(message.id, async () => signRequest(await officer(), message.request));
+    case "sign-act":
+      return answer(message.id, async () => signAct(await officer(), message.act));
     case "sign-approval":
       return answer(message.id, async () => signApproval(await officer(), message.signedRequest, message.approve));
     case "say":

@@ -31,8 +31,10 @@ const MAX_ENTRIES: usize = 1000;
 const PROBES_PER_HOUR: u32 = 480;
 
 /// What the front may tell the ledger; `open` and `refused` are custody's own words.
-const FRONT_ACTIONS: [&str; 9] =
-    ["search", "request", "approve", "play", "seek", "export", "sample", "note", "dispose"];
+const FRONT_ACTIONS: [&str; 13] = [
+    "search", "request", "approve", "play", "seek", "export", "sample", "assign", "note", "dispose", "words", "match",
+    "copy",
+];
 
 /// State of the archive token's process.
 pub struct Archive {

@@ -263,7 +263,8 @@ pub struct LedgerEvent {
     pub at: UnixMillis,
     /// Who (`sr://firm/user/device`).
     pub actor: String,
-    /// `search`, `request`, `approve`, `open`, `play`, `seek`, `export`, `sample`, `note`, `dispose`, `refused`.
+    /// `search`, `request`, `approve`, `open`, `play`, `seek`, `export`, `sample`, `assign`, `note`, `dispose`,
+    /// `words`, `match`, `copy`, `refused`.
     pub action: String,
     /// Which meeting; [`WHOLE_ARCHIVE`] where it is about all of them.
     pub meeting: MeetingId,

@@ -6,7 +6,7 @@
 //! | SFU <-> signaling | [`control`] | WebSocket over mutual TLS, JSON text |
 //! | recorder <-> SFU | [`record_link`] | mutual TLS, length-framed CBOR |
 //! | front, recorder <-> custody | [`custody`] | Unix socket, length-framed CBOR |
-//! | page <-> its firm's front | [`front`] | HTTP, JSON |
+//! | page <-> its firm's front | [`front`], [`review`] | HTTP, JSON |
 //! | member <-> member | [`member`] | MLS application message, CBOR |
 //! | front -> export | [`export`] | pipe, length-framed CBOR |
 
@@ -17,6 +17,7 @@ pub mod export;
 pub mod front;
 pub mod member;
 pub mod record_link;
+pub mod review;
 
 /// Version of the participant's protocol; signaling refuses another with `upgrade`.
 pub const PROTOCOL: u16 = 1;

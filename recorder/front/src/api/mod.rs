@@ -8,11 +8,14 @@ pub mod files;
 pub mod guests;
 pub mod idp;
 pub mod ledger;
+pub mod matching;
 pub mod oidc;
+pub mod opened;
 pub mod probe;
 pub mod public;
 pub mod replay;
 pub mod review;
+pub mod supervision;
 
 use crate::problem::ApiProblem;
 use axum::Json;

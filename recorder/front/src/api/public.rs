@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use domain::message::front::{PageConfig, RoomSummary};
+use domain::{UnixMillis, UserId};
 use std::sync::Arc;
 
 /// `GET /api/config`.
@@ -25,15 +26,22 @@ pub async fn config(State(app): State<Arc<App>>) -> Json<PageConfig> {
 
 /// `GET /api/rooms`: with a front session, or with the session of a login before enrolment.
 pub async fn rooms(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Vec<RoomSummary>>, ApiProblem> {
-    let now = app.clock.now();
-    let user = match app.sessions.of(&headers, now) {
-        Ok(session) => session.participant.user,
-        Err(problem) => {
-            let login = bearer(&headers).and_then(|token| app.login_user(token, now));
-            login.ok_or(problem)?
-        }
-    };
+    let user = signed_in(&app, &headers, app.clock.now())?;
     Ok(Json(app.rooms.of(&user)))
+}
+
+/// Who asks: by a front session, or by the development provider's session before enrolment.
+///
+/// # Errors
+/// 401 with neither.
+pub fn signed_in(app: &App, headers: &HeaderMap, now: UnixMillis) -> Result<UserId, ApiProblem> {
+    match app.sessions.of(headers, now) {
+        Ok(session) => Ok(session.participant.user),
+        Err(problem) => {
+            let login = bearer(headers).and_then(|token| app.login_user(token, now));
+            login.ok_or(problem)
+        }
+    }
 }
 
 /// `GET /livez`, `GET /readyz`: the process answers. Custody is asked when it is needed, so that one dead token does

@@ -126,7 +126,11 @@ pub fn memory_problem(why: NoMemory) -> ApiProblem {
     }
 }
 
-async fn meeting_keys(
+/// The meeting's keys, from custody, which writes its own entry first.
+///
+/// # Errors
+/// Custody's refusal.
+pub async fn meeting_keys(
     app: &App,
     meeting: &Verified,
     request: &[u8],

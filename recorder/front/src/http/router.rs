@@ -1,6 +1,8 @@
 //! Which address leads where.
 
-use crate::api::{bundle, enrol, export, guests, idp, ledger, oidc, probe, public, replay, review};
+use crate::api::{
+    bundle, enrol, export, guests, idp, ledger, matching, oidc, opened, probe, public, replay, review, supervision,
+};
 use crate::app::App;
 use crate::http::guard::guard;
 use axum::Router;
@@ -44,6 +46,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/session", delete(replay::sign_out))
         .route("/replay/{grant}/{file}", get(replay::lane))
         .route("/api/ledger", get(ledger::list).post(ledger::player))
+        .route("/api/supervision", get(supervision::desk).post(supervision::act))
+        .route("/api/supervision/match", post(matching::run))
+        .route("/api/opened", get(opened::to_me))
         .route("/api/exports", post(export::begin))
         .route("/api/exports/{id}", get(export::state).delete(export::cancel))
         .route("/api/exports/{id}/result", get(export::result))

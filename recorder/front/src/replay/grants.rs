@@ -192,6 +192,12 @@ impl Grants {
         Some(open.clone())
     }
 
+    /// Grants that this officer has open.
+    pub fn of(&self, officer: &ParticipantId, now: UnixMillis) -> Vec<Arc<OpenGrant>> {
+        let own = self.open.iter().filter(|grant| grant.officer == *officer && grant.until > now && !grant.has_ended());
+        own.map(|grant| grant.value().clone()).collect()
+    }
+
     /// Meetings that this officer has open and in whose chat the text stands.
     pub fn with_chat(&self, officer: &ParticipantId, text: &str, now: UnixMillis) -> HashSet<MeetingId> {
         let text = text.trim().to_lowercase();

@@ -1,6 +1,12 @@
-//! What compliance officers work on: archived meetings, replay requests, approvals, the ledger. Holds no key and opens nothing.
+//! What compliance officers work on: archived meetings, replay requests, approvals, supervision, the ledger. Holds no key
+//! and opens nothing.
 
+pub mod acts;
 pub mod chain;
+pub mod desk;
+pub mod known;
+pub mod lexicon;
 pub mod meetings;
 pub mod requests;
 pub mod search;
+pub mod story;

@@ -182,6 +182,18 @@ impl Requests {
         self.all.get(id).map(|stored| stored.clone())
     }
 
+    /// Requests of an officer whose grant has not ended, each with its approval.
+    pub fn granted(&self, user: &domain::UserId, now: UnixMillis) -> Vec<(Stored, Vec<u8>)> {
+        let approved = |stored: &Stored| {
+            let (signed, approval, _) = stored.approval.as_ref()?;
+            let own = stored.requester.participant.user == *user && approval.until > now;
+            own.then(|| (stored.clone(), signed.clone()))
+        };
+        let mut all: Vec<_> = self.all.iter().filter_map(|entry| approved(entry.value())).collect();
+        all.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        all
+    }
+
     /// All requests, newest first.
     pub fn list(&self) -> Vec<ReplayRequest> {
         let mut all: Vec<Stored> = self.all.iter().map(|entry| entry.value().clone()).collect();
@@ -216,7 +228,7 @@ fn id_of(signed: &[u8]) -> String {
 }
 
 /// A new file under its final name only when its bytes are on disk.
-fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let partial = folder.join(format!("{name}.part"));
     let mut file = File::create(&partial)?;
     file.write_all(bytes)?;

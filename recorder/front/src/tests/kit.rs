@@ -13,8 +13,8 @@ use e2ee::sframe::{BaseKey, SealKey};
 use evidence::archive::manifest::Closed;
 use evidence::archive::record::{KEY_FRAME, OPENED};
 use evidence::archive::{
-    Attendance, ClockState, Digest, EpochEntry, EpochKey, MEETING_LABEL, Media, MeetingManifest, Record, SealedKeys,
-    SegmentEntry, SegmentHeader, SegmentWriter, TrackEntry, TrackInfo, names, sha256,
+    Attendance, ClockState, CopyWanted, Digest, EpochEntry, EpochKey, MEETING_LABEL, Media, MeetingManifest, Record,
+    SealedKeys, SegmentEntry, SegmentHeader, SegmentWriter, TrackEntry, TrackInfo, names, sha256,
 };
 use evidence::grant::{APPROVAL_LABEL, Approval, REQUEST_LABEL, Request};
 use evidence::identity::{FirmTrust, TrustMap, role_oid};
@@ -45,6 +45,9 @@ pub const MEETING: &str = "00112233445566778899aabbccddeeff";
 /// The meeting began so long ago and took so long.
 pub const BEGAN: UnixMillis = UnixMillis(NOW.0 - 3_600_000);
 pub const DURATION_MS: u64 = 6_000;
+/// What anna writes in it, and when.
+pub const CHAT: &str = "this is a GUARANTEED profit, délit d'initié";
+pub const CHAT_MS: u64 = 2_500;
 
 pub fn key(seed: u8) -> SigningKey {
     SigningKey::from_slice(&[seed; 32]).expect("a scalar")
@@ -193,6 +196,22 @@ impl Person {
         signed(&self.key, REQUEST_LABEL, &cbor::encode(&request), Some(&self.leaf))
     }
 
+    /// A supervising act.
+    pub fn act(&self, what: evidence::supervision::What) -> Vec<u8> {
+        let act = evidence::supervision::Act { firm: firm(), issued_at: NOW, what };
+        signed(&self.key, evidence::supervision::LABEL, &cbor::encode(&act), Some(&self.leaf))
+    }
+
+    /// A chat line in the kit's meeting.
+    fn says(&self, meeting: &MeetingId, words: &str) -> Vec<u8> {
+        let who = person("anna");
+        let place = e2ee::said::Place { meeting, participant: &who, epoch: Epoch(1), sequence: 1 };
+        let sealed = e2ee::said::SaidKey::of(&base()).seal(&place, words.as_bytes());
+        let what = evidence::said::What::Text { sealed };
+        let said = evidence::said::Said { meeting: meeting.clone(), epoch: Epoch(1), sequence: 1, at: BEGAN, what };
+        signed(&self.key, evidence::said::LABEL, &cbor::encode(&said), Some(&self.leaf))
+    }
+
     pub fn approval(&self, request: &[u8], until: UnixMillis) -> Vec<u8> {
         let approval = Approval { request_hash: evidence::sha256(request).into(), until, issued_at: NOW };
         signed(&self.key, APPROVAL_LABEL, &cbor::encode(&approval), Some(&self.leaf))
@@ -212,6 +231,13 @@ pub struct CustodyLog {
 impl CustodyLog {
     pub fn actions(&self) -> Vec<String> {
         self.events.lock().expect("held briefly").iter().map(|event| event.action.clone()).collect()
+    }
+
+    /// Appends what custody or the front would.
+    pub fn tell(&self, user: &str, action: &str, note: &str) {
+        let (actor, meeting) = (person(user).uri(), MEETING.parse().expect("an id"));
+        let entry = LedgerEvent { at: NOW, actor, action: action.to_owned(), meeting, note: note.to_owned() };
+        self.answer(Ask::Append { entry }, &[]);
     }
 
     /// Appends as if somebody had done `count` things before.
@@ -542,7 +568,7 @@ pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
         gaps: Vec::new(),
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
         tags: Default::default(),
-        copies_wanted: Vec::new(),
+        copies_wanted: vec![CopyWanted { participant: person("anna"), language: "de".to_owned(), at: BEGAN }],
         files,
     };
     let signed = signed(&key(2), MEETING_LABEL, &manifest.to_cbor(), None);
@@ -626,6 +652,9 @@ fn events_of(folder: &Path, meeting: &MeetingId, more: Vec<evidence::archive::Ar
     for event in std::iter::once(joined).chain(more) {
         writer.push(BEGAN.0 * 1000, &Record::Event(Box::new(event)), &mut bytes);
     }
+    let said = Person::new("anna", LeafRole::Member).says(meeting, CHAT).into();
+    let said = evidence::archive::ArchiveEvent::Said { participant: person("anna"), said };
+    writer.push(BEGAN.0 * 1000 + CHAT_MS * 1000, &Record::Event(Box::new(said)), &mut bytes);
     entry(folder, names::EVENTS, 0, writer, bytes)
 }
 

@@ -7,3 +7,4 @@ pub(crate) mod kit;
 mod replay;
 mod review;
 mod scale;
+mod supervision;
