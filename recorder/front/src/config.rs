@@ -63,7 +63,7 @@ pub struct Config {
 
 /// What a person may see of the openings of meetings in which he or she was ("who replayed me"). An inquiry must not warn
 /// whom it is about: a firm that has such inquiries shows less, or later.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Opened {
     /// How much.
@@ -72,12 +72,6 @@ pub struct Opened {
     /// Only openings that took place so many days ago.
     #[serde(default)]
     pub after_days: u32,
-}
-
-impl Default for Opened {
-    fn default() -> Self {
-        Self { show: Show::default(), after_days: 0 }
-    }
 }
 
 /// How much is shown of an opening.

@@ -36,6 +36,9 @@ test("sign-in, rooms and pre-join have no accessibility fault", async () => {
   await anna.login();
   await anna.wait(id("room-deal-room"));
   await clean(anna, "rooms");
+  await anna.page.click(`${id("opened")} summary`);
+  await anna.wait(id("opened-row"));
+  await clean(anna, "who replayed me");
   await anna.click("room-deal-room");
   await anna.wait(`${id("join")}:not([disabled])`);
   await clean(anna, "pre-join");
@@ -88,5 +91,20 @@ test("the page after a call and the review pages have none, in every language", 
     await carol.wait(id("tab-archive"));
     assert.equal(await carol.page.evaluate(() => document.documentElement.lang), language);
     await clean(carol, language);
+    for (const view of ["reviews", "alerts", "copies", "ledger"]) {
+      await carol.tab(view);
+      await carol.wait({ reviews: id("review"), alerts: id("alert"), copies: id("copy"), ledger: ".empty" }[view]);
+      await clean(carol, `${view} ${language}`);
+    }
+    await carol.tab("reviews");
+    await carol.click("assign");
+    await carol.wait(id("assign-dialog"));
+    await clean(carol, `assign ${language}`);
+    await carol.page.keyboard.press("Escape");
+    await carol.tab("alerts");
+    await carol.click("words-edit");
+    await carol.wait(id("words-form"));
+    await clean(carol, `words ${language}`);
+    await carol.tab("archive");
   }
 });

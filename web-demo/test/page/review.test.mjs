@@ -93,6 +93,18 @@ test("chat stands beside the lanes, and a clip is marked by keys", async () => {
   assert.match(await carol.page.$eval(id("clip-text"), (element) => element.textContent), /0:01 to 0:03/);
 });
 
+test("an assigned review is noted with the marked clip and concluded in the replay", async () => {
+  await carol.wait(`${id("review-box")} ${id("note")}`);
+  await carol.page.type(id("note-text"), "Asks for a reply");
+  await carol.click("note-add");
+  await carol.page.waitForFunction((box) => document.querySelector(box).value === "", {}, id("note-text"));
+  await carol.page.click(`${id("note")} .link-button`);
+  await eventually("the note leads there", async () => Math.abs((await carol.position()) - 2_000) < 60);
+  await carol.page.type(id("dispose-text"), "Seen in full");
+  await carol.click("dispose-go");
+  await carol.wait(`${id("review-box")} ${id("disposed")}`);
+});
+
 test("an export shows progress and ends, and the ledger has all of it", async () => {
   assert.equal(await carol.export(), "done");
   await carol.click("bundle-start");
@@ -100,5 +112,37 @@ test("an export shows progress and ends, and the ledger has all of it", async ()
   await carol.click("replay-back");
   const actions = (await carol.ledger()).reverse();
   assert.deepEqual(actions.slice(0, 6), ["search", "request", "approve", "open", "play", "seek"]);
-  assert.ok(actions.includes("export"));
+  for (const action of ["export", "note", "dispose"]) assert.ok(actions.includes(action), action);
+});
+
+test("a sample is drawn, a review assigned, and what is overdue says so", async () => {
+  await carol.tab("reviews");
+  await carol.click("draw-go");
+  await carol.wait(id("samples"));
+  await carol.click("assign");
+  await carol.wait(`${id("assign-go")}:not([disabled])`);
+  await carol.page.focus(id("assign-to"));
+  await carol.page.keyboard.press("Enter");
+  await carol.page.waitForFunction((dialog) => document.querySelector(dialog) === null, {}, id("assign-dialog"));
+  assert.deepEqual((await carol.ledger()).slice(0, 2), ["assign", "sample"]);
+});
+
+test("a run of the word lists shows the line, and its hit leads into the replay at that time", async () => {
+  await carol.tab("alerts");
+  await carol.click("match-go");
+  await carol.wait(id("match-done"));
+  assert.match(await carol.page.$eval(id("hit"), (element) => element.textContent), /promises, version 3.*guaranteed/);
+  await carol.click("hit-replay");
+  await carol.wait(id("replay-page"));
+  await eventually("at the hit", async () => Math.abs((await carol.position()) - 2_100) < 60);
+  await carol.click("replay-back");
+});
+
+test("a copy is requested for the client's own part", async () => {
+  await carol.tab("copies");
+  await carol.wait(id("copy"));
+  assert.equal(await carol.page.$eval(id("copy"), (row) => row.dataset.state), "asked");
+  await carol.click("copy-prepare");
+  await carol.wait(id("copy-file"));
+  await carol.page.keyboard.press("Escape");
 });

@@ -13,6 +13,7 @@ export class Archive {
     this.requests = [];
     this.exports = new Map();
     this.ledger = [];
+    this.disposed = [];
     const begin = Date.parse("2026-03-02T09:30:00Z");
     this.meetings = [
       { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: "deal-room", title: "Project Alder", started_at: begin, ended_at: begin + 1_832_000, participants: ["bank-a/anna/01", "bank-b/ben/02"], frames: 141_233, gaps: 0, integrity: "verified", manifest_hash: "AAAA" },
@@ -21,6 +22,24 @@ export class Archive {
   }
   note(actor, action, meeting, note) {
     this.ledger.push({ index: this.ledger.length, integrity: "verified", event: { at: Date.now(), actor: `sr://${actor}/d0`, action, meeting, note } });
+  }
+
+  /** What officers supervise: one review of carol's that is overdue, an alert, a copy that waits. */
+  supervision() {
+    const [first] = this.meetings;
+    const about = { meeting: first.meeting, title: first.title, started_at: first.started_at };
+    const day = 86_400_000;
+    return {
+      samples: [{ index: 1, by: "chris", at: first.ended_at + day, percent: 10, room: "deal-room", counterparty: "", from: first.started_at - day, to: first.ended_at, population: 7, population_hash: "ab".repeat(32), seed: "cd".repeat(32), drawn: [first.meeting] }],
+      reviews: [
+        { ...about, origin: 1, source: "sample", length_ms: 1_832_000, participants: first.participants, reviewer: "carol", due: first.ended_at + 15 * day, opened_at: null, notes: [{ by: "carol", at: first.ended_at + 2 * day, from_ms: 2_000, to_ms: 4_000, text: "Asks for the file before the deadline" }], dispositions: this.disposed },
+        { ...about, origin: 5, source: "alert", length_ms: 1_832_000, participants: first.participants, reviewer: null, due: Date.now() + day, opened_at: null, notes: [], dispositions: [] },
+      ],
+      alerts: [{ ...about, index: 5, at: first.ended_at + day, by: "chris", version: 3, hits: [{ list: "promises", at_ms: 2_100 }] }],
+      words: { version: 3, index: 4, by: "chris", at: first.ended_at, hash: "ef".repeat(32), lists: [{ name: "promises", words: ["guarantee*", "sure thing"] }, { name: "insider", words: ["délit d'initié"] }] },
+      copies: [{ ...about, manifest_hash: "AAAA", client: first.participants[0], name: "Anna Ahrens", language: "de", asked_at: first.started_at, from_ms: 0, to_ms: 1_200_000, steps: [] }],
+      missing: [],
+    };
   }
 
   async handle(request, response, url, actor, { json, problem, body }) {
@@ -34,7 +53,21 @@ export class Archive {
       this.note(actor, "search", "archive", `person "${person}"`);
       json(response, this.meetings.filter((one) => one.participants.some((id) => id.startsWith(firm) && id.includes(person.toLowerCase()))));
     } else if (route === "GET /api/requests") json(response, this.requests);
-    else if (route === "GET /api/ledger") json(response, this.ledger.slice(Number(url.searchParams.get("from") ?? 0)));
+    else if (route === "GET /api/supervision") json(response, this.supervision());
+    else if (route === "POST /api/supervision") {
+      const text = Buffer.from((await body(request)).act, "base64url").toString("latin1");
+      const did = /act.(sample|assign|note|dispose|words|copy)/s.exec(text)?.[1] ?? "note";
+      if (did === "dispose") this.disposed.push({ by: actor.split("/")[1], at: Date.now(), disposition: "no-finding", text: "Seen in full" });
+      this.note(actor, did, "archive", "act 00");
+      json(response, this.supervision());
+    } else if (route === "POST /api/supervision/match") {
+      this.note(actor, "match", this.meetings[0].meeting, "words 3");
+      const hits = [{ list: "promises", at_ms: 2_100, line: "Anna Ahrens: the alder file is guaranteed" }];
+      json(response, { version: 3, meetings: [{ meeting: this.meetings[0].meeting, title: "Project Alder", lines: 1, hits, problem: null }] });
+    } else if (route === "GET /api/opened") {
+      const [{ title, started_at, ended_at }] = this.meetings;
+      json(response, { shown: true, after_days: 0, rows: [{ at: ended_at, action: "open", title, started_at, by: "carol", case: "C-2026" }] });
+    } else if (route === "GET /api/ledger") json(response, this.ledger.slice(Number(url.searchParams.get("from") ?? 0)));
     else if (route === "POST /api/requests") {
       const { request: signed } = await body(request);
       const text = Buffer.from(signed, "base64url").toString("latin1");
