@@ -69,7 +69,7 @@ export const enReview = {
   revRun: "Match my open meetings",
   revRunWhy: "Chat is sealed. The lists are compared with the chat of meetings that you have a granted request for, and with nothing else: each is opened by custody as for a replay, and the ledger says so. To look through more, request more.",
   revRunning: "Opening and looking through…",
-  revRunDone: "{count} meetings were looked through, {hits} hits.",
+  revRunDone: "Looked through: {count}. Hits: {hits}.",
   revRunNone: "You have no granted request: nothing was opened.",
   revHit: "list {list}, version {version}",
   revSealed: "The line is sealed. It stands in the open replay.",
