@@ -4,6 +4,8 @@
 use crate::failure::{Failure, config};
 use serde::Deserialize;
 use signaling_store::database::PostgresConfig;
+use signaling_store::matrix::MatrixConfig;
+use signaling_store::symphony::SymphonyConfig;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +73,7 @@ pub struct Control {
     pub client_ca: PathBuf,
 }
 
-/// Where rooms live: exactly one of `path` and `postgres`.
+/// Where rooms live: exactly one of `path`, `postgres`, `matrix` and `symphony`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Directory {
@@ -79,7 +81,11 @@ pub struct Directory {
     pub path: Option<PathBuf>,
     /// Our own rooms in PostgreSQL.
     pub postgres: Option<PostgresConfig>,
-    /// Rooms and members to write into it at start (JSON).
+    /// Rooms of a Matrix homeserver.
+    pub matrix: Option<MatrixConfig>,
+    /// Rooms of a Symphony pod.
+    pub symphony: Option<SymphonyConfig>,
+    /// Rooms and members to write into our own rooms at start (JSON).
     pub seed: Option<PathBuf>,
 }
 
@@ -107,6 +113,8 @@ impl Config {
         let own = [&mut self.trust, &mut self.order_key, &mut self.statements, &mut self.revocations];
         let directory = &mut self.directory;
         directory.postgres.iter_mut().for_each(|postgres| postgres.rebase(folder));
+        directory.matrix.iter_mut().for_each(|matrix| matrix.rebase(folder));
+        directory.symphony.iter_mut().for_each(|symphony| symphony.rebase(folder));
         let all = control.into_iter().chain(tls).chain(own).chain(&mut directory.path).chain(&mut directory.seed);
         let all = all.chain(self.relays.as_mut().map(|relays| &mut relays.secret_file));
         all.for_each(|path| *path = folder.join(&*path));

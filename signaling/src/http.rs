@@ -52,6 +52,10 @@ pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let operations = service::operations::open(&loaded.config.operations, service::metrics::Service::Signaling)?;
     let revoked = Lists::open(&loaded.config.revocations, &loaded.trust)?;
     let hub = Hub::new(&loaded, revoked);
+    let _pushes = match &loaded.matrix {
+        Some(matrix) => Some(matrix.listen().await.map_err(|error| Failure::Unavailable(error.to_string()))?),
+        None => None,
+    };
     operations.serve(hub.clone())?;
     let mut app = Router::new()
         .route("/v1/meet", get(meet::upgrade))

@@ -14,6 +14,8 @@ use rustls::{RootCertStore, ServerConfig};
 use signaling_core::OrderSigner;
 use signaling_store::database::{Postgres, Sqlite, Tables};
 use signaling_store::embedded::read_seed;
+use signaling_store::matrix::Matrix;
+use signaling_store::symphony::Symphony;
 use signaling_store::{Embedded, RoomDirectory};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub struct Loaded {
     pub orders: Arc<OrderKey>,
     /// Rooms.
     pub directory: Arc<dyn RoomDirectory>,
+    /// The same, where it has to be listened to.
+    pub matrix: Option<Arc<Matrix>>,
     /// TLS of the participants' listener.
     pub tls: Option<Arc<ServerConfig>>,
     /// Mutual TLS of the control link.
@@ -134,23 +138,35 @@ fn relays(relays: &config::Relays) -> Result<Relays, Failure> {
 }
 
 /// Where the rooms are; says by key what is wrong.
-async fn directory(config: &config::Directory) -> Result<Arc<dyn RoomDirectory>, Failure> {
-    let seed = config.seed.as_deref().map(read_seed).transpose().map_err(wrong)?;
-    let tables: Arc<dyn Tables> = match (&config.path, &config.postgres) {
-        (Some(path), None) => Arc::new(Sqlite::open(path).map_err(|error| {
+async fn directory(config: &config::Directory) -> Result<(Arc<dyn RoomDirectory>, Option<Arc<Matrix>>), Failure> {
+    let config::Directory { path, postgres, matrix, symphony, seed } = config;
+    let ours: Arc<dyn Tables> = match (path, postgres, matrix, symphony) {
+        (Some(path), None, None, None) => Arc::new(Sqlite::open(path).map_err(|error| {
             let shown = path.display();
             wrong(format!("cannot open the room directory {shown}: {error}; is it a database and writable?"))
         })?),
-        (None, Some(postgres)) => Arc::new(Postgres::open(postgres).await.map_err(|error| {
+        (None, Some(postgres), None, None) => Arc::new(Postgres::open(postgres).await.map_err(|error| {
             Failure::Unavailable(format!("cannot use the database of `directory.postgres`: {error}"))
         })?),
-        _ => return Err(wrong("`[directory]` names exactly one of `path` and `postgres`")),
+        (None, None, Some(matrix), None) if seed.is_none() => {
+            let matrix = Matrix::open(matrix.clone()).map_err(|error| wrong(error.to_string()))?;
+            return Ok((matrix.clone(), Some(matrix)));
+        }
+        (None, None, None, Some(symphony)) if seed.is_none() => {
+            let symphony = Symphony::open(symphony.clone()).map_err(|error| wrong(error.to_string()))?;
+            return Ok((symphony, None));
+        }
+        _ => {
+            let why = "`[directory]` names exactly one of `path`, `postgres`, `matrix` and `symphony`; `seed` goes with the first two";
+            return Err(wrong(why));
+        }
     };
-    let embedded = Embedded::new(tables);
+    let seed = seed.as_deref().map(read_seed).transpose().map_err(wrong)?;
+    let embedded = Embedded::new(ours);
     if let Some(seed) = seed {
         embedded.plant(seed).await.map_err(|error| wrong(format!("cannot write the rooms of the seed: {error}")))?;
     }
-    Ok(Arc::new(embedded))
+    Ok((Arc::new(embedded), None))
 }
 
 /// Reads the configuration and every file it names.
@@ -164,9 +180,9 @@ pub async fn load(path: &Path) -> Result<Loaded, Failure> {
         let shown = config.statements.display();
         wrong(format!("cannot read the folder of statements {shown}: {error}; correct `statements`"))
     })?;
-    let directory = directory(&config.directory).await?;
+    let (directory, matrix) = directory(&config.directory).await?;
     let relays = config.relays.as_ref().map(relays).transpose()?.map(Arc::new);
-    Ok(Loaded { config, trust, orders, directory, tls, control_tls, relays })
+    Ok(Loaded { config, trust, orders, directory, matrix, tls, control_tls, relays })
 }
 
 impl Loaded {

@@ -4,6 +4,9 @@
 pub mod database;
 pub mod directory;
 pub mod embedded;
+pub mod matrix;
+pub mod outside;
+pub mod symphony;
 
 pub use directory::{Batch, Change, Cursor, DirectoryError, Member, Notice, Role, Room, RoomDirectory, State};
 pub use embedded::Embedded;

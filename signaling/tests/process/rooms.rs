@@ -6,6 +6,10 @@ use domain::message::client::{ProblemCode, ToClient, ToServer};
 use domain::message::control::ToSfu;
 use p256::ecdsa::SigningKey;
 use room_servers::postgres::Postgres;
+use room_servers::synapse::{ID, SENDER, Synapse};
+use serde_json::json;
+use signaling_store::matrix::POLICY;
+use signaling_store::outside::room_id;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
@@ -19,12 +23,16 @@ const EFFECT: Duration = Duration::from_secs(6);
 
 /// Comes until it is let in: an SFU's hello, or a database, may still be on its way.
 async fn admitted(site: &Site, running: &Running, leaf: &Leaf) -> Page {
+    admitted_to(site, running, leaf, "deal-room").await
+}
+
+async fn admitted_to(site: &Site, running: &Running, leaf: &Leaf, room: &str) -> Page {
     let mut pause = interval(Duration::from_millis(50));
     let coming = async {
         loop {
             pause.tick().await;
             let mut page = meet(running).await;
-            if let Some(ToClient::Admitted { .. }) = greet(&mut page, site, leaf, "deal-room").await {
+            if let Some(ToClient::Admitted { .. }) = greet(&mut page, site, leaf, room).await {
                 return page;
             }
         }
@@ -124,4 +132,39 @@ async fn a_database_that_is_away_ends_no_meeting_lets_nobody_in_and_is_used_agai
     println!("out after {} ms", removed.elapsed().as_millis());
     assert_eq!(refused(&site, &running, &amy).await, ProblemCode::NotAMember);
     alive(&mut page).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_kicked_out_of_a_matrix_room_is_out_of_the_running_meeting() {
+    let (site, synapse) = (Site::new(), Synapse::start().await.unwrap());
+    let people = json!({ "people": { "@anna:rooms.test": { "firm": "bank-a", "user": "anna" } } });
+    let native = synapse.room("Project Alder", &[], (POLICY, people)).await.unwrap();
+    synapse.join(&native, "anna").await.unwrap();
+    let room = room_id('m', &native);
+    site.state(room.as_str());
+    let [as_token, hs_token] = synapse.token_files();
+    let matrix = format!(
+        "[directory.matrix]\nhomeserver = \"{}\"\nid = \"{ID}\"\nsender = \"{SENDER}\"\nlisten = \"127.0.0.1:{}\"\n\
+         as_token_file = \"{}\"\nhs_token_file = \"{}\"\n",
+        synapse.url(),
+        synapse.pushes_to,
+        as_token.display(),
+        hs_token.display()
+    );
+    site.configure_rooms(free_port(), free_port(), "", &matrix);
+    let running = site.start();
+    let mut sfu = link(&site, &running, Some(&site.operator)).await.unwrap();
+    say(&mut sfu, &hello()).await;
+    let mut page = admitted_to(&site, &running, &site.firm.member("bank-a/anna/d1"), room.as_str()).await;
+    synapse.kick(&native, "anna").await.unwrap();
+    let kicked = Instant::now();
+    assert_eq!(timeout(EFFECT, told_to_go(&mut page)).await.expect("in time"), ProblemCode::Removed);
+    println!("out {} ms after the kick", kicked.elapsed().as_millis());
+    let mut looks = interval(Duration::from_millis(50));
+    let told = async {
+        while synapse.said(&native).await.unwrap().len() < 2 {
+            looks.tick().await;
+        }
+    };
+    timeout(EFFECT, told).await.expect("the room is told that a meeting began and ended");
 }

@@ -105,7 +105,7 @@ impl Site {
         let member = r#"{"firm":"bank-a","user":"anna","host":true}"#;
         site.write("rooms.json", format!(r#"[{{"room":"deal-room","title":"Alder","members":[{member}]}}]"#));
         std::fs::create_dir(site.path("statements")).unwrap();
-        std::fs::write(site.path("statements/bank-a.deal-room.cose"), statement(&policy)).unwrap();
+        std::fs::write(site.path("statements/bank-a.deal-room.cose"), statement(&policy, "deal-room")).unwrap();
         site.configure(free_port(), free_port(), "");
         site
     }
@@ -143,6 +143,12 @@ client_ca = "ca.pem"
         self.write("signaling.toml", text);
     }
 
+    /// The firm's word on another room too.
+    pub fn state(&self, room: &str) {
+        let policy = SigningKey::from_slice(&[3; 32]).unwrap();
+        std::fs::write(self.path(&format!("statements/bank-a.{room}.cose")), statement(&policy, room)).unwrap();
+    }
+
     pub fn command(&self, command: &str) -> Command {
         let mut process = Command::new(BINARY);
         process.arg(command).arg("--config").arg(self.path("signaling.toml")).env_remove("RUST_LOG");
@@ -159,14 +165,14 @@ client_ca = "ca.pem"
     }
 }
 
-fn statement(policy: &SigningKey) -> Vec<u8> {
+fn statement(policy: &SigningKey, room: &str) -> Vec<u8> {
     use domain::policy::{Rule, Statement, Tier};
     use p256::ecdsa::signature::hazmat::PrehashSigner;
     let statement = Statement {
         version: 1,
         serial: 1,
         firm: "bank-a".parse().unwrap(),
-        room: "deal-room".parse().unwrap(),
+        room: room.parse().unwrap(),
         audio_video: Rule::Off,
         chat: Rule::Off,
         files: Rule::Off,

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod node;
 pub mod page;
 pub mod stores;
+pub mod synapse;
 pub mod system;
 pub mod tokens;
 pub mod wasm;

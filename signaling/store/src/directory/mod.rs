@@ -111,6 +111,13 @@ impl Notice {
         }
     }
 
+    /// Of which meeting it tells.
+    pub fn meeting(&self) -> &MeetingId {
+        match self {
+            Self::Started { meeting } | Self::Recorded { meeting, .. } | Self::Ended { meeting } => meeting,
+        }
+    }
+
     /// One line for people; rooms of other systems have one language only, so this is English.
     pub fn text(&self) -> String {
         match self {

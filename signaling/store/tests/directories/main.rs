@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used, missing_docs, clippy::print_stdout)]
 
 mod embedded;
+mod matrix;
 mod suite;
+mod symphony;
