@@ -25,6 +25,7 @@ struct Policy {
     attributes: BTreeMap<String, String>,
 }
 
+// not a wire type: Matrix's, read here only
 #[derive(Clone, Deserialize)]
 struct Person {
     firm: FirmId,
