@@ -43,6 +43,9 @@ pub struct Config {
     /// Where sealed archives go besides this machine.
     #[serde(default)]
     pub stores: Vec<StoreConfig>,
+    /// Tracks of meetings that ended so many days ago go here once every store gave them back; without it they stay.
+    #[serde(default)]
+    pub local_days: Option<u32>,
     /// Who stamps manifests with the time (RFC 3161).
     #[serde(default)]
     pub stamp: Option<Stamp>,
@@ -110,6 +113,9 @@ impl Config {
         }
         if self.stamp.as_ref().is_some_and(|one| !one.url.starts_with("http://") && !one.url.starts_with("https://")) {
             return Err("`stamp.url` must be http://... or https://...".to_owned());
+        }
+        if self.local_days.is_some() && self.stores.len() < recorder_store::trim::LEAST_STORES {
+            return Err("`local_days` wants two [[stores]]: one copy is none".to_owned());
         }
         let front = self.front.strip_prefix("http://").map(|rest| rest.split(['/', ':']).next().unwrap_or(""));
         if !self.front.starts_with("https://") && !front.is_some_and(loopback) {

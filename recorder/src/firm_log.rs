@@ -1,15 +1,24 @@
-//! The firm's log on disk: tiles first, then the signed checkpoint. One writer at a time.
+//! The firm's log on disk: tiles first, then the signed checkpoint. One writer at a time, also over processes: `retention`
+//! writes while a recorder runs.
 
 use crate::store::replace;
 use custody::Client;
 use domain::FirmId;
 use domain::message::custody::{Answer, Ask, RecordKind};
-use evidence::archive::log::{Log, TILE, tile_path};
+use evidence::archive::log::Log;
 use evidence::archive::{Checkpoint, LogProof, sha256};
+use recorder_store::log::read_tiles;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
+
+/// Another process is waited for with so many looks ...
+const LOOKS: u32 = 600;
+/// ... so far apart: half a minute, more than one entry takes with a slow token.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The log of closed archives.
 pub struct FirmLog {
@@ -21,28 +30,26 @@ pub struct FirmLog {
     growing: Mutex<()>,
 }
 
-fn read_tiles(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
-    let mut tiles = Vec::new();
-    for index in 0.. {
-        let whole = folder.join(tile_path(0, index, TILE));
-        if whole.exists() {
-            tiles.push(std::fs::read(whole)?);
-            continue;
-        }
-        let partial = (1..TILE).rev().map(|width| folder.join(tile_path(0, index, width))).find(|path| path.exists());
-        if let Some(path) = partial {
-            tiles.push(std::fs::read(path)?);
-        }
-        break;
-    }
-    Ok(tiles)
-}
-
 impl FirmLog {
     /// The log under `<archive>/<firm>/log`.
     pub fn new(archive: &Path, firm: &FirmId, custody: Arc<Client>, record_key: Vec<u8>) -> Self {
         let folder = archive.join(firm.as_str()).join("log");
         Self { firm: firm.clone(), folder, custody, record_key, growing: Mutex::new(()) }
+    }
+
+    /// Waits for another process that writes the log; the file returned keeps others out.
+    async fn alone(&self) -> Result<File, String> {
+        let path = self.folder.with_extension("lock");
+        let bad = |e: io::Error| format!("{}: {e}", path.display());
+        std::fs::create_dir_all(path.parent().unwrap_or(&self.folder)).map_err(bad)?;
+        let file = File::create(&path).map_err(bad)?;
+        for _ in 0..LOOKS {
+            if file.try_lock().is_ok() {
+                return Ok(file);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(format!("{}: another process writes the log for too long", path.display()))
     }
 
     fn load(&self) -> Result<Log, String> {
@@ -72,6 +79,7 @@ impl FirmLog {
     /// Text for the log: custody, or the disk.
     pub async fn append(&self, signed_manifest: &[u8]) -> Result<LogProof, String> {
         let _growing = self.growing.lock().await;
+        let _alone = self.alone().await?;
         let mut log = self.load()?;
         let old = log.size();
         let index = log.append(&sha256(signed_manifest));
@@ -92,5 +100,12 @@ impl FirmLog {
         write().map_err(|e| format!("the log cannot be written: {e}"))?;
         let path = log.inclusion(index).expect("just appended");
         Ok(LogProof { index, path, checkpoint: note })
+    }
+}
+
+#[async_trait::async_trait]
+impl recorder_store::retention::Log for FirmLog {
+    async fn append(&self, bytes: &[u8]) -> Result<LogProof, String> {
+        Self::append(self, bytes).await
     }
 }

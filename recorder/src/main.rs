@@ -7,6 +7,7 @@ mod archive;
 mod checkpoint;
 mod clock;
 mod config;
+mod copies;
 mod enrol;
 mod firm_log;
 mod link;
@@ -15,17 +16,22 @@ mod net;
 mod operations;
 mod probe;
 mod recording;
+mod retention;
 mod room;
 mod seal;
 mod stamps;
 mod stores;
 mod tls;
+#[cfg(test)]
+mod trial;
+mod upkeep;
 
 use clap::{Parser, Subcommand};
 use config::Config;
+use copies::Wanted;
 use recorder_journal::{journal, store};
 pub use service::ended::Failure;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Firm's recorder: joins the rooms it is configured for and archives their meetings.
@@ -56,6 +62,44 @@ enum Command {
         #[arg(long)]
         store: Option<String>,
     },
+    /// Restores meetings from the stores into an empty folder and judges every digest, signature and log proof there.
+    Drill {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+        /// Only the store of this name.
+        #[arg(long)]
+        store: Option<String>,
+        /// So many meetings of each store, the oldest among them; without it all.
+        #[arg(long)]
+        sample: Option<usize>,
+        /// Where they go and stay; without it a temporary folder in the archive's.
+        #[arg(long)]
+        to: Option<PathBuf>,
+    },
+    /// Brings a meeting back into the archive from a store, and judges it.
+    Restore {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+        /// Which meeting.
+        #[arg(long)]
+        meeting: domain::MeetingId,
+        /// From this store; without it the first that has it.
+        #[arg(long)]
+        store: Option<String>,
+    },
+    /// Judges every closed meeting here and reads samples back from the stores, as a running recorder does daily.
+    Scrub {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Retention of closed meetings: lists it, raises it, holds, releases, disposes. Works beside a running recorder.
+    Retention {
+        #[command(subcommand)]
+        command: retention::Command,
+    },
     /// Reads the configuration and what it names; says what is wrong.
     CheckConfig {
         /// Configuration file (TOML).
@@ -81,6 +125,12 @@ fn say(lines: &[String]) {
     }
 }
 
+fn copies(config: &Path, wanted: Wanted, json: bool) -> Result<(), Failure> {
+    let (lines, ended) = runtime()?.block_on(copies::run(config, wanted, json));
+    say(&lines);
+    ended
+}
+
 fn execute(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::CheckConfig { config } => {
@@ -97,6 +147,18 @@ fn execute(arguments: Arguments) -> Result<(), Failure> {
                 Ok(lines) => (lines, Ok(())),
                 Err((lines, failure)) => (lines, Err(failure)),
             };
+            say(&lines);
+            ended
+        }
+        Command::Drill { config, store, sample, to } => {
+            copies(&config, Wanted::Drill { store, sample, to }, arguments.json)
+        }
+        Command::Restore { config, meeting, store } => {
+            copies(&config, Wanted::Restore { meeting, store }, arguments.json)
+        }
+        Command::Scrub { config } => copies(&config, Wanted::Scrub, arguments.json),
+        Command::Retention { command } => {
+            let (lines, ended) = runtime()?.block_on(retention::run(command, arguments.json));
             say(&lines);
             ended
         }

@@ -137,6 +137,7 @@ mod tests {
             operations: service::operations::Settings::default(),
             stores: Vec::new(),
             stamp: None,
+            local_days: None,
             purpose: recorder_store::class::Purpose::Production,
             origin: None,
         };

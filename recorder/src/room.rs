@@ -9,12 +9,13 @@ use crate::probe::{self, Prover};
 use crate::recording;
 use crate::stamps;
 use crate::stores::Stores;
+use crate::upkeep;
 use crate::{Failure, clock};
 use custody::Client;
 use domain::ParticipantId;
 use domain::message::custody::{Answer, Ask, TokenRole};
 use evidence::identity::TrustMap;
-use recorder_store::upload::AsSigned;
+use recorder_store::retention::{Books, ByBook};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -77,7 +78,8 @@ pub async fn run_all(config: Config, folder: &Path) -> Result<(), Failure> {
     let log = FirmLog::new(&config.archive, &config.firm, custody.clone(), record_key);
     let participant = enrol::participant(&config);
     let mut feeding = JoinSet::new();
-    let stores = Stores::start(&config, folder, Arc::new(AsSigned), &mut feeding).await?;
+    let keeping = Arc::new(ByBook(Books::new(&config.archive, &config.firm, Arc::new(trust.clone()))));
+    let stores = Stores::start(&config, folder, keeping, &mut feeding).await?;
     let shared =
         Arc::new(Shared { prover: Prover::new(&config, &trust), config, trust, custody, log, stores, participant });
 
@@ -91,6 +93,7 @@ pub async fn run_all(config: Config, folder: &Path) -> Result<(), Failure> {
     let mut rooms = JoinSet::new();
     rooms.spawn(probe::run(shared.clone()));
     feeding.spawn(stamps::run(shared.clone()));
+    feeding.spawn(upkeep::run(shared.clone()));
     for room in shared.config.rooms.clone() {
         let (own, others): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(|(_, of)| of.as_ref() == Some(&room));
         unfinished = others;

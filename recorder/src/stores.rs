@@ -13,7 +13,7 @@ use recorder_journal::store::replace;
 use recorder_store::class::{Demand, Stamped};
 use recorder_store::config::Configured;
 use recorder_store::upload::{Keeping, Pass, STATES, Uploader};
-use recorder_store::{Class, NotPermitted, StoreError, permits, probe};
+use recorder_store::{ArchiveStore, Class, NotPermitted, StoreError, permits, probe};
 use serde::{Deserialize, Serialize};
 use service::security::{Event, report};
 use std::collections::BTreeMap;
@@ -54,6 +54,7 @@ pub struct Known {
 pub struct Stores {
     demand: Demand,
     status: PathBuf,
+    all: Vec<Arc<dyn ArchiveStore>>,
     known: Mutex<BTreeMap<String, Known>>,
 }
 
@@ -146,6 +147,7 @@ impl Stores {
         let all = Arc::new(Self {
             demand: Demand { archive: Archive::Worm, stamped, purpose: config.purpose },
             status,
+            all: stores.iter().map(|one| one.store.clone()).collect(),
             known: Mutex::new(known),
         });
         for one in stores {
@@ -160,6 +162,11 @@ impl Stores {
             Err(e) => tracing::warn!("rooms that must be recorded by a statement that wants WORM stay closed: {e}"),
         }
         Ok(all)
+    }
+
+    /// All of them, in the configuration's order.
+    pub fn all(&self) -> &[Arc<dyn ArchiveStore>] {
+        &self.all
     }
 
     async fn probe(&self, one: &Configured) {

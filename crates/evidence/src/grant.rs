@@ -145,15 +145,15 @@ impl std::fmt::Display for Part {
     }
 }
 
-fn fits(text: &str, longest: usize) -> bool {
+pub(crate) fn fits(text: &str, longest: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= longest && !text.chars().any(char::is_control)
 }
 
-fn not_future(part: Part, issued_at: UnixMillis, now: UnixMillis) -> Result<(), GrantError> {
+pub(crate) fn not_future(part: Part, issued_at: UnixMillis, now: UnixMillis) -> Result<(), GrantError> {
     if issued_at.since(now) > CLOCK_SKEW_MS { Err(GrantError::Time(part, "signed in the future")) } else { Ok(()) }
 }
 
-fn officer(
+pub(crate) fn officer(
     part: Part,
     label: &str,
     signed: &[u8],

@@ -18,6 +18,7 @@ pub mod order;
 pub mod policy;
 pub mod receipt;
 pub mod recorder_csr;
+pub mod retention;
 pub mod revocation;
 pub mod said;
 pub mod sender_manifest;

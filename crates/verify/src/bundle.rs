@@ -1,8 +1,10 @@
 //! The parts of a bundle besides segments: signed manifest, keys, statements, log proof, files that do not belong.
 
 use crate::{Report, VerifyError};
+use domain::FirmId;
+use evidence::archive::manifest::Closed;
 use evidence::archive::{
-    CHECKPOINT_LABEL, Checkpoint, EpochKey, LogProof, MEETING_LABEL, MeetingManifest, log, names, sha256,
+    CHECKPOINT_LABEL, Checkpoint, Digest, EpochKey, LogProof, MEETING_LABEL, MeetingManifest, log, names, sha256,
 };
 use evidence::cose;
 use evidence::identity::TrustMap;
@@ -12,6 +14,10 @@ use std::path::Path;
 
 /// Clocks of an authority and a recorder may differ so much, ms.
 const MAX_SKEW_MS: u64 = 60_000;
+/// A stamp comes within a minute of a meeting's end while recorder and authority are up; an outage of a week is long. What was
+/// stamped later than that may have been made later too.
+const LATE_MS: u64 = 7 * DAY_MS;
+const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// The record key of the firm.
 pub(crate) fn record_key(trust: &TrustMap, manifest: &MeetingManifest) -> Option<PublicKey> {
@@ -108,25 +114,24 @@ pub(crate) fn log(folder: &Path, manifest: &MeetingManifest, signed: &[u8], trus
     let Some(proof) = LogProof::from_cbor(&bytes) else {
         return report.finding(names::PROOF, Some(0), "not a log proof");
     };
-    let Some((head, signature)) = Checkpoint::from_note(&proof.checkpoint) else {
-        return report.finding(names::PROOF, Some(0), "the log's checkpoint in it is no note");
-    };
     let Some(key) = record_key(trust, manifest) else { return };
-    let holds = cose::verify(CHECKPOINT_LABEL, &signature, &key).is_ok_and(|text| text == head.text().as_bytes());
+    match proven(&proof, &manifest.firm, &key, &sha256(signed)) {
+        Ok(()) => report.log_index = Some(proof.index),
+        Err(why) => report.finding(names::PROOF, Some(0), why),
+    }
+}
+
+/// Does a proof lead from a leaf's data to a head that the record key signed?
+pub(crate) fn proven(proof: &LogProof, firm: &FirmId, key: &PublicKey, hash: &Digest) -> Result<(), &'static str> {
+    let (head, signature) = Checkpoint::from_note(&proof.checkpoint).ok_or("the log's checkpoint in it is no note")?;
+    let holds = cose::verify(CHECKPOINT_LABEL, &signature, key).is_ok_and(|text| text == head.text().as_bytes());
     // one note has one form: name and key hash of the signature line too
     let is_exact = head.note(&signature, &key.to_spki()) == proof.checkpoint;
-    if !holds || !is_exact || head.origin != log::origin(&manifest.firm) {
-        return report.finding(
-            names::PROOF,
-            Some(0),
-            "the log's checkpoint in it is not signed by the firm's record key",
-        );
+    if !holds || !is_exact || head.origin != log::origin(firm) {
+        return Err("the log's checkpoint in it is not signed by the firm's record key");
     }
-    if proof.leads(signed, &head) {
-        report.log_index = Some(proof.index);
-    } else {
-        report.finding(names::PROOF, Some(0), "the proof does not lead from this meeting's manifest to the signed log");
-    }
+    let leads = proof.leads_hash(hash, &head);
+    leads.then_some(()).ok_or("the proof does not lead from this meeting's manifest to the signed log")
 }
 
 /// The authority's stamp of the signed manifest, where there is one.
@@ -147,6 +152,19 @@ pub(crate) fn stamp(folder: &Path, manifest: &MeetingManifest, signed: &[u8], tr
     match evidence::stamp::judge(&bytes, signed, None, &roots) {
         Err(e) => report.finding(names::STAMP, Some(0), e.to_string()),
         Ok(stamp) => {
+            report.stamped_at = Some(stamp.at.0);
+            let late = stamp.at.since(manifest.ended_at);
+            if late > LATE_MS {
+                let days = late / DAY_MS;
+                let why = format!(
+                    "stamped {days} days after the meeting's end that is stated: nothing but the record key dates it back"
+                );
+                // a recorder that was away for long closes its meeting when it is back, and says so
+                match manifest.closed {
+                    Closed::Recovered => report.notes.push(why),
+                    Closed::Ended => report.finding(names::STAMP, Some(0), why),
+                }
+            }
             if manifest.ended_at.since(stamp.at) > MAX_SKEW_MS {
                 report.finding(names::STAMP, Some(0), "the manifest was stamped before the meeting it describes ended");
             }

@@ -9,6 +9,7 @@ mod damage;
 mod files;
 mod frames;
 mod ledger;
+mod retention;
 mod said;
 mod segment;
 
@@ -19,6 +20,7 @@ use std::path::Path;
 
 pub use bag::Bag;
 pub use ledger::verify_ledger;
+pub use retention::{Life, verify_retention};
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,6 +64,8 @@ pub struct Report {
     pub gap_list: Vec<String>,
     /// Position in the firm's log.
     pub log_index: Option<u64>,
+    /// When an authority stamped the manifest, ms since 1970; its stamp held.
+    pub stamped_at: Option<u64>,
     /// Everything that does not hold; empty: the archive is as it was signed.
     pub findings: Vec<Finding>,
     /// What an examiner should know and that is no fault.

@@ -1,12 +1,13 @@
 //! `strongroom-verify`: is this meeting's archive what was recorded and signed? Offline, without any secret.
 
 use clap::Parser;
+use evidence::archive::names;
 use evidence::ceremony::Protocol;
 use evidence::identity::TrustMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use verify::{Bag, Report, verify_ledger};
+use verify::{Bag, Finding, Report, verify_ledger, verify_retention};
 
 /// Checks a meeting's archive: signatures, record chains, Merkle roots, counters, gaps, the firm's log, the ledger.
 ///
@@ -15,17 +16,24 @@ use verify::{Bag, Report, verify_ledger};
 #[command(name = "strongroom-verify", version)]
 struct Arguments {
     /// Folder of one meeting (it holds meeting.cose), or an evidence bundle (it holds bagit.txt).
-    #[arg(required_unless_present = "protocol")]
+    #[arg(required_unless_present_any = ["protocol", "retention"])]
     bundle: Option<PathBuf>,
     /// Check the protocol of a key ceremony instead; needs --trust.
     #[arg(long, requires = "trust", conflicts_with_all = ["bundle", "ledger"])]
     protocol: Option<PathBuf>,
+    /// Check a meeting's book of retention instead (folder `<firm>/retention/<meeting>`): who raised, held, released and
+    /// disposed of it; needs --trust.
+    #[arg(long, requires = "trust", conflicts_with_all = ["bundle", "ledger", "protocol"])]
+    retention: Option<PathBuf>,
     /// Trust map (JSON); without it BUNDLE/trust.json.
     #[arg(long)]
     trust: Option<PathBuf>,
     /// The firm's ledger; without it BUNDLE/ledger.bin, if there is one.
     #[arg(long)]
     ledger: Option<PathBuf>,
+    /// A missing time stamp is a fault: the firm says that it has an authority.
+    #[arg(long)]
+    stamped: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -44,6 +52,11 @@ fn check(arguments: &Arguments, bundle: &Path) -> Result<Report, (u8, String)> {
     let trust = trust_map(&path).map_err(|e| (2, e))?;
     let meeting = bag.as_ref().map_or_else(|| bundle.to_owned(), Bag::meeting);
     let mut report = verify::verify(&meeting, &trust).map_err(|e| (1, e.to_string()))?;
+    let has_finding = report.findings.iter().any(|one| one.file == names::STAMP);
+    if arguments.stamped && report.stamped_at.is_none() && !has_finding {
+        let problem = "there is no time stamp that the trust map's authority gave".to_owned();
+        report.findings.push(Finding { file: names::STAMP.to_owned(), offset: None, problem });
+    }
     if let Some(bag) = bag {
         bag.check(&mut report);
     }
@@ -98,11 +111,33 @@ fn ceremony(arguments: &Arguments, file: &Path) -> Result<String, (u8, String)> 
     serde_json::to_string_pretty(&protocol).map_err(|e| (1, e.to_string()))
 }
 
+/// A book of retention in words.
+fn life(arguments: &Arguments, folder: &Path) -> Result<(String, bool), (u8, String)> {
+    let trust = trust_map(arguments.trust.as_deref().unwrap_or(folder)).map_err(|e| (2, e))?;
+    let life = verify_retention(folder, &trust).map_err(|e| (1, e.to_string()))?;
+    if arguments.json {
+        return serde_json::to_string(&life).map(|text| (text, life.is_good())).map_err(|e| (1, e.to_string()));
+    }
+    let mut lines = vec![format!("retention of meeting {} of {}", life.meeting, life.firm)];
+    lines.extend(life.entries.iter().cloned());
+    lines.extend(life.findings.iter().map(|one| format!("WRONG {}: {}", one.file, one.problem)));
+    lines.push(match (life.is_good(), life.disposed_at, life.holds.is_empty()) {
+        (false, ..) => "this book is not as it was signed".to_owned(),
+        (true, Some(at), _) => {
+            format!("everything holds; it was disposed of at {at}, after its time and by two officers")
+        }
+        (true, None, true) => format!("everything holds; to be kept until {}", life.until),
+        (true, None, false) => format!("everything holds; held for {}", life.holds.join(", ")),
+    });
+    Ok((lines.join("\n"), life.is_good()))
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let ended = match (&arguments.protocol, &arguments.bundle) {
-        (Some(file), _) => ceremony(&arguments, file).map(|text| (text, true)),
-        (None, bundle) => check(&arguments, bundle.as_deref().unwrap_or(Path::new("."))).map(|report| {
+    let ended = match (&arguments.protocol, &arguments.retention, &arguments.bundle) {
+        (Some(file), ..) => ceremony(&arguments, file).map(|text| (text, true)),
+        (None, Some(folder), _) => life(&arguments, folder),
+        (None, None, bundle) => check(&arguments, bundle.as_deref().unwrap_or(Path::new("."))).map(|report| {
             let mut out = Vec::new();
             let printed = if arguments.json {
                 serde_json::to_writer(&mut out, &report).map_err(Into::into)

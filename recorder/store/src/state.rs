@@ -70,6 +70,11 @@ impl State {
         self.rows.get(path)?.last()
     }
 
+    /// The newest version of every path.
+    pub fn newest_all(&self) -> impl Iterator<Item = &Row> {
+        self.rows.values().filter_map(|versions| versions.last())
+    }
+
     /// All versions of all paths.
     pub fn all(&self) -> impl Iterator<Item = &Row> {
         self.rows.values().flatten()

@@ -4,6 +4,7 @@
 //! Nothing local is ever changed here.
 
 use crate::layout::{self, Folder, Kind, Ready};
+use crate::retention::books::FOLDER;
 use crate::state::{Row, State};
 use crate::store::{ArchiveStore, Hold, Placing, StoreError};
 use bytes::Bytes;
@@ -120,20 +121,22 @@ impl Uploader {
                 self.whole.insert(folder.path, (seen, keep));
             }
         }
-        self.log(now, &mut pass).await;
+        for folder in ["log", FOLDER] {
+            self.log(folder, now, &mut pass).await;
+        }
         pass
     }
 
-    /// The firm's log: each state of it is a version of its own.
-    async fn log(&self, now: UnixMillis, pass: &mut Pass) {
-        let path = self.archive.join(self.firm.as_str()).join("log");
+    /// The firm's log and the books of retention: each state of a file is a version of its own.
+    async fn log(&self, name: &str, now: UnixMillis, pass: &mut Pass) {
+        let path = self.archive.join(self.firm.as_str()).join(name);
         let ready = layout::files(&path).map(|all| {
             all.into_iter().map(|path| Ready { path, kind: Kind::Changes, manifest: None }).collect::<Vec<_>>()
         });
-        let file = state_file(&self.archive, &self.firm, self.store.name(), "log");
+        let file = state_file(&self.archive, &self.firm, self.store.name(), name);
         // a date that moved on with every look would lock everything anew each time
         let keep = Keep { until: now.plus_years(LOG_YEARS), hold: Hold::Free };
-        self.folder(&path, &format!("{}/log/", self.firm), ready, &file, keep, pass).await;
+        self.folder(&path, &format!("{}/{name}/", self.firm), ready, &file, keep, pass).await;
     }
 
     async fn keep_all(&self, prefix: &str, keep: Keep, state: &mut State, pass: &mut Pass) {

@@ -1,5 +1,5 @@
 //! The firm's log of closed archives: a Merkle tree in the layout of C2SP tlog-tiles (hash tiles of height 8), its head
-//! a signed note. A leaf's data is the SHA-256 of a signed meeting manifest.
+//! a signed note. A leaf's data is the SHA-256 of a signed meeting manifest, or of an entry of a book of retention.
 //!
 //! The note's text is `<firm>/archive\n<size>\n<base64 root>\n`. C2SP has no P-256 signature type, so the signature line
 //! uses the unassigned type 0xff: base64(4-byte key hash || COSE_Sign1 over the text under `strongroom checkpoint v1`).
@@ -86,7 +86,11 @@ impl LogProof {
     }
     /// Does it lead from the hash of `signed_manifest` to `head`?
     pub fn leads(&self, signed_manifest: &[u8], head: &Checkpoint) -> bool {
-        let leaf = merkle::leaf_hash(&sha256(signed_manifest).0);
+        self.leads_hash(&sha256(signed_manifest), head)
+    }
+    /// The same from the leaf's data, a SHA-256.
+    pub fn leads_hash(&self, hash: &Digest, head: &Checkpoint) -> bool {
+        let leaf = merkle::leaf_hash(&hash.0);
         merkle::verify_inclusion(&leaf, self.index, head.size, &self.path, &head.root)
     }
 }

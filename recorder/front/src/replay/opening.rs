@@ -235,11 +235,23 @@ fn plain(segment: &SegmentEntry) -> Option<&std::path::Path> {
     path.components().all(|part| matches!(part, std::path::Component::Normal(_))).then_some(path)
 }
 
+/// Tracks of old meetings may be in the stores alone: the recorder says so in the folder.
+fn where_it_is(meeting: &Verified, error: &std::io::Error) -> String {
+    let away = error.kind() == std::io::ErrorKind::NotFound && meeting.folder.join("stores.json").is_file();
+    if !away {
+        return error.to_string();
+    }
+    format!(
+        "it is in the stores alone; an operator brings it back: strongroom-recorder restore --meeting {}",
+        meeting.manifest.meeting
+    )
+}
+
 fn read(meeting: &Verified, segment: &SegmentEntry) -> Result<Vec<u8>, OpeningError> {
     let damaged = |problem: &str| OpeningError::Damaged { path: segment.path.clone(), problem: problem.to_owned() };
     let path = plain(segment).ok_or_else(|| damaged("its path leads out of the meeting's folder"))?;
     let bytes = std::fs::read(meeting.folder.join(path))
-        .map_err(|e| OpeningError::Unreadable { path: segment.path.clone(), cause: e.to_string() })?;
+        .map_err(|e| OpeningError::Unreadable { path: segment.path.clone(), cause: where_it_is(meeting, &e) })?;
     if bytes.len() as u64 == segment.size { Ok(bytes) } else { Err(damaged("its size differs")) }
 }
 

@@ -114,3 +114,17 @@ pub fn html(bundle: &Bundle, items: &[Item], words: &Words) -> String {
     );
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c7_a_name_with_active_content_is_text_in_the_report() {
+        let mut out = String::new();
+        let name = "<img src=x onerror=\"alert(1)\"><script>steal()</script>&";
+        table(&mut out, &[name], std::iter::once(vec![name.to_owned()]));
+        assert!(!out.contains("<img") && !out.contains("<script") && !out.contains("onerror=\""), "{out}");
+        assert_eq!(out.matches("&lt;script&gt;steal()&lt;/script&gt;&amp;").count(), 2, "{out}");
+    }
+}
