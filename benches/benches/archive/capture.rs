@@ -9,7 +9,7 @@ use domain::message::record_link::FromSfuRecord;
 use domain::{Codec, Epoch, Kid, LeafIndex, ParticipantId, Slot, UnixMillis};
 use e2ee::sframe::{BaseKey, Opener as Frames, SealKey};
 use evidence::archive::manifest::write_sealed_keys;
-use evidence::archive::{EpochKey, SealedKeys, names, sha256};
+use evidence::archive::{Digest, EpochKey, SealedKeys, names, sha256};
 use recorder_core::{Config, FileRule, Input, Meeting, Now, Opener, Output, Verdict, Wants};
 use recorder_journal::journal::Writer;
 use recorder_journal::store::Disk;
@@ -53,11 +53,16 @@ struct Tick {
 }
 
 /// Real keys, real tags.
-struct Keys(Frames);
+struct Keys(Frames, Option<Digest>);
 
 impl Opener for Keys {
     fn open(&mut self, _: UnixMillis, _: &ParticipantId, _: Slot, codec: Codec, wire: &[u8]) -> Verdict {
-        if self.0.open(codec, wire).is_ok() { Verdict::Opened } else { Verdict::Rejected }
+        let opened = self.0.open(codec, wire);
+        self.1 = opened.as_ref().ok().map(|opened| Digest(opened.sha256));
+        if opened.is_ok() { Verdict::Opened } else { Verdict::Rejected }
+    }
+    fn sha256(&self) -> Option<Digest> {
+        self.1
     }
 }
 
@@ -95,7 +100,7 @@ impl One {
             wants: Wants::Media,
             files: FileRule::Kept,
         };
-        let keys = Keys(Frames::from_base_key(BaseKey::from_bytes(&base).context("a key")?, EPOCH));
+        let keys = Keys(Frames::from_base_key(BaseKey::from_bytes(&base).context("a key")?, EPOCH), None);
         let now = Now { wall: UnixMillis(wall()), mono_ms: 0 };
         let mut core = Meeting::new(config, now);
         core.handle(now, Input::Terms(Box::new(recording::terms())), &mut recording::AllKeys);

@@ -2,8 +2,8 @@
 
 use crate::Report;
 use domain::{Epoch, MediaKind, ParticipantId, Slot, sframe};
-use evidence::archive::{ArchiveEvent, Gap, Media, MeetingManifest, TrackInfo, names};
-use evidence::sender_manifest::{HASH, SenderManifest, frame_hash};
+use evidence::archive::{ArchiveEvent, Digest, Gap, Media, MeetingManifest, TrackInfo, names};
+use evidence::sender_manifest::{HASH, SenderManifest};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Stream = (ParticipantId, Slot, Epoch);
@@ -35,8 +35,14 @@ impl Account {
         }
     }
 
-    /// Takes a frame.
-    pub(crate) fn frame(&mut self, path: &str, offset: u64, info: &TrackInfo, media: &Media<'_>, report: &mut Report) {
+    /// Takes a frame, with the SHA-256 of its SFrame bytes.
+    pub(crate) fn frame(
+        &mut self,
+        (path, offset): (&str, u64),
+        info: &TrackInfo,
+        (media, sha256): (&Media<'_>, &Digest),
+        report: &mut Report,
+    ) {
         let Ok(header) = sframe::header(media.sframe) else {
             return report.finding(path, Some(offset), "a frame without an SFrame header");
         };
@@ -46,7 +52,7 @@ impl Account {
         }
         let stream = (info.participant.clone(), slot, media.epoch);
         if let Some(named) = self.named.get(&stream).and_then(|stream| stream.get(&ctr)) {
-            if *named == frame_hash(media.sframe) {
+            if named[..] == sha256.0[..HASH] {
                 report.frames_named += 1;
             } else {
                 let problem = format!("frame {ctr} of this source is not the one its sender signed for");

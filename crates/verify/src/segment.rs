@@ -116,12 +116,18 @@ fn records(
             Ok(None) => break,
             Err(e) => return report.finding(&entry.path, Some(e.offset), e.problem.to_string()),
             Ok(Some(placed)) => {
-                tree.push(placed.leaf());
+                // each byte of a frame once: its sender's name for it is the beginning of the hash in its leaf
+                let sframe = match &placed.record {
+                    Record::Media(media) => Some(evidence::archive::sha256(media.sframe)),
+                    _ => None,
+                };
+                tree.push(sframe.as_ref().map_or_else(|| placed.leaf(), |known| placed.leaf_with(known)));
                 records += 1;
                 match (&placed.record, &header.track) {
                     (Record::Media(media), Some(info)) => {
                         frames += 1;
-                        account.frame(&entry.path, placed.offset, info, media, report);
+                        let sframe = sframe.expect("made above");
+                        account.frame((&entry.path, placed.offset), info, (media, &sframe), report);
                     }
                     (Record::Event(event), _) => {
                         account.event(event);

@@ -58,7 +58,7 @@ pub(super) async fn finish(
         }
         if link.is_none() && !told {
             told = true;
-            recording.core.handle(now(), Input::Finish, &mut Keys(session.as_mut()));
+            recording.core.handle(now(), Input::Finish, &mut Keys::new(session.as_mut()));
             continue;
         }
         let due = clock::instant(recording.core.poll_timeout().unwrap_or(u64::MAX / 2).min(now().mono_ms + LINGER_MS));
@@ -73,13 +73,13 @@ pub(super) async fn finish(
             message = async { match &mut link { Some(one) => one.incoming.recv().await, None => std::future::pending().await } } => {
                 match message {
                     Some(FromLink::Message(message)) => {
-                        recording.core.handle(now(), Input::Link(message), &mut Keys(session.as_mut()));
+                        recording.core.handle(now(), Input::Link(message), &mut Keys::new(session.as_mut()));
                     }
                     Some(FromLink::Down(_)) | None => link = None,
                 }
             }
             () = tokio::time::sleep_until(linger), if link.is_some() => link = None,
-            () = tokio::time::sleep_until(due) => recording.core.handle_timeout(now(), &mut Keys(session.as_mut())),
+            () = tokio::time::sleep_until(due) => recording.core.handle_timeout(now(), &mut Keys::new(session.as_mut())),
         }
     }
 }

@@ -18,7 +18,7 @@ use domain::policy::{Rule, Statement};
 use domain::{B64, Codec, ParticipantId, RoomId, Slot, UnixMillis};
 use e2ee::leaf::LeafKey;
 use e2ee::session::{OpenError, Session};
-use evidence::archive::ArchiveEvent;
+use evidence::archive::{ArchiveEvent, Digest};
 use recorder_core::{Input, Opener, Phase, Verdict};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -46,13 +46,25 @@ const CLOCK_MS: u64 = 60_000;
 const MAX_WAITING: usize = 64 << 20;
 
 /// The session as the core's opener.
-struct Keys<'a>(Option<&'a mut Session>);
+struct Keys<'a> {
+    session: Option<&'a mut Session>,
+    /// Of the frame opened last.
+    sha256: Option<Digest>,
+}
+
+impl<'a> Keys<'a> {
+    fn new(session: Option<&'a mut Session>) -> Self {
+        Self { session, sha256: None }
+    }
+}
 
 impl Opener for Keys<'_> {
     fn open(&mut self, now: UnixMillis, from: &ParticipantId, first_slot: Slot, codec: Codec, wire: &[u8]) -> Verdict {
-        let Some(session) = &mut self.0 else { return Verdict::NoKey };
+        self.sha256 = None;
+        let Some(session) = &mut self.session else { return Verdict::NoKey };
         match session.open(now, from, first_slot, codec, wire) {
             Ok(opened) => {
+                self.sha256 = Some(Digest(opened.sha256));
                 // the clear frame is wiped, not kept
                 drop(Zeroizing::new(opened.frame));
                 Verdict::Opened
@@ -62,6 +74,9 @@ impl Opener for Keys<'_> {
             Err(OpenError::UnknownEpoch) => Verdict::NoKey,
             Err(_) => Verdict::Rejected,
         }
+    }
+    fn sha256(&self) -> Option<Digest> {
+        self.sha256
     }
 }
 
@@ -247,7 +262,7 @@ impl Live {
         if let Some(recording) = &mut self.recording {
             recording.tick();
             if recording.core.poll_timeout().is_some_and(|at| at <= now.mono_ms) {
-                recording.core.handle_timeout(now, &mut Keys(self.session.as_mut()));
+                recording.core.handle_timeout(now, &mut Keys::new(self.session.as_mut()));
             }
             if now.mono_ms >= self.clock_ms + CLOCK_MS {
                 self.clock_ms = now.mono_ms;
@@ -272,7 +287,7 @@ impl Live {
     /// Gives the core something.
     fn core(&mut self, input: Input) {
         if let Some(recording) = &mut self.recording {
-            recording.core.handle(now(), input, &mut Keys(self.session.as_mut()));
+            recording.core.handle(now(), input, &mut Keys::new(self.session.as_mut()));
         }
     }
 

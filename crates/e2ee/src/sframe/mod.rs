@@ -4,6 +4,8 @@
 //! `frame || capture time` (8 bytes big-endian, microseconds of the sender's monotonic clock). One counter per KID,
 //! made with the key and gone with it; one key is tried per frame; a replay window moves only after the tag was right.
 
+#[cfg(not(target_family = "wasm"))]
+mod native;
 mod open;
 mod replay;
 mod seal;
@@ -20,6 +22,14 @@ use zeroize::Zeroizing;
 
 /// Bytes of the capture time at the end of the plaintext.
 pub const CAPTURE: usize = 8;
+#[cfg(not(target_family = "wasm"))]
+type DecryptingKey = ::sframe::key::GenericDecryptionKey<native::Aead, native::Kdf>;
+#[cfg(not(target_family = "wasm"))]
+type EncryptingKey = ::sframe::key::GenericEncryptionKey<native::Aead, native::Kdf>;
+#[cfg(target_family = "wasm")]
+type DecryptingKey = ::sframe::key::DecryptionKey;
+#[cfg(target_family = "wasm")]
+type EncryptingKey = ::sframe::key::EncryptionKey;
 const SUITE: ::sframe::CipherSuite = ::sframe::CipherSuite::AesGcm256Sha512;
 
 /// SFrame base key of one epoch: `MLS-Exporter("SFrame 1.0 Base Key", "", 32)` (RFC 9605 section 5.2). Wiped when

@@ -2,9 +2,8 @@
 
 use super::replay::ReplayWindow;
 use super::seal::MAX_CTR;
-use super::{BaseKey, CAPTURE, SUITE, metadata};
+use super::{BaseKey, CAPTURE, DecryptingKey, SUITE, metadata};
 use ::sframe::frame::EncryptedFrameView;
-use ::sframe::key::DecryptionKey;
 use domain::limits::MAX_FRAME;
 use domain::sframe::{MIN_SEALED, header, shim};
 use domain::{Codec, Ctr, Epoch, Kid};
@@ -23,8 +22,8 @@ pub struct Opened {
     pub ctr: Ctr,
     /// Key frame, where the shim tells.
     pub key_frame: Option<bool>,
-    /// First 16 bytes of SHA-256 of header, ciphertext and tag: what a sender manifest names.
-    pub hash: [u8; evidence::sender_manifest::HASH],
+    /// SHA-256 of header, ciphertext and tag: a sender manifest names its first 16 bytes, a Merkle leaf holds it.
+    pub sha256: [u8; 32],
 }
 
 /// Why a frame was not opened.
@@ -75,7 +74,7 @@ impl OpenError {
 
 /// Opens the frames of one KID.
 pub struct OpenKey {
-    key: DecryptionKey,
+    key: DecryptingKey,
     kid: Kid,
     window: Option<ReplayWindow>,
     plain: Vec<u8>,
@@ -83,7 +82,7 @@ pub struct OpenKey {
 
 impl OpenKey {
     fn new(base: &BaseKey, kid: Kid, window: Option<ReplayWindow>) -> Self {
-        let key = DecryptionKey::derive_from(SUITE, kid.0, base.expose()).expect("HKDF takes 32 bytes");
+        let key = DecryptingKey::derive_from(SUITE, kid.0, base.expose()).expect("HKDF takes 32 bytes");
         Self { key, kid, window, plain: Vec::new() }
     }
     /// For a live receiver: each counter once.
@@ -118,7 +117,7 @@ impl OpenKey {
             kid: frame.kid,
             ctr: frame.ctr,
             key_frame: frame.key_frame,
-            hash: evidence::sender_manifest::frame_hash(frame.sealed),
+            sha256: evidence::sha256(frame.sealed),
         })
     }
 }

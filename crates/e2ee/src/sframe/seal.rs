@@ -1,8 +1,7 @@
 //! Sealing: one key and one counter for one KID, owned together, so a counter cannot be used twice.
 
-use super::{BaseKey, CAPTURE, SUITE, header_len, metadata};
+use super::{BaseKey, CAPTURE, EncryptingKey, SUITE, header_len, metadata};
 use ::sframe::frame::{FrameCounter, MediaFrameView};
-use ::sframe::key::EncryptionKey;
 use domain::limits::MAX_FRAME;
 use domain::sframe::{TAG, write_shim};
 use domain::{Codec, Ctr, Kid};
@@ -55,7 +54,7 @@ impl FrameCounter for Counter {
 
 /// Seals the frames of one source in one epoch.
 pub struct SealKey {
-    key: EncryptionKey,
+    key: EncryptingKey,
     kid: Kid,
     codec: Codec,
     counter: Counter,
@@ -75,7 +74,7 @@ pub struct Sealed {
 impl SealKey {
     /// Derives key and salt for `kid`; its counter starts at 0, so a base key and KID may be used here once.
     pub fn new(base: &BaseKey, kid: Kid, codec: Codec) -> Self {
-        let key = EncryptionKey::derive_from(SUITE, kid.0, base.expose()).expect("HKDF takes 32 bytes");
+        let key = EncryptingKey::derive_from(SUITE, kid.0, base.expose()).expect("HKDF takes 32 bytes");
         Self { key, kid, codec, counter: Counter { next: 0 }, plain: Vec::new(), sealed: Vec::new() }
     }
     #[cfg(test)]

@@ -101,7 +101,10 @@ fn frames_of_every_codec_open_to_what_was_sealed() {
             let place = key.seal(false, &frame, 1_000_000, &mut out).expect("a plain frame");
             let opened = opener.open(codec, &out).expect("authentic");
             assert_eq!((opened.frame, opened.capture_us, opened.kid), (frame, 1_000_000, kid()));
-            assert_eq!(opened.hash, evidence::sender_manifest::frame_hash(&out[place.shim..]));
+            assert_eq!(
+                opened.sha256[..evidence::sender_manifest::HASH],
+                evidence::sender_manifest::frame_hash(&out[place.shim..])
+            );
         }
     }
 }

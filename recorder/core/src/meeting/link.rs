@@ -9,7 +9,7 @@ use domain::limits::{HOLD_FRAMES, HOLD_MS};
 use domain::message::record_link::FromSfuRecord;
 use domain::{Codec, Epoch, MediaKind, ParticipantId, Slot, UnixMillis, sframe};
 use evidence::archive::record::{DISCONTINUITY, KEY_FRAME, NO_KEY, OPENED};
-use evidence::archive::{ArchiveEvent, Media, Record, TrackInfo};
+use evidence::archive::{ArchiveEvent, Digest, Media, Record, TrackInfo};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ask for a key frame so long after the last one, ms: a replay seeks to key frames.
@@ -244,10 +244,11 @@ impl Meeting {
                 return;
             }
         }
-        self.judged(now, info, &frame, verdict);
+        let sha256 = opener.sha256().filter(|_| verdict == Verdict::Opened);
+        self.judged(now, info, &frame, (verdict, sha256));
     }
 
-    fn judged(&mut self, now: Now, info: &TrackInfo, frame: &Assembled, verdict: Verdict) {
+    fn judged(&mut self, now: Now, info: &TrackInfo, frame: &Assembled, (verdict, sha256): (Verdict, Option<Digest>)) {
         if self.summary.paused_until.is_some() {
             self.link.skipped.insert(info.track);
             return;
@@ -284,7 +285,7 @@ impl Meeting {
             sframe: sealed,
         };
         let Some(run) = FrameRun::of(now.wall, &media) else { return };
-        self.writer.frame(now, info, media, run);
+        self.writer.frame(now, info, media, (run, sha256));
         if self.summary.frames_came(info.track, &run) == Layer::Switched {
             self.record_event(now, ArchiveEvent::Layer { track: info.track, slot });
         }
@@ -353,7 +354,8 @@ impl Meeting {
             if verdict == Verdict::NotYet && now.mono_ms < held.since_ms + HOLD_MS {
                 self.link.held.push(held);
             } else {
-                self.judged(now, &info, &held.frame, verdict);
+                let sha256 = opener.sha256().filter(|_| verdict == Verdict::Opened);
+                self.judged(now, &info, &held.frame, (verdict, sha256));
             }
         }
     }

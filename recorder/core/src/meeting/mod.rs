@@ -62,6 +62,10 @@ pub enum Verdict {
 pub trait Opener {
     /// Judges a frame (shim, SFrame header, ciphertext, tag) of a source.
     fn open(&mut self, now: UnixMillis, from: &ParticipantId, first_slot: Slot, codec: Codec, wire: &[u8]) -> Verdict;
+    /// SHA-256 of what stands behind the shim of the frame opened last, if it was made on the way.
+    fn sha256(&self) -> Option<Digest> {
+        None
+    }
 }
 
 /// What a meeting's recording must know from the start.

@@ -5,7 +5,7 @@ use crate::index::{FrameRun, IndexWriter};
 use crate::store::{Batch, FileId};
 use crate::summary::Summary;
 use evidence::archive::{
-    ArchiveEvent, EpochKey, Gap, Media, Record, SegmentHeader, SegmentManifest, SegmentWriter, TrackInfo,
+    ArchiveEvent, Digest, EpochKey, Gap, Media, Record, SegmentHeader, SegmentManifest, SegmentWriter, TrackInfo,
 };
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ pub const COMMIT_BYTES: usize = 4 << 20;
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// ... or after so long, ms: it is signed and can be uploaded then.
 pub const SEGMENT_MS: u64 = 5 * 60_000;
+/// Bytes of a media record beside its SFrame bytes, about.
+const RECORD_HEAD: usize = 64;
 /// A commit that takes longer makes the beacon say `waiting`, ms: half of the smallest recorder grace.
 pub const PROMPT_MS: u64 = 1_000;
 
@@ -189,14 +191,23 @@ impl Writer {
         self.add(now, info, record, None);
     }
 
-    /// Adds a frame.
-    pub(super) fn frame(&mut self, now: Now, info: &TrackInfo, media: Media<'_>, run: FrameRun) {
+    /// Adds a frame, with the SHA-256 of its SFrame bytes if that is known.
+    pub(super) fn frame(
+        &mut self,
+        now: Now,
+        info: &TrackInfo,
+        media: Media<'_>,
+        (run, sha256): (FrameRun, Option<Digest>),
+    ) {
         self.frames += 1;
-        self.add(now, info, &Record::Media(media), Some(run));
+        self.add(now, info, &Record::Media(media), Some((run, sha256)));
     }
 
-    fn add(&mut self, now: Now, info: &TrackInfo, record: &Record<'_>, run: Option<FrameRun>) {
-        let mut bytes = Vec::new();
+    fn add(&mut self, now: Now, info: &TrackInfo, record: &Record<'_>, frame: Option<(FrameRun, Option<Digest>)>) {
+        let mut bytes = match record {
+            Record::Media(media) => Vec::with_capacity(media.sframe.len() + RECORD_HEAD),
+            _ => Vec::new(),
+        };
         if !self.tracks.contains_key(&info.track) {
             let (index, first_seq) = self.next_index.get(&info.track).copied().unwrap_or((1, 0));
             let header = self.header(now, Some(info.clone()), index, first_seq);
@@ -205,8 +216,9 @@ impl Writer {
             self.tracks.insert(info.track, OpenSegment { writer, index, since_ms: now.mono_ms });
         }
         let open = self.tracks.get_mut(&info.track).expect("made above");
-        open.writer.push(now.wall.0 * 1000, record, &mut bytes);
-        run.into_iter().for_each(|run| open.index.frame(run));
+        let sha256 = frame.and_then(|(_, sha256)| sha256);
+        open.writer.push_with(now.wall.0 * 1000, record, sha256.as_ref(), &mut bytes);
+        frame.into_iter().for_each(|(run, _)| open.index.frame(run));
         let file = FileId::Track { track: info.track, index: open.writer.header().index };
         let (entry, full) = (open.index.due(&mut open.writer), open.writer.size() >= SEGMENT_BYTES);
         self.waiting_indexes.extend(entry.map(|entry| (file, entry)));
