@@ -9,5 +9,6 @@ mod files;
 mod hostile;
 mod identity;
 mod meeting;
+mod paired;
 mod record;
 mod refusals;

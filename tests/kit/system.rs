@@ -115,6 +115,24 @@ impl System {
         Ok(())
     }
 
+    /// Starts a second recorder of a firm (`bank-a recorder-2`), with an archive of its own.
+    pub fn pair_recorder(&mut self, firm: &str) -> anyhow::Result<()> {
+        let of = Self::firm(firm);
+        let first = format!("{firm} recorder");
+        let known = supervise::services(&self.plan).into_iter().find(|one| one.name == first);
+        let mut second = known.with_context(|| format!("no service {first}"))?;
+        let text = std::fs::read_to_string(&second.config)?;
+        let text = text.replace("\"recorder-1\"", "\"recorder-2\"").replace("\"archive\"", "\"archive-2\"");
+        (second.name, second.config) = (format!("{first}-2"), self.plan.firm(of, "recorder-2.toml"));
+        second.log = self.plan.at("logs").join(format!("{firm}-recorder-2.log"));
+        std::fs::create_dir_all(self.plan.firm(of, "archive-2"))?;
+        std::fs::write(&second.config, text)?;
+        let mut running = second.start()?;
+        running.await_ready()?;
+        self.again.push(Again(running));
+        Ok(())
+    }
+
     /// A firm by id.
     pub fn firm(id: &str) -> &'static Firm {
         FIRMS.iter().find(|firm| firm.id == id).expect("a firm of the plan")
@@ -155,6 +173,11 @@ impl System {
     /// Folder of the meetings that a firm has archived.
     pub fn archive(&self, firm: &str) -> PathBuf {
         self.plan.firm(Self::firm(firm), "archive")
+    }
+
+    /// Folder of the meetings that a firm's second recorder has archived.
+    pub fn paired_archive(&self, firm: &str) -> PathBuf {
+        self.plan.firm(Self::firm(firm), "archive-2")
     }
 
     /// The log of a service so far.

@@ -74,6 +74,7 @@ fn signed(ended_at: u64, closed: Closed) -> Vec<u8> {
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
         tags: Default::default(),
         copies_wanted: Vec::new(),
+        files: Vec::new(),
     };
     let signer = |hash: &[u8; 32]| {
         let signature: Signature = key().sign_prehash(hash).expect("32 bytes");

@@ -24,6 +24,13 @@ function stateText({ state, rule }: RecorderState): Key {
   return chatAlone ? "recChat" : RECORDER_STATES[state];
 }
 
+/** How many of a firm's recorders keep the meeting, where there are more than one. */
+function paired({ copies = [] }: RecorderState): string {
+  if (copies.length < 2) return "";
+  const good = copies.filter((copy) => copy.state === "recording").length;
+  return ` · ${t("recCopies", { good: String(good), all: String(copies.length) })}`;
+}
+
 /** A person's name, or whose recorder it is. */
 function labelOf(config: PageConfig, state: CallState, id: string): string {
   const recorder = state.seen[id]?.recorder ?? state.members.find((member) => member.participant === id)?.role === "recorder";
@@ -60,7 +67,7 @@ function Recorders({ config, state }: { config: PageConfig; state: CallState }) 
           <li key={recorder.firm} class={`person recorder ${recorder.state}`} data-testid="recorder" data-firm={recorder.firm} data-state={recorder.state}>
             <Icon name="record" />
             <span class="person-name">{t("recorderOf", { firm })}</span>
-            <span class="person-state">{t(stateText(recorder))}</span>
+            <span class="person-state">{t(stateText(recorder))}{paired(recorder)}</span>
           </li>
         );
       })}

@@ -128,6 +128,7 @@ export const de: Record<keyof typeof en, string> = {
   recRecording: "zeichnet auf",
   recLate: "verspätet",
   recMissing: "fehlt",
+  recCopies: "{good} von {all} Rekordern",
   recWaiting: "startet",
   recOff: "laut Regel aus",
   noRecorder: "Kein Rekorder in dieser Sitzung",

@@ -132,6 +132,7 @@ export const en = {
   recRecording: "recording",
   recLate: "late",
   recMissing: "missing",
+  recCopies: "{good} of {all} recorders",
   recWaiting: "starting",
   recOff: "off by policy",
   noRecorder: "No recorder in this meeting",

@@ -128,6 +128,7 @@ export const fr: Record<keyof typeof en, string> = {
   recRecording: "enregistre",
   recLate: "en retard",
   recMissing: "absent",
+  recCopies: "{good} enregistreurs sur {all}",
   recWaiting: "démarre",
   recOff: "désactivé par la règle",
   noRecorder: "Aucun enregistreur dans cette réunion",

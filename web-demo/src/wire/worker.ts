@@ -15,7 +15,9 @@ export interface Invited { signed: string; guest: string; code: string }
 export interface Member { leaf: number; participant: ParticipantId; name: string; role: LeafRole; firm: string }
 export type StopReason = "no-group" | "no-receipt" | "no-beacon" | "removal-pending" | "not-admitted" | "dead" | string;
 export type Sending = { state: "allowed" } | { state: "stopped"; why: StopReason; firm: string | null };
-export interface RecorderState { firm: string; participant: ParticipantId | null; state: "recording" | "late" | "missing"; rule: Rule; chat: Rule }
+export type CopyState = "recording" | "late" | "missing";
+/** `state` is the best of `copies`: a firm's recorders in the group, two where they are paired. */
+export interface RecorderState { firm: string; participant: ParticipantId | null; state: CopyState; rule: Rule; chat: Rule; copies?: { participant: ParticipantId; state: CopyState }[] }
 
 export type SessionEvent =
   | { type: "admitted"; participant: ParticipantId; terms: MeetingTerms; statements: Statement[]; roster: RosterEntry[]; entry: string; now: number }

@@ -276,7 +276,7 @@ impl StopReason {
 pub struct RecorderState {
     /// Whose copy.
     pub firm: FirmId,
-    /// The recorder last heard of.
+    /// The recorder that `state` is of.
     pub participant: Option<ParticipantId>,
     /// Its state.
     pub state: CopyState,
@@ -284,6 +284,17 @@ pub struct RecorderState {
     pub rule: Rule,
     /// ... and for chat.
     pub chat: Rule,
+    /// Each of its recorders in the group: two where they are paired. `state` is the best of theirs.
+    pub copies: Vec<RecorderCopy>,
+}
+
+/// One recorder of a firm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecorderCopy {
+    /// Which.
+    pub participant: ParticipantId,
+    /// Its state.
+    pub state: CopyState,
 }
 
 /// What somebody wrote. Not shown in logs.

@@ -1,7 +1,7 @@
 //! Watches every recording firm's recorder: receipts per epoch, beacons, and one grace clock.
 
 use super::epochs::{EpochState, Epochs};
-use super::event::{CopyState, IncidentKind, RecorderState};
+use super::event::{CopyState, IncidentKind, RecorderCopy, RecorderState};
 use domain::limits::{BEACON_BANNER_MS, KEEP_EPOCH_MS};
 use domain::message::custody::LeafRole;
 use domain::policy::{ContentClass, Rule};
@@ -19,18 +19,24 @@ const OFFLINE_MS: u64 = 15 * 60_000;
 /// Receipts remembered per firm, as many as epochs are held.
 const MAX_RECEIPTS: usize = 256;
 
+/// What is known of one recorder. Paired recorders of a firm count each for itself: an epoch is kept where one of them
+/// has its key and lives, and never by the receipt of one and the beacons of the other.
+#[derive(Default)]
+struct Copy {
+    /// Generations of epochs it has acknowledged.
+    receipts: BTreeSet<u64>,
+    /// Last good sign of life.
+    alive_at: Option<UnixMillis>,
+    /// Time without signaling since that sign of life, ms.
+    offline_ms: u64,
+}
+
 struct Watch {
     rule: Rule,
     chat: Rule,
     files: Rule,
     grace_ms: u64,
-    /// Generations of epochs its recorder has acknowledged.
-    receipts: BTreeSet<u64>,
-    /// Last good sign of life.
-    alive_at: Option<UnixMillis>,
-    participant: Option<ParticipantId>,
-    /// Time without signaling since that sign of life, ms.
-    offline_ms: u64,
+    copies: BTreeMap<ParticipantId, Copy>,
     /// Highest beacon sequence by recorder certificate: an old beacon is no sign of life.
     sequences: HashMap<[u8; 32], u64>,
 }
@@ -72,10 +78,7 @@ impl Recorders {
                 chat: statement.chat,
                 files: statement.files,
                 grace_ms: statement.recorder_grace_ms,
-                receipts: BTreeSet::new(),
-                alive_at: None,
-                participant: None,
-                offline_ms: 0,
+                copies: BTreeMap::new(),
                 sequences: before.remove(&statement.firm).map(|watch| watch.sequences).unwrap_or_default(),
             };
             self.firms.insert(statement.firm.clone(), watch);
@@ -105,12 +108,12 @@ impl Recorders {
             return Err(IncidentKind::Fork);
         }
         let Some(watch) = self.firms.get_mut(&receipt.firm) else { return Ok(()) };
-        if watch.receipts.insert(state.generation) {
+        let copy = watch.copy(&signer.participant, state);
+        if copy.receipts.insert(state.generation) {
             // a sign of life until the first beacon; after that the key may be kept and the media not
-            watch.alive_at.get_or_insert(now);
-            watch.participant = Some(receipt.recorder);
-            if watch.receipts.len() > MAX_RECEIPTS {
-                watch.receipts.pop_first();
+            copy.alive_at.get_or_insert(now);
+            if copy.receipts.len() > MAX_RECEIPTS {
+                copy.receipts.pop_first();
             }
         }
         Ok(())
@@ -151,9 +154,8 @@ impl Recorders {
         // held back by whoever carries it, or a recorder that does not follow the group
         let stale = beacon.epoch < latest.epoch && now.since(latest.entered_at) >= watch.grace_ms;
         if beacon.state == BeaconState::Recording && !stale {
-            watch.alive_at = Some(now);
-            watch.offline_ms = 0;
-            watch.participant = Some(beacon.recorder);
+            let copy = watch.copy(&signer.participant, latest);
+            (copy.alive_at, copy.offline_ms) = (Some(now), 0);
         }
         Ok(())
     }
@@ -162,11 +164,12 @@ impl Recorders {
     pub(super) fn must(&self, firm: &FirmId) -> bool {
         self.firms.get(firm).is_some_and(|watch| watch.rule == Rule::Must)
     }
-    /// May its people write, or send files, in this epoch? Where that must be kept, only while the recorder has the epoch and
+    /// May its people write, or send files, in this epoch? Where that must be kept, only while a recorder has the epoch and
     /// lives.
     pub(super) fn may_say(&self, firm: &FirmId, state: &EpochState, now: UnixMillis, class: ContentClass) -> bool {
         let must = self.firms.get(firm).is_some_and(|watch| watch.written(class) == Rule::Must);
-        !must || (self.acknowledged(firm, state.generation) && self.alive(firm, now))
+        let keeps = |copy: &&Copy| copy.receipts.contains(&state.generation) && self.lives(firm, copy, now);
+        !must || self.copies(firm).any(|copy| keeps(&copy))
     }
     /// Does this firm keep what is of this class?
     pub(super) fn keeps(&self, firm: &FirmId, class: ContentClass) -> bool {
@@ -180,10 +183,11 @@ impl Recorders {
     pub(super) fn reconnected(&mut self, now: UnixMillis) {
         let Some(since) = self.offline.take() else { return };
         let away = now.since(since);
-        for watch in self.firms.values_mut().filter(|watch| watch.offline_ms + away < OFFLINE_MS) {
-            watch.alive_at = watch.alive_at.map(|at| at.plus(away));
+        let copies = self.firms.values_mut().flat_map(|watch| watch.copies.values_mut());
+        for copy in copies.filter(|copy| copy.offline_ms + away < OFFLINE_MS) {
+            copy.alive_at = copy.alive_at.map(|at| at.plus(away));
             // a service that cuts and comes back again and again stretches nothing: only a beacon gives the time back
-            watch.offline_ms += away;
+            copy.offline_ms += away;
         }
     }
     /// Is signaling away?
@@ -191,26 +195,29 @@ impl Recorders {
         self.offline.is_some()
     }
     /// The time by which beacons are judged: it stands still while none can come.
-    fn beacon_time(&self, watch: &Watch, now: UnixMillis) -> UnixMillis {
-        self.offline.filter(|since| watch.offline_ms + now.since(*since) < OFFLINE_MS).unwrap_or(now)
+    fn beacon_time(&self, copy: &Copy, now: UnixMillis) -> UnixMillis {
+        self.offline.filter(|since| copy.offline_ms + now.since(*since) < OFFLINE_MS).unwrap_or(now)
     }
-    fn alive(&self, firm: &FirmId, now: UnixMillis) -> bool {
-        let Some(watch) = self.firms.get(firm) else { return false };
-        let now = self.beacon_time(watch, now);
-        watch.alive_at.is_some_and(|at| now.since(at) < watch.grace_ms)
+    fn copies(&self, firm: &FirmId) -> impl Iterator<Item = &Copy> {
+        self.firms.get(firm).into_iter().flat_map(|watch| watch.copies.values())
     }
-    fn acknowledged(&self, firm: &FirmId, generation: u64) -> bool {
-        self.firms.get(firm).is_some_and(|watch| watch.receipts.contains(&generation))
+    fn lives(&self, firm: &FirmId, copy: &Copy, now: UnixMillis) -> bool {
+        let now = self.beacon_time(copy, now);
+        copy.alive_at.is_some_and(|at| now.since(at) < self.grace(firm))
     }
 
-    /// May a sender of a must firm go over to this epoch? With its receipt, or at once after a removal while the
-    /// recorder was recording until now.
+    /// Does this recorder let senders of its firm go over to an epoch? With its receipt, or at once after a removal while
+    /// it was recording until now.
+    fn lets_in(&self, firm: &FirmId, copy: &Copy, state: &EpochState, now: UnixMillis) -> bool {
+        copy.receipts.contains(&state.generation)
+            || (state.removal
+                && !copy.receipts.is_empty()
+                && self.lives(firm, copy, now)
+                && now.since(state.entered_at) < self.grace(firm))
+    }
+    /// May a sender of a must firm go over to this epoch? If one recorder of the firm lets it.
     pub(super) fn may_enter(&self, firm: &FirmId, state: &EpochState, now: UnixMillis) -> bool {
-        if !self.must(firm) || self.acknowledged(firm, state.generation) {
-            return true;
-        }
-        let recorded_before = self.firms.get(firm).is_some_and(|watch| !watch.receipts.is_empty());
-        state.removal && recorded_before && self.alive(firm, now) && now.since(state.entered_at) < self.grace(firm)
+        !self.must(firm) || self.copies(firm).any(|copy| self.lets_in(firm, copy, state, now))
     }
     /// Grace time of a firm, ms.
     pub(super) fn grace(&self, firm: &FirmId) -> u64 {
@@ -228,11 +235,10 @@ impl Recorders {
         if !self.must(firm) {
             return Ok(());
         }
-        if !self.may_enter(firm, state, now) {
-            return Err(if self.alive(firm, now) { MustStop::Receipt } else { MustStop::Beacon });
-        }
-        if !self.alive(firm, now) {
-            return Err(MustStop::Beacon);
+        let alive = self.copies(firm).any(|copy| self.lives(firm, copy, now));
+        let keeps = |copy: &Copy| self.lets_in(firm, copy, state, now) && self.lives(firm, copy, now);
+        if !self.copies(firm).any(keeps) {
+            return Err(if alive { MustStop::Receipt } else { MustStop::Beacon });
         }
         let longest = self.grace(firm).min(KEEP_EPOCH_MS);
         if newer.is_some_and(|entered| now.since(entered) >= longest) {
@@ -243,9 +249,9 @@ impl Recorders {
 
     /// What to show; `Some` when it changed.
     pub(super) fn report(&mut self, now: UnixMillis, latest: Option<&EpochState>) -> Option<Vec<RecorderState>> {
-        let at = |watch: &Watch| self.beacon_time(watch, now);
+        let at = |copy: &Copy| self.beacon_time(copy, now);
         let states: Vec<RecorderState> =
-            self.firms.iter().map(|(firm, watch)| state_of(firm, watch, at(watch), latest)).collect();
+            self.firms.iter().map(|(firm, watch)| state_of(firm, watch, &at, latest)).collect();
         if self.reported.as_ref() == Some(&states) || latest.is_none() {
             return None;
         }
@@ -254,15 +260,16 @@ impl Recorders {
     }
     /// Next moment at which a clock changes something.
     pub(super) fn next_change(&self, now: UnixMillis) -> Option<UnixMillis> {
-        let alive = self.firms.values().filter_map(|watch| Some((watch.alive_at?, watch.grace_ms)));
+        let all = || self.firms.values().flat_map(|watch| watch.copies.values().map(|copy| (copy, watch.grace_ms)));
+        let alive = all().filter_map(|(copy, grace)| Some((copy.alive_at?, grace)));
         let by_beacons = alive.flat_map(|(at, grace)| [at.plus(BEACON_BANNER_MS), at.plus(grace)]);
-        let budgets = self.firms.values().map(|watch| OFFLINE_MS.saturating_sub(watch.offline_ms));
+        let budgets = all().map(|(copy, _)| OFFLINE_MS.saturating_sub(copy.offline_ms));
         let offline = budgets.filter_map(|left| self.offline.map(|since| since.plus(left)));
         by_beacons.chain(offline).filter(|at| *at > now).min()
     }
     /// Last acknowledged epoch of a firm, for tests and displays.
     pub(super) fn acknowledged_epoch(&self, firm: &FirmId, epochs: &Epochs) -> Option<Epoch> {
-        let last = self.firms.get(firm)?.receipts.last()?;
+        let last = self.copies(firm).filter_map(|copy| copy.receipts.last()).max()?;
         epochs.by_generation(*last).map(|state| state.epoch)
     }
 }
@@ -281,15 +288,42 @@ fn is_recorder(state: &EpochState, signer: &Identity) -> bool {
         .any(|member| member.role == LeafRole::Recorder && member.certificate_hash == signer.certificate_hash)
 }
 
-fn state_of(firm: &FirmId, watch: &Watch, now: UnixMillis, latest: Option<&EpochState>) -> RecorderState {
-    let present = latest.is_some_and(|state| {
-        state.members.values().any(|member| member.role == LeafRole::Recorder && member.participant.firm == *firm)
-    });
-    let state = match watch.alive_at.map(|at| now.since(at)) {
-        Some(silent) if present && silent < BEACON_BANNER_MS => CopyState::Recording,
-        Some(silent) if present && silent < watch.grace_ms => CopyState::Late,
-        _ => CopyState::Missing,
-    };
-    let (participant, rule, chat) = (watch.participant.clone(), watch.rule, watch.chat);
-    RecorderState { firm: firm.clone(), participant, state, rule, chat }
+impl Watch {
+    /// The account of a recorder that is in the group. Those that left it are forgotten when another comes.
+    fn copy(&mut self, recorder: &ParticipantId, state: &EpochState) -> &mut Copy {
+        if !self.copies.contains_key(recorder) {
+            self.copies.retain(|known, _| state.members.values().any(|member| member.participant == *known));
+        }
+        self.copies.entry(recorder.clone()).or_default()
+    }
+}
+
+fn state_of(
+    firm: &FirmId,
+    watch: &Watch,
+    at: &dyn Fn(&Copy) -> UnixMillis,
+    latest: Option<&EpochState>,
+) -> RecorderState {
+    let there = latest.into_iter().flat_map(|state| state.members.values());
+    let there = there.filter(|member| member.role == LeafRole::Recorder && member.participant.firm == *firm);
+    let mut copies: Vec<RecorderCopy> = there
+        .map(|member| {
+            let copy = watch.copies.get(&member.participant);
+            let silent = copy.and_then(|copy| Some(at(copy).since(copy.alive_at?)));
+            let state = match silent {
+                Some(silent) if silent < BEACON_BANNER_MS => CopyState::Recording,
+                Some(silent) if silent < watch.grace_ms => CopyState::Late,
+                _ => CopyState::Missing,
+            };
+            RecorderCopy { participant: member.participant.clone(), state }
+        })
+        .collect();
+    copies.sort_by(|one, other| one.participant.cmp(&other.participant));
+    let best = [CopyState::Recording, CopyState::Late]
+        .into_iter()
+        .find_map(|state| copies.iter().find(|copy| copy.state == state))
+        .cloned();
+    let state = best.as_ref().map_or(CopyState::Missing, |copy| copy.state);
+    let participant = best.map(|copy| copy.participant).or_else(|| watch.copies.keys().next().cloned());
+    RecorderState { firm: firm.clone(), participant, state, rule: watch.rule, chat: watch.chat, copies }
 }

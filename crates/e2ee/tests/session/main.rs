@@ -12,5 +12,6 @@ mod flow;
 mod hosts;
 mod must;
 mod net;
+mod paired;
 mod rogue;
 mod unruly;
