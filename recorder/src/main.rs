@@ -22,8 +22,6 @@ mod seal;
 mod stamps;
 mod stores;
 mod tls;
-#[cfg(test)]
-mod trial;
 mod upkeep;
 
 use clap::{Parser, Subcommand};
