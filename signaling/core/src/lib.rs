@@ -20,5 +20,6 @@ pub mod room;
 
 pub use admission::{Handshake, Proven, Step};
 pub use feed::{Feed, Turn};
+pub use meeting::{Seen, View};
 pub use ports::{ConnId, Input, OrderSigner, Output, Ports, Randomness, Revoked};
 pub use room::{Member, Room, RoomRecord};

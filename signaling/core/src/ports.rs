@@ -96,6 +96,17 @@ pub enum Input {
         /// Who.
         user: UserId,
     },
+    /// Somebody with the right to it takes a person out of the running meeting, on all devices; it stays out of it.
+    Expelled {
+        /// Firm.
+        firm: FirmId,
+        /// Who.
+        user: UserId,
+    },
+    /// The next meeting of this room has this id; `None`: one of its own making.
+    Announced(Option<MeetingId>),
+    /// Somebody with the right to it ends the running meeting for all.
+    Ended,
 }
 
 /// SHA-256 of certificates that count no more.

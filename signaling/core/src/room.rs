@@ -5,7 +5,7 @@
 
 use crate::limits::MAX_PARKED;
 use crate::lobby::{Lobby, Queue};
-use crate::meeting::{Answer, Change, Entrant, Flow, Knock, Meeting, SfuInfo};
+use crate::meeting::{Answer, Change, Entrant, Flow, Knock, Meeting, SfuInfo, View};
 use crate::ports::{ConnId, Input, Output, Ports, Revoked};
 use crate::problem::{bad_message, of_firm, problem, revoked};
 use domain::message::client::{Problem, ProblemCode, Resume, ToClient, ToServer};
@@ -75,6 +75,8 @@ pub struct Room {
     queue: Queue,
     meeting: Option<Meeting>,
     revoked: Revoked,
+    /// Id that the next meeting was announced with.
+    announced: Option<MeetingId>,
     out: VecDeque<Output>,
 }
 
@@ -89,6 +91,7 @@ impl Room {
             queue: Queue::default(),
             meeting: None,
             revoked: Revoked::default(),
+            announced: None,
             out: VecDeque::new(),
         }
     }
@@ -148,6 +151,19 @@ impl Room {
                     meeting.membership_ended(now, &firm, &user);
                 }
             }
+            Input::Expelled { firm, user } => {
+                if let Some(meeting) = &mut self.meeting {
+                    meeting.expel(now, &firm, &user);
+                }
+            }
+            Input::Announced(meeting) => self.announced = meeting,
+            Input::Ended => {
+                if let Some(mut meeting) = self.meeting.take() {
+                    meeting.end();
+                    self.out.extend(meeting.take_output());
+                    self.change_terms(now);
+                }
+            }
         }
         self.follow(now);
     }
@@ -174,6 +190,11 @@ impl Room {
     /// The meeting that runs, if one does.
     pub fn meeting(&self) -> Option<&MeetingId> {
         self.meeting.as_ref().map(|meeting| &meeting.terms().meeting)
+    }
+
+    /// The running meeting as others may see it.
+    pub fn view(&self) -> Option<View> {
+        self.meeting.as_ref().map(Meeting::seen)
     }
 
     /// Nothing here: the edge may drop this room.
@@ -237,7 +258,8 @@ impl Room {
             Some(meeting) => meeting,
             None => {
                 let none = || problem(ProblemCode::MediaUnavailable, "no media server is connected: try again");
-                Meeting::begin(now, self.ports.clone(), room.clone(), self.sfu.clone().ok_or_else(none)?)?
+                let sfu = self.sfu.clone().ok_or_else(none)?;
+                Meeting::begin(now, self.ports.clone(), room.clone(), sfu, self.announced.clone())?
             }
         };
         let (change, runs) = (meeting.change_for(now, &new.entrant, room), meeting.is_used());
@@ -258,6 +280,7 @@ impl Room {
             self.queue(new, room);
             return Ok(());
         }
+        self.announced.take_if(|id| *id == meeting.terms().meeting);
         meeting.enter(now, new.conn, new.entrant, new.resume);
         for Parked { conn, entrant, resume, .. } in self.parked.drain(..) {
             meeting.enter(now, conn, entrant, resume);
@@ -452,7 +475,7 @@ impl Room {
         let door = old.take_door();
         self.out.extend(old.take_output());
         let begun = match sfu {
-            Some(sfu) => Meeting::begin(now, self.ports.clone(), record, sfu),
+            Some(sfu) => Meeting::begin(now, self.ports.clone(), record, sfu, None),
             None => Err(problem(ProblemCode::MediaUnavailable, "no media server is connected: try again")),
         };
         match begun {

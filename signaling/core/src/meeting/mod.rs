@@ -12,11 +12,13 @@ mod relay;
 mod removal;
 mod roster;
 mod terms;
+mod view;
 
 pub use door::{Door, Knock};
 pub use files::Held;
 pub use host::Answer;
 pub use terms::Change;
+pub use view::{Seen, View};
 
 use crate::delivery::{Delivery, Order, SfuLink};
 use crate::ports::{ConnId, Output, Ports};
@@ -104,9 +106,16 @@ fn meeting_id(random: [u8; 32]) -> MeetingId {
 }
 
 impl Meeting {
-    /// Begins a meeting; refused when statements are missing or clash.
-    pub fn begin(now: UnixMillis, ports: Ports, record: Arc<RoomRecord>, sfu: SfuInfo) -> Result<Self, Problem> {
-        let (terms, rules) = terms::judged(now, &ports, &record, meeting_id(ports.random.bytes()))?;
+    /// Begins a meeting, under the id it was announced with if it was; refused when statements are missing or clash.
+    pub fn begin(
+        now: UnixMillis,
+        ports: Ports,
+        record: Arc<RoomRecord>,
+        sfu: SfuInfo,
+        announced: Option<MeetingId>,
+    ) -> Result<Self, Problem> {
+        let id = announced.unwrap_or_else(|| meeting_id(ports.random.bytes()));
+        let (terms, rules) = terms::judged(now, &ports, &record, id)?;
         let extensions = rules.extensions().map(|(kind, bytes)| (kind, bytes.to_vec())).to_vec();
         door::region(&rules, &sfu)?;
         let hosting = host::Hosting::new(&rules);

@@ -133,6 +133,12 @@ impl Meeting {
         }
     }
 
+    /// Taken out of this meeting, on all devices; a recorder is not ([`Meeting::remove`]).
+    pub fn expel(&mut self, now: UnixMillis, firm: &FirmId, user: &UserId) {
+        self.devices(firm, user).iter().for_each(|who| self.door.turn_away(who));
+        self.membership_ended(now, firm, user);
+    }
+
     pub(super) fn devices(&self, firm: &FirmId, user: &UserId) -> Vec<ParticipantId> {
         let of = |entrant: &Entrant| {
             !entrant.recorder && entrant.participant.firm == *firm && entrant.participant.user == *user

@@ -7,6 +7,7 @@ use domain::message::client::{ProblemCode, ToClient, ToServer};
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{LeafIndex, TransportKind};
 use evidence::order::{Reason, RemovalOrder};
+use signaling_core::Input;
 
 fn orders(world: &World, name: &str) -> Vec<RemovalOrder> {
     let mut all =
@@ -368,4 +369,31 @@ fn who_holds_an_ended_certificate_is_out_of_the_meeting_and_does_not_come_back_w
     world.join("ben");
     assert_eq!(world.refusals("ben").len(), 2);
     assert!(!world.is_closed("ben"));
+}
+
+#[test]
+fn who_is_expelled_from_outside_is_out_on_all_devices_and_stays_out_of_this_meeting() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben", "amy"]);
+    let meeting = world.room.meeting().cloned();
+    world.input(Input::Expelled { firm: "bank-a".parse().unwrap(), user: "amy".parse().unwrap() });
+    assert_eq!(world.refusals("amy"), [ProblemCode::Removed]);
+    world.invariant_one_group(&["anna", "ben"]);
+    world.join("amy");
+    assert!(world.is_closed("amy"), "the same meeting does not take her back");
+    assert_eq!(world.room.meeting().cloned(), meeting);
+    let seen: Vec<_> = world.room.view().unwrap().people.into_iter().map(|one| one.participant.user).collect();
+    assert_eq!(seen, ["anna".parse().unwrap(), "ben".parse().unwrap()]);
+}
+
+#[test]
+fn a_meeting_ended_from_outside_is_over_for_all_and_the_next_one_has_the_id_it_was_announced_with() {
+    let mut world = World::must();
+    world.input(Input::Announced(Some("0123456789abcdef0123456789abcdef".parse().unwrap())));
+    world.gather(&["anna", "rec-a"]);
+    assert_eq!(world.room.meeting().unwrap().as_str(), "0123456789abcdef0123456789abcdef");
+    world.input(Input::Ended);
+    assert!(world.room.view().is_none() && world.is_closed("anna") && world.is_closed("rec-a"));
+    world.gather(&["ben"]);
+    assert_ne!(world.room.meeting().unwrap().as_str(), "0123456789abcdef0123456789abcdef");
 }
