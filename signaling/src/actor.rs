@@ -5,7 +5,7 @@ use crate::operations;
 use crate::relays;
 use crate::rooms::{Begun, notices_of};
 use domain::message::client::{ProblemCode, ToClient};
-use domain::message::control::ToSfu;
+use domain::message::control::{FromSfu, ToSfu};
 use domain::{FirmId, RoomId, UserId};
 use service::metrics::names::signaling as names;
 use signaling_core::problem::problem;
@@ -40,6 +40,8 @@ pub struct RoomActor {
     link: Option<mpsc::Sender<ToSfu>>,
     /// Connections that hold credentials for relays.
     relayed: BTreeSet<ConnId>,
+    /// Somebody came, went, or has media now: what is shown of the room is out of date.
+    changed: bool,
 }
 
 impl RoomActor {
@@ -58,6 +60,7 @@ impl RoomActor {
             sfu,
             link: None,
             relayed: BTreeSet::new(),
+            changed: false,
         }
     }
 
@@ -82,6 +85,7 @@ impl RoomActor {
                         // what changed between that reading and now was told to a room that did not have it yet
                         self.looks.notify_one();
                     }
+                    self.changed |= matches!(&input, Input::Sfu(said) if is_media(said));
                     self.take(input);
                 }
                 _ = renewals.tick(), if !self.relayed.is_empty() => self.renew_relays(),
@@ -92,6 +96,9 @@ impl RoomActor {
                 }
             }
             self.act();
+            if std::mem::take(&mut self.changed) {
+                self.hub.show(&self.name, self.room.view());
+            }
         }
     }
 
@@ -152,7 +159,9 @@ impl RoomActor {
             match output {
                 Output::Send { to, message } => {
                     match &*message {
+                        ToClient::RosterLeft { .. } => self.changed = true,
                         ToClient::Admitted { .. } => {
+                            self.changed = true;
                             names::JOINS.count();
                             to.iter().for_each(|conn| self.grant_relays(*conn));
                         }
@@ -202,6 +211,7 @@ impl RoomActor {
 
     fn tell_sfu(&mut self, message: ToSfu) {
         let mut begun = Begun::Before;
+        self.changed |= matches!(message, ToSfu::Meeting { .. } | ToSfu::MeetingEnded { .. });
         match &message {
             ToSfu::Meeting { meeting, .. } => {
                 if self.hub.meetings.insert(meeting.clone(), self.own.clone()).is_none() {
@@ -223,15 +233,18 @@ impl RoomActor {
     }
 }
 
+/// A participant's media came up or went down.
+fn is_media(said: &FromSfu) -> bool {
+    matches!(said, FromSfu::Connected { .. } | FromSfu::Disconnected { .. })
+}
+
 /// The connection that an input came from.
 fn sayer(input: &Input) -> Option<ConnId> {
     match input {
         Input::Join { conn, .. } | Input::Return { conn, .. } | Input::Message { conn, .. } | Input::Alive { conn } => {
             Some(*conn)
         }
-        Input::Closed { .. } | Input::Sfu(_) | Input::SfuLost | Input::Revoked(_) | Input::MembershipEnded { .. } => {
-            None
-        }
+        _ => None,
     }
 }
 

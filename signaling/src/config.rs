@@ -34,6 +34,8 @@ pub struct Config {
     pub directory: Directory,
     /// TURN servers for networks that let no UDP through; none by default.
     pub relays: Option<Relays>,
+    /// What programs may ask; off by default.
+    pub rest: Option<crate::rest::config::Settings>,
     /// How operators see it.
     #[serde(default)]
     pub operations: service::operations::Settings,
@@ -118,6 +120,9 @@ impl Config {
         let all = control.into_iter().chain(tls).chain(own).chain(&mut directory.path).chain(&mut directory.seed);
         let all = all.chain(self.relays.as_mut().map(|relays| &mut relays.secret_file));
         all.for_each(|path| *path = folder.join(&*path));
+        if let Some(rest) = &mut self.rest {
+            rest.rebase(folder);
+        }
     }
 
     fn check(&self, path: &Path) -> Result<(), Failure> {
@@ -130,6 +135,9 @@ impl Config {
         }
         if self.origins.is_empty() {
             return Err(config(format!("{shown}: `origins` is empty; list the addresses of the firms' fronts")));
+        }
+        if let Some(why) = self.rest.as_ref().and_then(|rest| rest.check().err()) {
+            return Err(config(format!("{shown}: {why}")));
         }
         for origin in &self.origins {
             let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));

@@ -1,5 +1,6 @@
 //! Routes of the two listeners, and the life of the process.
 
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::loaded::Loaded;
@@ -49,6 +50,12 @@ async fn bound(address: SocketAddr, key: &'static str) -> Result<tokio::net::Tcp
 pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let public = bound(loaded.config.listen, "listen").await?;
     let link = bound(loaded.config.control.listen, "control.listen").await?;
+    let rest = loaded.config.rest.as_ref();
+    let rest_ready = rest.map(|rest| crate::rest::read(rest, Clock::start().now())).transpose()?;
+    let programs = match rest {
+        Some(rest) => Some(bound(rest.listen, "rest.listen").await?),
+        None => None,
+    };
     let operations = service::operations::open(&loaded.config.operations, service::metrics::Service::Signaling)?;
     let revoked = Lists::open(&loaded.config.revocations, &loaded.trust)?;
     let hub = Hub::new(&loaded, revoked);
@@ -66,12 +73,23 @@ pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
     if loaded.tls.is_none() {
         app = app.layer(from_fn(local_only));
     }
-    let sfus = Router::new().route("/v1/sfu", get(control::upgrade)).with_state(hub);
+    let sfus = Router::new().route("/v1/sfu", get(control::upgrade)).with_state(hub.clone());
+    let rest = crate::rest::open(&loaded, rest_ready, &hub);
     let shown = |listener: &tokio::net::TcpListener| listener.local_addr().map(|at| at.to_string()).unwrap_or_default();
-    tracing::info!(listen = shown(&public), control = shown(&link), "ready");
+    let at = programs.as_ref().map(shown).unwrap_or_default();
+    tracing::info!(listen = shown(&public), control = shown(&link), rest = at, "ready");
+    let asked = async {
+        match (programs, rest) {
+            (Some(listener), Some(rest)) => {
+                listen::serve(listener, loaded.rest_tls, rest, std::future::pending()).await
+            }
+            _ => std::future::pending().await,
+        }
+    };
     tokio::select! {
         () = listen::serve(public, loaded.tls, app, std::future::pending()) => {}
         () = listen::serve(link, Some(loaded.control_tls), sfus, std::future::pending()) => {}
+        () = asked => {}
         () = service::stop::asked() => {}
     }
     tracing::info!("stopped");

@@ -9,14 +9,15 @@ use crate::rooms;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use domain::message::control::{FromSfu, ToSfu};
-use domain::{MeetingId, RoomId};
+use domain::{FirmId, MeetingId, RoomId, UserId};
 use evidence::identity::TrustMap;
 use signaling_core::meeting::Held;
-use signaling_core::{ConnId, Feed, Input, Ports, Randomness};
+use signaling_core::{ConnId, Feed, Input, Ports, Randomness, View};
 use signaling_store::{Notice, RoomDirectory};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 /// Connections at once: 9 KiB of buffers each, some 40 MB.
@@ -44,6 +45,17 @@ pub struct SfuHandle {
     pub to: mpsc::Sender<ToSfu>,
 }
 
+/// A room whose meeting changed.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Which.
+    pub room: RoomId,
+    /// What was shown before.
+    pub before: Option<Arc<View>>,
+    /// What is shown now.
+    pub now: Option<Arc<View>>,
+}
+
 /// Shared state.
 pub struct Hub {
     /// Pinned firms.
@@ -68,6 +80,12 @@ pub struct Hub {
     pub statements: PathBuf,
     /// Certificates that firms ended.
     pub revoked: Lists,
+    /// What is to be seen of each running meeting.
+    pub shown: DashMap<RoomId, Arc<View>>,
+    /// Rooms of open incidents: of their members only these enter.
+    pub narrowed: DashMap<RoomId, BTreeSet<(FirmId, UserId)>>,
+    /// Told of meetings and people who come and go; full queues lose it.
+    pub watcher: OnceLock<mpsc::Sender<Shown>>,
     rooms: DashMap<RoomId, mpsc::Sender<Input>>,
     /// Wakes a room to look at its members.
     looks: DashMap<RoomId, Arc<Notify>>,
@@ -122,6 +140,9 @@ impl Hub {
             free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             relays: None,
             revoked: Lists::none(),
+            shown: DashMap::new(),
+            narrowed: DashMap::new(),
+            watcher: OnceLock::new(),
             directory,
             statements: PathBuf::new(),
             rooms: DashMap::new(),
@@ -205,9 +226,24 @@ impl Hub {
         }
     }
 
+    /// A room's meeting is to be seen so from now on.
+    pub fn show(&self, room: &RoomId, view: Option<View>) {
+        let now = view.map(Arc::new);
+        let before = match &now {
+            Some(view) => self.shown.insert(room.clone(), view.clone()),
+            None => self.shown.remove(room).map(|(_, view)| view),
+        };
+        if let Some(watcher) = self.watcher.get().filter(|_| before != now)
+            && watcher.try_send(Shown { room: room.clone(), before, now }).is_err()
+        {
+            tracing::warn!("a change of a meeting was not noted: too many wait");
+        }
+    }
+
     /// A room's task is gone: the next who comes starts it anew, and the SFU forgets its meeting.
     fn forget(&self, room: &RoomId, gone: &mpsc::Sender<Input>) {
         self.rooms.remove_if(room, |_, sender| sender.same_channel(gone));
+        self.show(room, None);
         let mut ended = Vec::new();
         self.meetings.retain(|meeting, sender| {
             let ours = sender.same_channel(gone);

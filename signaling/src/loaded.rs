@@ -38,6 +38,8 @@ pub struct Loaded {
     pub control_tls: Arc<ServerConfig>,
     /// TURN servers.
     pub relays: Option<Arc<Relays>>,
+    /// TLS of the REST interface's listener.
+    pub rest_tls: Option<Arc<ServerConfig>>,
 }
 
 /// The delivery service's order key, in software: it moves nobody's media and opens nothing.
@@ -182,7 +184,8 @@ pub async fn load(path: &Path) -> Result<Loaded, Failure> {
     })?;
     let (directory, matrix) = directory(&config.directory).await?;
     let relays = config.relays.as_ref().map(relays).transpose()?.map(Arc::new);
-    Ok(Loaded { config, trust, orders, directory, matrix, tls, control_tls, relays })
+    let rest_tls = config.rest.as_ref().and_then(|rest| rest.tls.as_ref()).map(public_tls).transpose()?;
+    Ok(Loaded { config, trust, orders, directory, matrix, tls, control_tls, relays, rest_tls })
 }
 
 impl Loaded {

@@ -15,6 +15,7 @@ mod loaded;
 mod meet;
 mod operations;
 mod relays;
+mod rest;
 mod revoked;
 mod rooms;
 mod statements;
@@ -38,6 +39,17 @@ enum Command {
     Run(Options),
     /// Read the configuration and every file it names, then exit.
     CheckConfig(Options),
+    /// Send messages of a webhook once more; the running process does it within seconds.
+    ReplayWebhook {
+        #[command(flatten)]
+        options: Options,
+        /// Its name in the configuration.
+        #[arg(long)]
+        name: String,
+        /// Messages since then, milliseconds since 1970.
+        #[arg(long, value_name = "MILLISECONDS")]
+        since: u64,
+    },
 }
 
 #[derive(Args)]
@@ -64,12 +76,21 @@ fn start(options: &Options) -> Result<(), Failure> {
     runtime()?.block_on(async { http::serve(loaded::load(&options.config).await?).await })
 }
 
+fn replay(options: &Options, name: &str, since: u64) -> Result<(), Failure> {
+    let config = config::read(&options.config)?;
+    let rest = config.rest.ok_or_else(|| failure::config("the configuration has no [rest]"))?;
+    let messages = rest::replay(&rest, name, domain::UnixMillis(since), clock::Clock::start().now())?;
+    tracing::info!(messages, "these wait to be sent once more");
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let (Command::Run(options) | Command::CheckConfig(options)) = &cli.command;
+    let (Command::Run(options) | Command::CheckConfig(options) | Command::ReplayWebhook { options, .. }) = &cli.command;
     service::log::start(service::log::Form::of(options.json));
     service::ended::end(match &cli.command {
         Command::Run(options) => start(options),
         Command::CheckConfig(options) => check(options),
+        Command::ReplayWebhook { options, name, since } => replay(options, name, *since),
     })
 }

@@ -49,7 +49,13 @@ impl Hub {
     async fn read(&self, room: &RoomId) -> Result<Option<Room>, DirectoryError> {
         let late = || DirectoryError::Unreachable("no answer in time".to_owned());
         let read = timeout(READ_WITHIN, self.directory.room(room)).await.unwrap_or_else(|_| Err(late()));
-        read.inspect_err(|error| {
+        let narrow = |mut found: Room| {
+            if let Some(only) = self.narrowed.get(room) {
+                found.members.retain(|member| only.contains(&(member.firm.clone(), member.user.clone())));
+            }
+            found
+        };
+        read.map(|found| found.map(narrow)).inspect_err(|error| {
             names::DIRECTORY_FAILED.count();
             tracing::error!("{error}");
         })

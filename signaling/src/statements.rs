@@ -4,13 +4,26 @@
 use domain::{B64, FirmId, RoomId};
 use evidence::identity::TrustMap;
 use evidence::statement::judge_statement;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A statement is a few hundred bytes.
 const MAX_FILE: u64 = 64 * 1024;
 /// Files looked at: 64 firms in a few dozen rooms.
 const MAX_FILES: usize = 4_096;
+
+/// Rooms that firms have statements about: meetings can be in no other.
+pub fn rooms(folder: &Path, trust: &TrustMap) -> std::io::Result<BTreeSet<RoomId>> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder)?.take(MAX_FILES) {
+        let path = entry?.path();
+        let ours = path.extension().is_some_and(|extension| extension == "cose");
+        if ours && std::fs::metadata(&path)?.len() <= MAX_FILE {
+            found.extend(judge_statement(trust, &std::fs::read(&path)?).map(|statement| statement.room));
+        }
+    }
+    Ok(found)
+}
 
 /// The newest statement of every firm about `room`, ordered by firm. Files that do not judge well are named in the log
 /// and left out.

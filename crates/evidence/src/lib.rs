@@ -11,6 +11,7 @@ pub mod cose;
 pub mod grant;
 pub mod host;
 pub mod identity;
+pub mod incident;
 pub mod invitation;
 pub mod key;
 pub mod ledger;

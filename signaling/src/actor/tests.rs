@@ -4,7 +4,6 @@ use super::*;
 use crate::rooms::Found;
 use async_trait::async_trait;
 use domain::message::client::Entering;
-use domain::message::control::FromSfu;
 use domain::message::custody::LeafRole;
 use domain::policy::{Rule, Statement, Tier};
 use domain::{B64, MeetingId, UnixMillis};

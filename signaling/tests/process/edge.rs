@@ -90,6 +90,27 @@ pub async fn greet(
     next(stream).await
 }
 
+/// Who is let in as soon as the SFU is known.
+pub async fn admitted(site: &Site, running: &Running, who: &(SigningKey, Vec<u8>)) -> WebSocketStream<TcpStream> {
+    loop {
+        let mut page = meet(running).await;
+        if let Some(ToClient::Admitted { .. }) = greet(&mut page, site, who, "deal-room").await {
+            return page;
+        }
+    }
+}
+
+/// The refusal that ends a connection, whatever comes before it.
+pub async fn next_refusal(page: &mut WebSocketStream<TcpStream>) -> ProblemCode {
+    loop {
+        match next(page).await {
+            Some(ToClient::Refusal(problem)) => return problem.code,
+            Some(_) => {}
+            None => panic!("closed without a word"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_text_binary_and_wrong_order_close_with_bad_message() {
     let site = Site::new();
@@ -216,7 +237,7 @@ async fn a_certificate_of_another_ca_is_refused() {
     assert!(matches!(answer, Some(ToClient::Refusal(p)) if p.code == ProblemCode::BadCertificate));
 }
 
-type Link = WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>;
+pub type Link = WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>;
 
 /// Dials the control link with a client certificate of `ca`, or with none.
 pub async fn link(site: &Site, running: &Running, ca: Option<&Ca>) -> Option<Link> {

@@ -2,7 +2,11 @@
 //! line that says what to do, and a person and an SFU find each other.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod cost;
+mod document;
 mod edge;
+mod incidents;
 mod mistakes;
+mod rest;
 mod rooms;
 mod site;

@@ -105,7 +105,7 @@ impl Site {
         let member = r#"{"firm":"bank-a","user":"anna","host":true}"#;
         site.write("rooms.json", format!(r#"[{{"room":"deal-room","title":"Alder","members":[{member}]}}]"#));
         std::fs::create_dir(site.path("statements")).unwrap();
-        std::fs::write(site.path("statements/bank-a.deal-room.cose"), statement(&policy, "deal-room")).unwrap();
+        std::fs::write(site.path("statements/bank-a.deal-room.cose"), statement(&policy, "deal-room", 1)).unwrap();
         site.configure(free_port(), free_port(), "");
         site
     }
@@ -146,7 +146,7 @@ client_ca = "ca.pem"
     /// The firm's word on another room too.
     pub fn state(&self, room: &str) {
         let policy = SigningKey::from_slice(&[3; 32]).unwrap();
-        std::fs::write(self.path(&format!("statements/bank-a.{room}.cose")), statement(&policy, room)).unwrap();
+        std::fs::write(self.path(&format!("statements/bank-a.{room}.cose")), statement(&policy, room, 1)).unwrap();
     }
 
     pub fn command(&self, command: &str) -> Command {
@@ -165,12 +165,17 @@ client_ca = "ca.pem"
     }
 }
 
-fn statement(policy: &SigningKey, room: &str) -> Vec<u8> {
+/// Bank A's statement about the room, with another serial.
+pub fn signed(serial: u64) -> Vec<u8> {
+    statement(&SigningKey::from_slice(&[3; 32]).unwrap(), "deal-room", serial)
+}
+
+fn statement(policy: &SigningKey, room: &str, serial: u64) -> Vec<u8> {
     use domain::policy::{Rule, Statement, Tier};
     use p256::ecdsa::signature::hazmat::PrehashSigner;
     let statement = Statement {
         version: 1,
-        serial: 1,
+        serial,
         firm: "bank-a".parse().unwrap(),
         room: room.parse().unwrap(),
         audio_video: Rule::Off,
@@ -213,6 +218,11 @@ fn address(line: &str, key: &str) -> u16 {
 }
 
 impl Running {
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn start(mut command: Command) -> Self {
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut running = Self { child, port: 0, control: 0 };

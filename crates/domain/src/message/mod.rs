@@ -8,6 +8,7 @@
 //! | front, recorder <-> custody | [`custody`] | Unix socket, length-framed CBOR |
 //! | page <-> its firm's front | [`front`], [`review`] | HTTP, JSON |
 //! | member <-> member | [`member`] | MLS application message, CBOR |
+//! | programs <-> signaling | [`rest`], [`incident`] | HTTP, JSON; `docs/api/openapi.json` |
 //! | front -> export | [`export`] | pipe, length-framed CBOR |
 
 pub mod client;
@@ -15,8 +16,10 @@ pub mod control;
 pub mod custody;
 pub mod export;
 pub mod front;
+pub mod incident;
 pub mod member;
 pub mod record_link;
+pub mod rest;
 pub mod review;
 
 /// Version of the participant's protocol; signaling refuses another with `upgrade`.

@@ -2,6 +2,7 @@
 //! only looks. It changes nothing outside the repository but Debian packages, of which it keeps coturn, PostgreSQL and slapd from
 //! starting a service, and rustup's WebAssembly target.
 
+pub mod api;
 pub mod browser;
 pub mod node;
 pub mod page;

@@ -29,6 +29,7 @@ pub fn all(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     let ready = setup::all(place)?;
     setup::stores::provide(place)?;
     setup::synapse::provide(place)?;
+    setup::api::provide(place)?;
     let mut tally = Tally::default();
     let mut compiler = Compiler::Plain;
     say::heading("sources");
