@@ -8,6 +8,7 @@ mod custody;
 mod files;
 mod hostile;
 mod identity;
+mod incident;
 mod meeting;
 mod paired;
 mod record;

@@ -21,6 +21,7 @@ const HELP: &str = "usage: cargo xtask COMMAND
                          network (as root), codecs
   check record           recorders are killed, tokens and stores proven, a meeting replayed, exported, changed; one JSON line
     --long               instead: an hour of nine people, replayed and exported; 2.5 GB, two minutes
+  check rooms            rooms, identity, policy and incidents with real servers; one JSON line
   test                   set-up, then every check and test that fits in 40 minutes
     --full               also what takes longer
     --filter WORD        only tests whose name has WORD in it
@@ -82,7 +83,12 @@ fn dispatch() -> anyhow::Result<()> {
                 args.finish()?;
                 if long { check::long_record(&place, as_built) } else { check::record_alone(&place, as_built) }
             }
-            _ => Err(usage("`cargo xtask check` wants a word: meeting, browsers or record")),
+            Some("rooms") => {
+                let as_built = args.flag("--no-build");
+                args.finish()?;
+                check::rooms::alone(&place, as_built)
+            }
+            _ => Err(usage("`cargo xtask check` wants a word: meeting, browsers, record or rooms")),
         },
         Some("test") => {
             let wanted = test::Wanted { full: args.flag("--full"), filter: args.value("--filter")? };

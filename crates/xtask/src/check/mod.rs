@@ -9,6 +9,7 @@ mod network;
 pub mod probe;
 mod record;
 mod relay;
+pub mod rooms;
 mod stage;
 
 use crate::demo::plan::{FIRMS, Plan};
