@@ -37,7 +37,7 @@ pub async fn replay(
 ) -> Answer<Json<Replayed>> {
     caller.needs(Scope::WebhooksWrite)?;
     let known = |hook: &&super::webhooks::Hook| hook.settings.name == name && caller.0.sees(hook.settings.firm.iter());
-    if rest.hooks.0.iter().find(known).is_none() {
+    if !rest.hooks.0.iter().any(|hook| known(&hook)) {
         return Err(unknown());
     }
     let (hook, now) = (name.clone(), rest.hub.clock.now());
