@@ -171,8 +171,11 @@ impl Rest {
     }
 }
 
-/// Rooms of the incidents that are open, and who may enter them.
-pub fn open_rooms(store: &Store) -> rusqlite::Result<Vec<(RoomId, BTreeSet<(FirmId, UserId)>)>> {
+/// Rooms of open incidents, and who may enter them.
+pub type Narrowed = Vec<(RoomId, BTreeSet<(FirmId, UserId)>)>;
+
+/// Rooms of the incidents that are open.
+pub fn open_rooms(store: &Store) -> rusqlite::Result<Narrowed> {
     let open = store.now(|store| store.incidents(Incidents::Open, MAX_OPEN))?;
     let who = |one: &Called| (one.firm.clone(), one.user.clone());
     Ok(open.into_iter().map(|one| (one.info.room, one.info.people.iter().map(who).collect())).collect())

@@ -27,11 +27,11 @@ use axum::{Router, http::header};
 use clients::Clients;
 use config::Settings;
 use domain::message::rest::{EventData, EventKind, MeetingState, RestCode};
-use domain::{FirmId, RoomId, UnixMillis, UserId};
+use domain::{FirmId, UnixMillis};
 use problem::{Answer, Problem, problem};
 use serde::Deserialize;
 use signaling_core::{Input, OrderSigner};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::{Mutex, mpsc};
@@ -90,7 +90,7 @@ pub struct Ready {
     store: Store,
     clients: Clients,
     hooks: Hooks,
-    narrowed: Vec<(RoomId, BTreeSet<(FirmId, UserId)>)>,
+    narrowed: incidents::Narrowed,
 }
 
 /// Reads and checks it.
