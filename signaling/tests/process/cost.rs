@@ -1,7 +1,7 @@
 //! What an open connection costs the process: memory is what bounds how many wait at the top of the hour.
 
 use crate::site::{ORIGIN, Running, Site, free_port};
-use domain::message::client::{ToClient, ToServer};
+use domain::message::client::{Entering, ToClient, ToServer};
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -34,7 +34,14 @@ async fn waiting(site: &Site, running: &Running, tls: &Arc<ClientConfig>) -> Web
     let (mut stream, _) = client_async(request, socket).await.unwrap();
     let (_, certificate) = site.firm.member("bank-a/anna/d1");
     let (room, trust) = ("deal-room".parse().unwrap(), site.trust.hash().into());
-    let hello = ToServer::Hello { version: 1, room, chain: vec![certificate.into()], trust, resume: None };
+    let hello = ToServer::Hello {
+        version: 1,
+        room,
+        chain: vec![certificate.into()],
+        trust,
+        resume: None,
+        entering: Entering::default(),
+    };
     stream.send(Message::text(serde_json::to_string(&hello).unwrap())).await.unwrap();
     let Some(Ok(Message::Text(text))) = stream.next().await else { panic!("no challenge") };
     assert!(matches!(serde_json::from_str(&text).unwrap(), ToClient::Challenge { .. }));
