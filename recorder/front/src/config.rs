@@ -62,20 +62,24 @@ pub struct Config {
 }
 
 /// What a person may see of the openings of meetings in which he or she was ("who replayed me"). An inquiry must not warn
-/// whom it is about: a firm that has such inquiries shows less, or later.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// whom it is about: what is not said otherwise is a month late and names neither officer nor case.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Opened {
     /// How much.
-    #[serde(default)]
     pub show: Show,
     /// Only openings that took place so many days ago.
-    #[serde(default)]
     pub after_days: u32,
 }
 
+impl Default for Opened {
+    fn default() -> Self {
+        Self { show: Show::When, after_days: 30 }
+    }
+}
+
 /// How much is shown of an opening.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Show {
     /// Nothing.
@@ -85,7 +89,6 @@ pub enum Show {
     /// Also for which case.
     Case,
     /// Also by whom.
-    #[default]
     Officer,
 }
 

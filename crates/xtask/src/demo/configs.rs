@@ -134,6 +134,10 @@ archive = "run/archive.sock"
 [development_idp]
 users = "users.json"
 key = "idp.pem"
+
+[opened]
+show = "officer"
+after_days = 0
 "#,
         firm = firm.id,
         name = firm.name,

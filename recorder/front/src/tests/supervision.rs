@@ -192,6 +192,8 @@ async fn people_see_who_opened_their_meetings_as_far_as_the_firm_shows_it_and_no
     assert_eq!(seen(Show::When, 0, &anna).await["rows"], row(Value::Null, Value::Null));
     assert_eq!(seen(Show::Nothing, 0, &anna).await, json!({"shown": false, "after_days": 0, "rows": []}));
     assert_eq!(seen(Show::Officer, 30, &anna).await["rows"], json!([]), "not before its time");
+    let unsaid = crate::config::Opened::default();
+    assert_eq!((unsaid.show, unsaid.after_days), (Show::When, 30), "nobody is warned of an inquiry by default");
     assert_eq!(seen(Show::Officer, 0, &eve).await["rows"], json!([]), "eve was not there");
 }
 
