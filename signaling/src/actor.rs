@@ -214,9 +214,8 @@ impl RoomActor {
         self.changed |= matches!(message, ToSfu::Meeting { .. } | ToSfu::MeetingEnded { .. });
         match &message {
             ToSfu::Meeting { meeting, .. } => {
-                if self.hub.meetings.insert(meeting.clone(), self.own.clone()).is_none() {
-                    begun = Begun::Now;
-                }
+                let before = self.hub.meetings.insert(meeting.clone(), self.own.clone());
+                begun = before.map_or(Begun::Now, |_| Begun::Before);
             }
             ToSfu::MeetingEnded { meeting } => {
                 self.hub.meetings.remove(meeting);

@@ -118,7 +118,8 @@ mod tests {
             let (mut a, mut b) = (MonotonicCounter::default(), MonotonicCounter::default());
             for len in [1usize, 15, 16, 4_000] {
                 let clear = vec![len as u8; len];
-                (one.clear(), two.clear());
+                one.clear();
+                two.clear();
                 MediaFrameView::try_with_meta_data(&mut a, &clear, b"meta")
                     .expect("a frame")
                     .encrypt_into(&ours, &mut one)

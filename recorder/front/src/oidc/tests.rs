@@ -190,7 +190,8 @@ async fn a_logout_token_ends_the_login_once() {
 async fn each_wrong_logout_token_ends_nobodys_login() {
     let (stub, party) = stub().await;
     let session = login(&stub, &party).await;
-    let wrong: [(&str, fn(&mut Value)); 9] = [
+    type Spoil = fn(&mut Value);
+    let wrong: [(&str, Spoil); 9] = [
         ("of another issuer", |c| c["iss"] = json!("https://idp.bank-b.example")),
         ("for another audience", |c| c["aud"] = json!("strongroom-bank-b")),
         ("an ID token", |c| drop(c.as_object_mut().expect("claims").remove("events"))),
