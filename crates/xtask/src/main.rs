@@ -66,30 +66,7 @@ fn dispatch() -> anyhow::Result<()> {
             args.finish()?;
             demo::run(&place, &wanted)
         }
-        Some("check") => match args.word().as_deref() {
-            Some("meeting") => {
-                let as_built = args.flag("--no-build");
-                args.finish()?;
-                check::alone(&place, as_built, check::meeting)
-            }
-            Some("browsers") => {
-                let as_built = args.flag("--no-build");
-                let only: Vec<String> = args.value("--only")?.into_iter().collect();
-                args.finish()?;
-                check::alone(&place, as_built, |place, node| check::browsers(place, node, &only))
-            }
-            Some("record") => {
-                let (as_built, long) = (args.flag("--no-build"), args.flag("--long"));
-                args.finish()?;
-                if long { check::long_record(&place, as_built) } else { check::record_alone(&place, as_built) }
-            }
-            Some("rooms") => {
-                let as_built = args.flag("--no-build");
-                args.finish()?;
-                check::rooms::alone(&place, as_built)
-            }
-            _ => Err(usage("`cargo xtask check` wants a word: meeting, browsers, record or rooms")),
-        },
+        Some("check") => checks(&place, args),
         Some("test") => {
             let wanted = test::Wanted { full: args.flag("--full"), filter: args.value("--filter")? };
             args.finish()?;
@@ -118,5 +95,32 @@ fn dispatch() -> anyhow::Result<()> {
             Ok(())
         }
         Some(other) => Err(usage(format!("`{other}` is no command.\n\n{HELP}"))),
+    }
+}
+
+fn checks(place: &Place, mut args: Args) -> anyhow::Result<()> {
+    match args.word().as_deref() {
+        Some("meeting") => {
+            let as_built = args.flag("--no-build");
+            args.finish()?;
+            check::alone(place, as_built, check::meeting)
+        }
+        Some("browsers") => {
+            let as_built = args.flag("--no-build");
+            let only: Vec<String> = args.value("--only")?.into_iter().collect();
+            args.finish()?;
+            check::alone(place, as_built, |place, node| check::browsers(place, node, &only))
+        }
+        Some("record") => {
+            let (as_built, long) = (args.flag("--no-build"), args.flag("--long"));
+            args.finish()?;
+            if long { check::long_record(place, as_built) } else { check::record_alone(place, as_built) }
+        }
+        Some("rooms") => {
+            let as_built = args.flag("--no-build");
+            args.finish()?;
+            check::rooms::alone(place, as_built)
+        }
+        _ => Err(usage("`cargo xtask check` wants a word: meeting, browsers, record or rooms")),
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn environment(
     programs: &[&str],
 ) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(place.own(""))?;
-    let alone = fs::File::create(place.own(&format!("{name}.lock"))).with_context(|| format!("write {name}.lock"))?;
+    let alone = fs::File::create(place.own(format!("{name}.lock"))).with_context(|| format!("write {name}.lock"))?;
     alone.lock().context("wait for the other set-up")?;
     let (home, stamp) = (place.own(name), Stamp::new(place, name, hash(&place.root, &[requirements])));
     let folder = home.join("bin");
@@ -43,7 +43,7 @@ pub(super) fn environment(
         return Ok(folder);
     }
     let step = say::step(format!("install {what} from PyPI"));
-    let log = place.own(&format!("logs/{name}.log"));
+    let log = place.own(format!("logs/{name}.log"));
     run::logged(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home), &log)?;
     let mut pip = Command::new(folder.join("pip"));
     pip.args(["install", "--quiet", "--require-hashes", "--no-deps", "-r"]).arg(place.at(requirements));
