@@ -79,6 +79,7 @@ impl FileKey {
     }
 }
 
+// not a wire type: sealed inside a signed `said`, written and read by this file alone
 /// What the group alone reads of a file. Not shown in logs.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]

@@ -23,6 +23,7 @@ pub const EVERY_BYTES: u64 = 256 * 1024;
 /// Bytes of an entry's hash on disk: found by accident once in 2^128 times.
 const HASH: usize = 16;
 
+// not a wire type: a recorder's own notes, gone when the meeting is closed
 /// Frames of one layer with consecutive counters, as they lie in a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +113,7 @@ impl FrameRuns {
     }
 }
 
+// not a wire type: as above
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {

@@ -323,6 +323,7 @@ impl std::fmt::Debug for Shown {
     }
 }
 
+// not a wire type: told to the page's own worker, never read back
 /// Why a file does not come or go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "why", rename_all = "kebab-case")]
