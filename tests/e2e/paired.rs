@@ -3,20 +3,13 @@
 use super::meeting::voice;
 use super::record::{until_all_closed, verify};
 use anyhow::Context;
-use e2ee::session::{CopyState, Event, SendState};
+use e2ee::session::{Event, SendState};
 use participant::meeting::Happening;
 use std::sync::Arc;
 use std::time::Duration;
 use strongroom_tests::people::{PATIENCE, enter, send_until_heard, until};
 use strongroom_tests::system::System;
 use tokio::time::{Instant, timeout_at};
-
-/// Both of bank A's recorders say that they record.
-fn both_record(happening: &Happening) -> bool {
-    let Happening::Session(Event::Recorders(states)) = happening else { return false };
-    let ours = states.iter().find(|state| state.firm.as_str() == "bank-a");
-    ours.is_some_and(|ours| ours.copies.len() == 2 && ours.copies.iter().all(|copy| copy.state == CopyState::Recording))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_recorders_dies_nobody_stops_and_the_firm_has_the_meeting_whole() -> anyhow::Result<()> {
@@ -25,7 +18,6 @@ async fn one_of_two_recorders_dies_nobody_stops_and_the_firm_has_the_meeting_who
     let anna = Arc::new(enter(&system, "bank-a", "anna", "deal-room", "a1").await?);
     let mut ben = enter(&system, "bank-b", "ben", "deal-room", "b1").await?;
     send_until_heard(&anna, &mut ben, b"kept twice").await?;
-    until(&mut ben, "two recorders of bank a", both_record).await?;
     let speaking = voice(&anna);
     for _ in 0..50 {
         until(&mut ben, "a frame", |h| matches!(h, Happening::Frame { .. })).await?;
@@ -68,6 +60,7 @@ async fn one_of_two_recorders_dies_nobody_stops_and_the_firm_has_the_meeting_who
     let (good, of_part) = verify(&system.plan, &part)?;
     println!("the one that was killed: {of_part}");
     assert!(good, "{of_part}");
-    assert!(of_part["frames"].as_u64() < json["frames"].as_u64(), "{of_part} {json}");
+    let frames = |of: &serde_json::Value| of["frames"].as_u64();
+    assert!(frames(&of_part) > Some(0) && frames(&of_part) < frames(&json), "{of_part} {json}");
     Ok(())
 }
