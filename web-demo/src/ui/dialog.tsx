@@ -1,14 +1,15 @@
 // A native modal dialog: focus stays inside, Escape closes, focus returns. Owns nothing but its element.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
 
 interface Props { title: string; onClose: () => void; children: ComponentChildren; testid?: string; wide?: "wide" }
 
 export function Dialog({ title, onClose, children, testid, wide }: Props) {
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // before it is drawn: what is typed at once belongs to the dialog
+  useLayoutEffect(() => {
     const dialog = element.current;
     if (dialog === null) return undefined;
     const before = document.activeElement;

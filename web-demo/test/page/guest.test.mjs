@@ -37,6 +37,7 @@ after(() => all?.close());
 
 test("a member invites in the call: a link, a calendar entry, and the code for another way", async () => {
   await anna.click("invite");
+  await anna.wait(id("invite-name"));
   await anna.page.type(id("invite-name"), "Gus Guest");
   await clean(anna);
   await anna.page.keyboard.press("Enter");
