@@ -3,13 +3,14 @@
 //! Every version is a file `<key>@<n>` that is never written again, its lock a file `<key>@<n>.lock` beside it.
 //! Not a wire type: a lock is this store's own file.
 
+use crate::retention::books::place;
 use crate::store::{ArchiveStore, Attack, Hold, Latest, Lock, Placing, StoreError, Version};
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::UnixMillis;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -101,18 +102,6 @@ fn unavailable(e: io::Error) -> StoreError {
 
 fn missing(e: io::Error) -> StoreError {
     if e.kind() == io::ErrorKind::NotFound { StoreError::Missing } else { unavailable(e) }
-}
-
-/// Writes a file beside its place, makes it durable, renames it.
-fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let beside = path.with_file_name(format!("{}.new", path.file_name().unwrap_or_default().to_string_lossy()));
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(folder)?.sync_all()
 }
 
 #[async_trait]
