@@ -1,7 +1,8 @@
 //! The shipped binaries: built by an explicit list, so that no feature of tests reaches them, and laid aside, so that
 //! later builds of tests do not replace them.
 
-use crate::laws::links::SHIPPED;
+use crate::compiler::Compiler;
+use crate::laws::links::{FEATURES, SHIPPED};
 use crate::place::Place;
 use crate::{run, say};
 use anyhow::Context;
@@ -21,13 +22,14 @@ pub const BINARIES: [&str; 8] = [
 ];
 
 /// Builds them and links them into `.strongroom/bin`.
-pub fn build(place: &Place) -> anyhow::Result<()> {
+pub fn build(place: &Place, compiler: Compiler) -> anyhow::Result<()> {
     let step = say::step("build the shipped binaries (several minutes the first time)");
     let mut command = Command::new("cargo");
     command.current_dir(&place.root).args(["build", "--locked", "--bins"]);
-    for package in SHIPPED {
+    for package in SHIPPED.into_iter().chain([FEATURES]) {
         command.args(["--package", package]);
     }
+    compiler.of(&mut command);
     run::logged(&mut command, &place.own("logs/build.log"))?;
     let folder = place.binaries();
     fs::create_dir_all(&folder)?;

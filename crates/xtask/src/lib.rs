@@ -4,6 +4,7 @@
 pub mod args;
 pub mod binaries;
 pub mod check;
+pub mod compiler;
 pub mod demo;
 pub mod ended;
 pub mod laws;

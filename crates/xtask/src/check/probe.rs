@@ -1,6 +1,7 @@
 //! A native member of the meeting under check that searches the operator's processes, files and the wire for what only
 //! members know: `tests/examples/canary-probe.rs`, a program of the tests, because no shipped one may reveal a key.
 
+use crate::compiler::Compiler;
 use crate::demo::plan::{FIRMS, Plan, ROOMS};
 use crate::ended::{failed, unavailable};
 use crate::place::Place;
@@ -32,7 +33,7 @@ pub fn there(place: &Place) -> anyhow::Result<()> {
 }
 
 /// Builds it with the features that the tests have.
-pub fn build(place: &Place) -> anyhow::Result<()> {
+pub fn build(place: &Place, compiler: Compiler) -> anyhow::Result<()> {
     let step = say::step("build the probe that searches for secrets");
     let mut command = Command::new("cargo");
     command.current_dir(&place.root).args([
@@ -44,6 +45,7 @@ pub fn build(place: &Place) -> anyhow::Result<()> {
         "--bin",
         super::network::RELAY,
     ]);
+    compiler.of(&mut command);
     run::logged(&mut command, &place.own("logs/probe-build.log"))?;
     step.done();
     Ok(())

@@ -1,6 +1,7 @@
 //! `cargo xtask check rooms`: rooms, identity, policy and incidents against the real servers. Each number comes from a test
 //! that prints `rooms: {...}`; this runs them, gathers what they say and fails when anything is missing or false.
 
+use crate::compiler::Compiler;
 use crate::ended::failed;
 use crate::place::Place;
 use crate::{binaries, say, setup};
@@ -30,7 +31,7 @@ const REFUSED: &str = "tokens_refused";
 pub fn alone(place: &Place, as_built: bool) -> anyhow::Result<()> {
     setup::all(place)?;
     if !as_built {
-        binaries::build(place)?;
+        binaries::build(place, Compiler::Plain)?;
     }
     let said = ask(place)?;
     let line = line(&said);

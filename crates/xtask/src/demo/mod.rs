@@ -10,6 +10,7 @@ pub mod ports;
 pub mod process;
 pub mod supervise;
 
+use crate::compiler::Compiler;
 use crate::ended::{unavailable, usage};
 use crate::place::Place;
 use crate::{binaries, say, setup};
@@ -39,7 +40,7 @@ pub fn run(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     if !wanted.as_built {
         setup::all(place)?;
         say::heading("build");
-        binaries::build(place)?;
+        binaries::build(place, Compiler::Plain)?;
     }
     say::heading("demo");
     let plan = Plan::new(place, place.own("demo"), wanted.base);

@@ -5,12 +5,12 @@ mod lints;
 mod outcome;
 mod suites;
 
+use crate::compiler::Compiler;
 use crate::ended::failed;
 use crate::laws;
 use crate::laws::prove::{Depth, prove};
 use crate::place::Place;
 use crate::{binaries, run, say, setup};
-use lints::Compiler;
 use outcome::{Passed, Tally};
 use std::process::Command;
 use std::time::Instant;
@@ -46,12 +46,12 @@ pub fn all(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
         tally.skip("format, tidy, laws, clippy", "a filter was given");
     }
     say::heading("build");
-    let built = tally.check("build", || binaries::build(place));
+    let built = tally.check("build", || binaries::build(place, compiler));
     say::heading("tests");
     suites::rust(place, wanted, compiler, &mut tally);
     suites::fuzz(place, wanted, compiler, &mut tally);
     suites::page(place, &ready.node, wanted, &mut tally);
-    suites::browsers(place, &ready.node, wanted, built, &mut tally);
+    suites::browsers(place, &ready.node, wanted, (built, compiler), &mut tally);
     say::heading("summary");
     tally.print();
     say::line(format!("whole run: {:.0} s", began.elapsed().as_secs_f32()));

@@ -1,8 +1,8 @@
 //! The suites: Rust's tests, the page's, and the browsers'.
 
 use super::Wanted;
-use super::lints::Compiler;
 use super::outcome::{Counts, Passed, Tally};
+use crate::compiler::Compiler;
 use crate::ended::failed;
 use crate::place::Place;
 use crate::setup::node::Node;
@@ -104,17 +104,17 @@ pub fn page(place: &Place, node: &Node, wanted: &Wanted, tally: &mut Tally) {
 }
 
 /// The demo, held and watched by real browsers.
-pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: Passed, tally: &mut Tally) {
+pub fn browsers(place: &Place, node: &Node, wanted: &Wanted, built: (Passed, Compiler), tally: &mut Tally) {
     const NAME: &str = "browsers: meeting, replay, export, Firefox, T10, leaving, layers, tcp";
     if wanted.filter.is_some() {
         tally.skip(NAME, "a filter was given");
-    } else if built == Passed::No {
+    } else if built.0 == Passed::No {
         tally.skip(NAME, "the build failed");
     } else if let Some(missing) = ["chromium", "firefox-esr"].into_iter().find(|one| !run::is_there(one)) {
         // a skipped browser test is a failure
         tally.check(NAME, || Err(crate::ended::unavailable(format!("{missing} is not there"))));
     } else {
-        tally.check(NAME, || check::probe::build(place).and_then(|()| check::browsers(place, node, &[])));
+        tally.check(NAME, || check::probe::build(place, built.1).and_then(|()| check::browsers(place, node, &[])));
         if wanted.full {
             tally.check("browsers: codecs", || check::browsers(place, node, &[check::CODECS.to_owned()]));
             tally.check("browsers: relay", || check::browsers(place, node, &[check::RELAY.to_owned()]));
