@@ -9,6 +9,7 @@ use crate::ranges::Ranges;
 use domain::{Epoch, MediaKind, ParticipantId, Slot, UnixMillis};
 use evidence::archive::{Gap, GapCause};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// A sender is asked for the names of the same frames so often: by then it is gone, or has forgotten them (it keeps 90 s,
 /// and is asked every 3 s).
@@ -186,8 +187,23 @@ impl Accounts {
         self.pauses.push((from, to));
     }
 
-    fn cause(&self, stream: &Stream, from: u64, to: u64, window: (UnixMillis, UnixMillis)) -> GapCause {
-        let tail = to >= stream.received.end();
+    /// What came next of this layer, in a later epoch.
+    fn after(&self, key: &Key) -> Option<&Stream> {
+        let later = self.streams.range((Bound::Excluded(key), Bound::Unbounded));
+        let same = later.take_while(|(next, _)| next.participant == key.participant && next.slot == key.slot);
+        same.map(|(_, stream)| stream).find(|stream| stream.received.iter().next().is_some())
+    }
+
+    fn cause(&self, key: &Key, from: u64, to: u64, window: (UnixMillis, UnixMillis)) -> GapCause {
+        let stream = &self.streams[key];
+        // the numbers of RTP know no epochs: the frame after an epoch's last ones tells of them as any other does
+        let hole = if to < stream.received.end() {
+            stream.after_hole.contains(&to)
+        } else {
+            let next = self.after(key);
+            let first = next.and_then(|next| Some((next, next.received.iter().next()?.start)));
+            first.is_none_or(|(next, first)| next.after_hole.contains(&first))
+        };
         if (from..to).all(|ctr| stream.rejected.contains(&ctr)) {
             GapCause::Rejected
         } else if self.pauses.iter().any(|(start, end)| *start <= window.1 && window.0 <= *end) {
@@ -196,7 +212,7 @@ impl Accounts {
             GapCause::RecorderAbsent
         } else if self.link_losses.iter().any(|at| window.0 <= *at && *at <= window.1) {
             GapCause::LostAfterSfu
-        } else if tail || stream.after_hole.contains(&to) {
+        } else if hole {
             GapCause::LostBeforeSfu
         } else {
             GapCause::NeverSent
@@ -218,13 +234,15 @@ impl Accounts {
                 from,
                 to,
             };
+            let next = self.after(key).and_then(|next| next.received.iter().next());
+            let came_next = next.map_or(end, |run| run.first_at);
             for (start, stop) in self.stretches(key, stream) {
                 for (from, to) in stream.received.missing(start, stop) {
                     let window = (
                         stream.received.around(from).0.map_or(UnixMillis(0), |run| run.last_at),
-                        stream.received.around(to).1.map_or(end, |run| run.first_at),
+                        stream.received.around(to).1.map_or(came_next, |run| run.first_at),
                     );
-                    gaps.push(gap(from, to - from, self.cause(stream, from, to, window), window));
+                    gaps.push(gap(from, to - from, self.cause(key, from, to, window), window));
                 }
             }
             if !has_key(key.epoch) {
@@ -308,6 +326,21 @@ mod tests {
         accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(1), 0, 12);
         accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(2), 0, 4);
         assert_eq!(found(&accounts), [(0, 1, 10, 2, GapCause::LostBeforeSfu), (0, 2, 0, 4, GapCause::LostBeforeSfu)]);
+    }
+
+    #[test]
+    fn the_last_frames_of_an_epoch_are_lost_if_a_hole_follows_and_were_never_sent_if_none_does() {
+        for (hole_at, cause) in [(99, GapCause::NeverSent), (0, GapCause::LostBeforeSfu)] {
+            let mut accounts = Accounts::default();
+            come(&mut accounts, 0, 1, 0..10, 99);
+            accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(1), 0, 12);
+            // an epoch in which nothing was sealed lies between
+            come(&mut accounts, 0, 3, 0..5, hole_at);
+            accounts.listed(UnixMillis(1), &anna(), Slot(0), Epoch(3), 0, 5);
+            assert_eq!(found(&accounts), [(0, 1, 10, 2, cause)]);
+            let gap = &accounts.gaps(UnixMillis(99_999), |_| true)[0];
+            assert_eq!((gap.from, gap.to), (UnixMillis(1_009), UnixMillis(3_000)), "it lasts until the next frame");
+        }
     }
 
     #[test]
