@@ -1,9 +1,9 @@
 // Who records and how long, in words, from the statements each firm signed (judged in the worker). Says nothing that
 // no statement says.
 
-import { t } from "../i18n";
+import { type Key, language, t } from "../i18n";
 import { Dialog } from "../ui/dialog";
-import type { Statement } from "../wire/client";
+import type { Rule, Statement } from "../wire/client";
 import type { PageConfig } from "../wire/front";
 import { firmName } from "./problems";
 
@@ -37,11 +37,18 @@ export function sameStatements(one: readonly string[], other: readonly string[])
 /** All that a firm's statement means for people, one sentence each. */
 export function noticesOf(config: PageConfig, statement: Statement): string[] {
   const firm = firmName(config, statement.firm);
-  const chat = statement.chat === "must" || statement.chat === "should" ? [t("noticeChatMust", { firm, years: statement.retention_years })]
-    : statement.chat === "forbidden" ? [t("noticeChatForbidden", { firm })] : [];
+  const years = statement.retention_years;
+  const ruled = (rule: Rule, kept: Key, forbidden: Key): string[] =>
+    rule === "must" || rule === "should" ? [t(kept, { firm, years })] : rule === "forbidden" ? [t(forbidden, { firm })] : [];
+  const written = [...ruled(statement.chat, "noticeChatMust", "noticeChatForbidden"),
+    ...ruled(statement.files, "noticeFilesMust", "noticeFilesForbidden")];
   // one that keeps the chat alone does not keep nothing
-  const quiet = chat.length > 0 && statement.audio_video === "off";
-  return quiet ? chat : [noticeOf(config, statement), ...chat];
+  const quiet = written.length > 0 && statement.audio_video === "off";
+  // the firm's own words, in the reader's language, else in English, else in the first it gave
+  const words = statement.conditions?.notice ?? {};
+  const own = words[language.get()] ?? words.en ?? Object.values(words)[0];
+  const added = own === undefined ? [] : [t("noticeAdds", { firm, text: own })];
+  return [...(quiet ? [] : [noticeOf(config, statement)]), ...written, ...added];
 }
 
 export function Notices({ config, statements, rule }: { config: PageConfig; statements: Statement[] | null; rule: string }) {

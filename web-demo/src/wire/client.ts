@@ -90,7 +90,7 @@ export interface Statement {
   /** Who of the firm may let its copy stand still, and for how long. */
   pause?: { by: string[]; at_most_ms: number };
   copies?: "none" | "on-request";
-  conditions?: { share?: "allowed" | "refused"; passcode?: "free" | "wanted"; lobby?: "free" | "wanted"; guests?: "allowed" | "refused" };
+  conditions?: { share?: "allowed" | "refused"; passcode?: "free" | "wanted"; lobby?: "free" | "wanted"; guests?: "allowed" | "refused"; notice?: Partial<Record<"en" | "fr" | "de", string>> };
 }
 
 export function firmOf(participant: ParticipantId): string {

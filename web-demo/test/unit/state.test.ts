@@ -78,6 +78,11 @@ test("notices are computed from statements and name the firm", () => {
   assert.equal(noticeOf(config, statement), "Bank B keeps audio and video for 5 years.");
   assert.equal(noticeOf(config, { ...statement, tier: "audio" }), "Bank B keeps audio for 5 years.");
   assert.equal(noticeOf(config, { ...statement, audio_video: "off" }), "Bank B keeps no recording.");
+  assert.deepEqual(noticesOf(config, { ...statement, audio_video: "off", files: "must" }), ["Bank B keeps the files that are sent for 5 years."]);
+  const whole: Statement = { ...statement, chat: "forbidden", files: "forbidden", conditions: { notice: { de: "Bitte nur Deutsch.", en: "Calls are reviewed." } } };
+  assert.deepEqual(noticesOf(config, whole), [
+    "Bank B keeps audio and video for 5 years.", "Bank B forbids chat.", "Bank B forbids files.", "Bank B adds: Calls are reviewed.",
+  ]);
 });
 
 test("coming and going is noted, oneself and the first roster are not", () => {
