@@ -72,3 +72,5 @@ pub const FILE_TAG: usize = 16;
 pub const FILE_WINDOW: u32 = 8;
 /// One chunk in, ms, each way: 26 Mbit/s, half of the messages that a connection may send.
 pub const FILE_SPACING_MS: u64 = 20;
+/// An administrator's signature under a statement counts so long, ms: two people of one firm meet within half a working day.
+pub const CONSENT_MAX_AGE_MS: u64 = 4 * 3_600_000;

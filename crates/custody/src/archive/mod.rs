@@ -31,9 +31,9 @@ const MAX_ENTRIES: usize = 1000;
 const PROBES_PER_HOUR: u32 = 480;
 
 /// What the front may tell the ledger; `open` and `refused` are custody's own words.
-const FRONT_ACTIONS: [&str; 13] = [
+const FRONT_ACTIONS: [&str; 17] = [
     "search", "request", "approve", "play", "seek", "export", "sample", "assign", "note", "dispose", "words", "match",
-    "copy",
+    "copy", "propose", "agree", "withdraw", "state",
 ];
 
 /// State of the archive token's process.
@@ -113,7 +113,10 @@ impl Archive {
     /// What the front tells. It cannot speak for custody, for another firm, or of another time.
     fn append_told(&self, now: UnixMillis, event: LedgerEvent) -> Result<u64, Refusal> {
         if !FRONT_ACTIONS.contains(&event.action.as_str()) {
-            return refuse("bad-request", "the front tells of what officers do only, and of nothing that custody does");
+            return refuse(
+                "bad-request",
+                "the front tells of what officers and administrators do only, and of nothing that custody does",
+            );
         }
         let own = ParticipantId::from_uri(&event.actor).is_ok_and(|actor| actor.firm == self.firm);
         if !own {

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::refusal::{Refusal, refuse};
 use crate::token::{Call, Device, POLICY, Token, TokenError};
+use domain::limits::CONSENT_MAX_AGE_MS;
 use domain::message::custody::{LeafRole, TokenRole};
 use domain::policy::Statement;
 use domain::{B64, UnixMillis};
@@ -12,9 +13,6 @@ use evidence::grant::STATEMENT_CONSENT_LABEL;
 use evidence::{cose, statement};
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// An administrator's signature is used at once.
-const MAX_AGE_MS: u64 = 15 * 60_000;
 
 /// Signs a statement that enough administrators of the firm consented to.
 ///
@@ -27,8 +25,8 @@ pub fn sign(people: &People, now: UnixMillis, wanted: &Statement, administrators
     if let Err(error) = statement::check_ranges(wanted) {
         return refuse("bad-request", error.to_string());
     }
-    if now.since(wanted.issued_at).max(wanted.issued_at.since(now)) > MAX_AGE_MS {
-        return refuse("bad-request", "the statement was not made just now; make it again");
+    if now.since(wanted.issued_at).max(wanted.issued_at.since(now)) > CONSENT_MAX_AGE_MS {
+        return refuse("bad-request", "the statement was not made within the last hours; make it again");
     }
     let payload = statement::encode(wanted);
     let mut consenting = BTreeSet::new();

@@ -256,6 +256,9 @@ pub struct CustodyProblem {
 /// Stands for the meeting in ledger entries that are about the archive as a whole (a search): no meeting has this id.
 pub const WHOLE_ARCHIVE: &str = "archive";
 
+/// Stands for the meeting in ledger entries about a firm's statements: no meeting has this id.
+pub const POLICY: &str = "policy";
+
 /// What the ledger keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEvent {
@@ -264,7 +267,7 @@ pub struct LedgerEvent {
     /// Who (`sr://firm/user/device`).
     pub actor: String,
     /// `search`, `request`, `approve`, `open`, `play`, `seek`, `export`, `sample`, `assign`, `note`, `dispose`,
-    /// `words`, `match`, `copy`, `refused`.
+    /// `words`, `match`, `copy`, `refused`; of administrators `propose`, `agree`, `withdraw`, `state`.
     pub action: String,
     /// Which meeting; [`WHOLE_ARCHIVE`] where it is about all of them.
     pub meeting: MeetingId,

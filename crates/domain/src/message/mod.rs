@@ -6,11 +6,12 @@
 //! | SFU <-> signaling | [`control`] | WebSocket over mutual TLS, JSON text |
 //! | recorder <-> SFU | [`record_link`] | mutual TLS, length-framed CBOR |
 //! | front, recorder <-> custody | [`custody`] | Unix socket, length-framed CBOR |
-//! | page <-> its firm's front | [`front`], [`review`] | HTTP, JSON |
+//! | page <-> its firm's front | [`front`], [`review`], [`admin`] | HTTP, JSON |
 //! | member <-> member | [`member`] | MLS application message, CBOR |
 //! | programs <-> signaling | [`rest`], [`incident`] | HTTP, JSON; `docs/api/openapi.json` |
 //! | front -> export | [`export`] | pipe, length-framed CBOR |
 
+pub mod admin;
 pub mod client;
 pub mod control;
 pub mod custody;
