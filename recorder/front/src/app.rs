@@ -1,5 +1,6 @@
 //! Everything a running front holds, and how it is put together from its configuration.
 
+use crate::admin::Desk;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::directory::People;
@@ -83,6 +84,8 @@ pub struct App {
     pub acts: Acts,
     /// One act at a time.
     pub acting: tokio::sync::Mutex<()>,
+    /// What administrators work on.
+    pub desk: Desk,
     /// Places for password hashing.
     pub logins: Semaphore,
 }
@@ -124,6 +127,8 @@ impl App {
                 format!("cannot use the folder supervision/ in {at}: {e}. Make it writable for this user."),
             )
         })?;
+        let desk = Desk::open(&config.administration, &config.archive, &config.firm)
+            .map_err(|detail| value("administration", detail))?;
         Ok(Self {
             headers: security_headers(&config),
             pages,
@@ -150,6 +155,7 @@ impl App {
             known: Known::new(config.firm.clone(), ledger_key),
             acts,
             acting: tokio::sync::Mutex::default(),
+            desk,
             logins: Semaphore::new(LOGINS_AT_ONCE),
             config,
             trust,

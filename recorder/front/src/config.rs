@@ -1,5 +1,6 @@
 //! Configuration of a firm's front. Relative paths count from the configuration file's folder.
 
+use crate::admin::settings::Administration;
 use crate::directory::settings::Ldap;
 use domain::FirmId;
 use evidence::identity::TrustMap;
@@ -56,6 +57,9 @@ pub struct Config {
     /// What people see of the openings of meetings in which they were.
     #[serde(default)]
     pub opened: Opened,
+    /// What administrators' pages work with.
+    #[serde(default)]
+    pub administration: Administration,
     /// How operators see it.
     #[serde(default)]
     pub operations: service::operations::Settings,
@@ -177,6 +181,7 @@ pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) ->
     config.absolute(&service::config::folder(file));
     config.judge(file)?;
     config.operations.settle(file)?;
+    config.administration.settle(file)?;
     if let Some(ldap) = &mut config.ldap {
         ldap.settle(file)?;
     }

@@ -4,6 +4,7 @@
 //! meeting key comes from custody *archive* against two officers' signatures, for the time of a grant, in memory. It
 //! never links GStreamer; composed exports are made by `strongroom-export` in a sandbox.
 
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod clock;

@@ -6,7 +6,7 @@ use crate::problem::ApiProblem;
 use axum::http::{HeaderMap, header};
 use dashmap::DashMap;
 use domain::message::custody::LeafRole;
-use domain::{ParticipantId, UnixMillis, UserId};
+use domain::{FirmId, ParticipantId, UnixMillis, UserId};
 use evidence::identity::Identity;
 use std::collections::HashSet;
 
@@ -93,6 +93,18 @@ impl Sessions {
             LeafRole::Compliance => Ok(session),
             _ => Err(ApiProblem::forbidden("This page is for compliance officers. Sign in with that role.")),
         }
+    }
+
+    /// The living session of a request, of an administrator of `firm`.
+    ///
+    /// # Errors
+    /// 401 without a session, 403 for everybody else.
+    pub fn administrator(&self, headers: &HeaderMap, firm: &FirmId, now: UnixMillis) -> Result<Session, ApiProblem> {
+        let session = self.of(headers, now)?;
+        if session.role == LeafRole::Administrator && session.participant.firm == *firm {
+            return Ok(session);
+        }
+        Err(ApiProblem::forbidden("This page is for the firm's administrators. Sign in with that role."))
     }
 }
 

@@ -65,6 +65,7 @@ pub async fn recorder(
     if identity.role != LeafRole::Recorder || identity.participant.firm != app.config.firm {
         return Err(ApiProblem::internal("Custody issued a certificate for something else than was asked."));
     }
+    app.desk.certified(&identity, app.clock.now());
     Ok(Json(Enrolled { chain: vec![certificate.into()], session: String::new() }))
 }
 

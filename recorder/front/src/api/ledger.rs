@@ -80,9 +80,17 @@ pub async fn list(
     Query(wanted): Query<From>,
 ) -> Result<Json<Vec<LedgerRow>>, ApiProblem> {
     app.sessions.officer(&headers, app.clock.now())?;
-    let mut walk = app.ledger.walk(wanted.from);
+    page(&app, wanted.from).await.map(Json)
+}
+
+/// One page of it, the newest without `from`.
+///
+/// # Errors
+/// 503 while custody does not answer, or the chain is long and not verified to its end.
+pub async fn page(app: &App, from: Option<u64>) -> Result<Vec<LedgerRow>, ApiProblem> {
+    let mut walk = app.ledger.walk(from);
     let (first, mut rows) = (walk.next(), VecDeque::new());
-    let until = wanted.from.map_or(u64::MAX, |from| from.saturating_add(PAGE));
+    let until = from.map_or(u64::MAX, |from| from.saturating_add(PAGE));
     while walk.next() < until {
         let entries = match app.archive.ask(Ask::Ledger { from: walk.next() }).await {
             Ok(Answer::Entries { entries }) => entries,
@@ -96,7 +104,7 @@ pub async fn list(
             return Err(ApiProblem::unavailable("The ledger is long and being verified. Ask again."));
         }
         for signed in entries {
-            let row = walk.judge(&signed).filter(|row| (wanted.from.unwrap_or(0)..until).contains(&row.index));
+            let row = walk.judge(&signed).filter(|row| (from.unwrap_or(0)..until).contains(&row.index));
             rows.extend(row);
             if rows.len() > PAGE as usize {
                 rows.pop_front();
@@ -105,5 +113,5 @@ pub async fn list(
         // a thousand signatures take a tenth of a second: others come first in between
         tokio::task::yield_now().await;
     }
-    Ok(Json(rows.into()))
+    Ok(rows.into())
 }

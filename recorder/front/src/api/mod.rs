@@ -1,6 +1,7 @@
 //! Handlers of the front's endpoints (`domain::message::front`). They judge sessions and forms; custody judges tokens,
 //! grants and signatures again by itself.
 
+pub mod admin;
 pub mod bundle;
 pub mod enrol;
 pub mod export;

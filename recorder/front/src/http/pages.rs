@@ -13,7 +13,7 @@ const MAX_PAGES: u64 = 64 << 20;
 /// Deepest folder.
 const MAX_DEPTH: usize = 8;
 /// Paths that are the application's own and all show its one page.
-const APPLICATION: [&str; 4] = ["", "officer", "guest", "oidc/callback"];
+const APPLICATION: [&str; 5] = ["", "officer", "admin", "guest", "oidc/callback"];
 
 struct Page {
     bytes: Bytes,
@@ -147,7 +147,7 @@ mod tests {
             pages.answer(path, None).map(|r| r.headers()[header::CONTENT_TYPE].to_str().expect("text").to_owned())
         };
         assert_eq!(kind("/").as_deref(), Some("text/html; charset=utf-8"));
-        assert_eq!(kind("/officer"), kind("/"));
+        assert_eq!((kind("/officer"), kind("/admin")), (kind("/"), kind("/")));
         assert_eq!(kind("/e2ee-0123456789ab/a.wasm").as_deref(), Some("application/wasm"));
         for path in ["/.secret", "/passwd", "/../Cargo.toml", "/e2ee-0123456789ab", "/nothing"] {
             assert!(pages.answer(path, None).is_none(), "{path}");

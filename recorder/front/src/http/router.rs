@@ -1,7 +1,8 @@
 //! Which address leads where.
 
 use crate::api::{
-    bundle, enrol, export, guests, idp, ledger, matching, oidc, opened, probe, public, replay, review, supervision,
+    admin, bundle, enrol, export, guests, idp, ledger, matching, oidc, opened, probe, public, replay, review,
+    supervision,
 };
 use crate::app::App;
 use crate::http::guard::guard;
@@ -52,6 +53,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/exports", post(export::begin))
         .route("/api/exports/{id}", get(export::state).delete(export::cancel))
         .route("/api/exports/{id}/result", get(export::result))
+        .merge(admin::routes())
         .fallback(get(public::page))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(app.clone(), guard))

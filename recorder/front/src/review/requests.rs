@@ -228,7 +228,7 @@ fn id_of(signed: &[u8]) -> String {
 }
 
 /// A new file under its final name only when its bytes are on disk.
-pub(super) fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let partial = folder.join(format!("{name}.part"));
     let mut file = File::create(&partial)?;
     file.write_all(bytes)?;

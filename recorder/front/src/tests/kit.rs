@@ -202,6 +202,12 @@ impl Person {
         signed(&self.key, evidence::supervision::LABEL, &cbor::encode(&act), Some(&self.leaf))
     }
 
+    /// An administrator's signature under a statement.
+    pub fn consent(&self, statement: &domain::policy::Statement) -> Vec<u8> {
+        let payload = evidence::statement::encode(statement);
+        signed(&self.key, evidence::grant::STATEMENT_CONSENT_LABEL, &payload, Some(&self.leaf))
+    }
+
     /// A chat line in the kit's meeting.
     fn says(&self, meeting: &MeetingId, words: &str) -> Vec<u8> {
         let who = person("anna");
@@ -226,6 +232,8 @@ pub struct CustodyLog {
     /// The ledger refuses.
     pub dead: AtomicBool,
     pub opened: AtomicU64,
+    /// Statements signed, each by how many administrators.
+    pub consents: Mutex<Vec<usize>>,
 }
 
 impl CustodyLog {
@@ -281,6 +289,12 @@ impl CustodyLog {
             Ask::OpenMeetingKey { .. } => {
                 self.opened.fetch_add(1, Ordering::Relaxed);
                 Answer::MeetingKeys { keys: keys.to_vec() }
+            }
+            // the firm's policy key; whose consents count is custody's to judge, and tested there
+            Ask::SignStatement { statement, administrators } => {
+                self.consents.lock().expect("held briefly").push(administrators.len());
+                let payload = evidence::statement::encode(&statement);
+                Answer::Signed { signed: signed(&key(4), evidence::statement::LABEL, &payload, None).into() }
             }
             Ask::CertifyMember { csr, id_token, role, .. } => certify(&csr, &id_token, role),
             _ => Answer::Refused(CustodyProblem { code: "bad-request".to_owned(), detail: "not here".to_owned() }),

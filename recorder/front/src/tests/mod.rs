@@ -1,6 +1,7 @@
 //! The front as its users meet it: over HTTP, with a custody in software behind real sockets and a real archive.
 
 mod access;
+mod admin;
 mod bundle;
 mod files;
 pub(crate) mod kit;
