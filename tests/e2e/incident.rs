@@ -24,7 +24,7 @@ const CALLED: [(&str, &str); 4] = [("bank-a", "anna"), ("bank-a", "sam"), ("bank
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_people_are_in_media_after_an_alert_while_the_identity_providers_are_down() -> anyhow::Result<()> {
     let (plan, state) = prepared()?;
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let port = plan.programs_port();
     let hash: String = Sha256::digest(TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
     let scopes = ["incidents:write", "incidents:read", "participants:read"];
     let clients = json!([{ "name": "alerts", "token_sha256": hash, "scopes": scopes }]);
@@ -32,11 +32,8 @@ async fn ten_people_are_in_media_after_an_alert_while_the_identity_providers_are
     let people: Vec<String> = CALLED.iter().map(|(f, u)| format!("{{ firm = \"{f}\", user = \"{u}\" }}")).collect();
     let config = plan.at("operator/signaling.toml");
     let text = std::fs::read_to_string(&config)?;
-    let rest = format!(
-        "{text}\n[rest]\nlisten = \"127.0.0.1:{port}\"\nclients = \"clients.json\"\ndatabase = \"rest.db\"\n\
-         [[rest.crises]]\nname = \"all\"\nrooms = [\"{ROOM}\"]\npeople = [{}]\n",
-        people.join(", ")
-    );
+    let rest =
+        format!("{text}\n[[rest.crises]]\nname = \"all\"\nrooms = [\"{ROOM}\"]\npeople = [{}]\n", people.join(", "));
     std::fs::write(&config, rest)?;
     let system = System::start_prepared(plan, state)?;
     // everybody signed in this morning; then the firms' fronts go, and with them their identity providers

@@ -11,7 +11,7 @@ const HELP: &str = "usage: cargo xtask COMMAND
   setup                  install what a checkout needs, build the page
   wasm                   only the WebAssembly module, into web-demo/pkg
   demo                   set-up, build, then run two firms and an operator on this machine until Ctrl-C
-    --port-base N        first of six ports (default 8440)
+    --port-base N        first of ten ports (default 8440)
     --fresh              forget the meetings, keys and tokens of earlier runs
     --no-build           start what was built last
     --headless-check     start, check that all is ready, stop

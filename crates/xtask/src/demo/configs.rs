@@ -47,7 +47,20 @@ client_ca = "ca.pem"
 [directory]
 path = "rooms.db"
 seed = "rooms.json"
+
+[rest]
+listen = "127.0.0.1:{programs}"
+clients = "clients.json"
+database = "rest.db"
+
+[rest.fronts]
+{fronts}
+[operations]
+listen = "127.0.0.1:{operations}"
 "#,
+        programs = plan.programs_port(),
+        operations = plan.operations_port(),
+        fronts = FIRMS.iter().map(|firm| format!("{} = \"{}\"\n", firm.id, plan.origin(firm))).collect::<String>(),
         port = plan.signaling_port(),
         origins = origins.join(", "),
         control = plan.control_port(),
@@ -87,8 +100,9 @@ pub fn custody(plan: &Plan, firm: &Firm, token: &str, recorder_identity: Option<
             let identity = recorder_identity.map(|key| format!("recorder_identity = \"{key}\"\n")).unwrap_or_default();
             let origin = plan.origin(firm);
             format!(
-                "[people]\n{identity}\n[people.oidc]\nissuer = \"{origin}/idp\"\naudience = \"{CLIENT}\"\n\
-                 jwks_file = \"jwks.json\"\ndpop_htu = \"{origin}/enrol\"\n"
+                "[people]\nadministrators = {administrators}\n{identity}\n[people.oidc]\nissuer = \"{origin}/idp\"\naudience = \"{CLIENT}\"\n\
+                 jwks_file = \"jwks.json\"\ndpop_htu = \"{origin}/enrol\"\n",
+                administrators = firm.administrators,
             )
         }
         "record" => "[record]\n".to_owned(),
@@ -138,7 +152,20 @@ key = "idp.pem"
 [opened]
 show = "officer"
 after_days = 0
+
+[administration]
+administrators = {administrators}
+signaling = "http://signaling.localhost:{programs}"
+token_file = "signaling.token"
+services = [
+  {{ name = "recorder", address = "http://127.0.0.1:{recorder}" }},
+  {{ name = "signaling", address = "http://127.0.0.1:{operations}" }},
+]
 "#,
+        administrators = firm.administrators,
+        programs = plan.programs_port(),
+        operations = plan.operations_port(),
+        recorder = plan.recorder_port(firm),
         firm = firm.id,
         name = firm.name,
         port = plan.base + firm.port,
@@ -169,7 +196,11 @@ purpose = "demonstration"
 
 [custody]
 record = "run/record.sock"
+
+[operations]
+listen = "127.0.0.1:{operations}"
 "#,
+        operations = plan.recorder_port(firm),
         firm = firm.id,
         signaling = plan.signaling(),
         origin = plan.origin(firm),

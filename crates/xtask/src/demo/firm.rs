@@ -103,7 +103,9 @@ pub fn people(plan: &Plan, firm: &Firm) -> anyhow::Result<()> {
         tool(plan, "strongroom-front", &["idp-key", "--out", &key, "--jwks", &jwks])?;
     }
     let users = plan.firm(firm, "users.json");
-    if !users.is_file() {
+    // a state that is older than somebody of the firm gets everybody anew
+    let known = std::fs::read_to_string(&users).unwrap_or_default();
+    if !firm.people.iter().all(|person| known.contains(&format!("\"{}\"", person.user))) {
         let clear: Vec<Value> = firm
             .people
             .iter()

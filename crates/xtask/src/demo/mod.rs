@@ -93,6 +93,7 @@ pub fn prepare(plan: &Plan) -> anyhow::Result<()> {
         files::write(&plan.firm(firm, "front.toml"), &configs::front(plan, firm))?;
         files::write(&plan.firm(firm, "recorder.toml"), &configs::recorder(plan, firm))?;
     }
+    operator::clients(plan)?;
     files::write(&plan.at("operator/rooms.json"), &configs::rooms())?;
     files::write(&plan.at("operator/signaling.toml"), &configs::signaling(plan))?;
     files::write(&plan.at("operator/sfu.toml"), &configs::sfu(plan))
@@ -110,6 +111,7 @@ fn greet(plan: &Plan) {
     say::line(
         "\nA meeting: open both addresses, log in as anna and ben, enter \"Project Alder\" (both firms record it)\n\
          or \"Coffee corner\" (nobody does). A replay: log in as carol, request; as chris, approve.\n\
+         A rule: log in at /admin as adam, change a room's statement; as alma, approve.\n\
          The login page is a development identity provider, and the tokens are test tokens: for demonstration only.\n\
          Logs: .strongroom/demo/logs. Ctrl-C stops everything.",
     );

@@ -2,9 +2,11 @@
 //! openssl program, so that this package needs no cryptography.
 
 use super::files;
-use super::plan::Plan;
+use super::plan::{FIRMS, Plan};
 use crate::{run, say};
 use anyhow::Context;
+use serde_json::json;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -76,6 +78,30 @@ pub fn keys(plan: &Plan) -> anyhow::Result<()> {
     openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "order.pem"], &folder)?;
     step.done();
     Ok(())
+}
+
+/// Tokens of the firms' fronts for signaling's interface, each with its firm; signaling has their hashes alone.
+pub fn clients(plan: &Plan) -> anyhow::Result<()> {
+    let folder = plan.at("operator");
+    let mut listed = Vec::new();
+    for firm in &FIRMS {
+        let file = plan.firm(firm, "signaling.token");
+        if !file.is_file() {
+            files::write(&file, &openssl(&["rand", "-hex", "32"], &folder)?)?;
+        }
+        let token = fs::read_to_string(&file)?;
+        let clean = folder.join("token.new");
+        files::write(&clean, token.trim())?;
+        let printed = openssl(&["dgst", "-sha256", "-r", "token.new"], &folder)?;
+        fs::remove_file(&clean)?;
+        listed.push(json!({
+            "name": format!("{}-front", firm.id),
+            "token_sha256": printed.split(' ').next().unwrap_or_default(),
+            "firm": firm.id,
+            "scopes": ["rooms:read", "statements:read", "statements:write"],
+        }));
+    }
+    files::write(&folder.join("clients.json"), &serde_json::to_string_pretty(&listed)?)
 }
 
 /// Public half of the order key: SPKI, base64url as on our wires.

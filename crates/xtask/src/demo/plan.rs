@@ -4,7 +4,7 @@
 use crate::place::Place;
 use std::path::PathBuf;
 
-/// First of the six ports if nothing else is said.
+/// First of the ten ports if nothing else is said.
 pub const PORT_BASE: u16 = 8440;
 
 /// A person of a firm.
@@ -30,9 +30,13 @@ pub struct Firm {
     /// For how long it keeps its copy of the recorded room, years.
     pub retention_years: u16,
     /// Its people.
-    pub people: [Person; 5],
+    pub people: [Person; 6],
     /// Who may let the firm's record stand still.
     pub supervisor: &'static str,
+    /// How many administrators sign a statement.
+    pub administrators: u8,
+    /// Its recorder's operations port, from the base.
+    pub recorder_port: u16,
 }
 
 /// The two banks.
@@ -47,9 +51,12 @@ pub const FIRMS: [Firm; 2] = [
             Person { user: "carol", name: "Carol Castell", roles: &["compliance"], what: "compliance officer" },
             Person { user: "chris", name: "Chris Claes", roles: &["compliance"], what: "compliance, approver" },
             Person { user: "adam", name: "Adam Ames", roles: &["administrator"], what: "administrator" },
+            Person { user: "alma", name: "Alma Amstutz", roles: &["administrator"], what: "administrator, approver" },
             Person { user: "sam", name: "Sam Sutter", roles: &["member"], what: "supervisor, may pause the record" },
         ],
         supervisor: "sam",
+        administrators: 2,
+        recorder_port: 8,
     },
     Firm {
         id: "bank-b",
@@ -61,6 +68,7 @@ pub const FIRMS: [Firm; 2] = [
             Person { user: "dora", name: "Dora Dahl", roles: &["compliance"], what: "compliance officer" },
             Person { user: "dirk", name: "Dirk Doyle", roles: &["compliance"], what: "compliance, approver" },
             Person { user: "beth", name: "Beth Berger", roles: &["administrator"], what: "administrator" },
+            Person { user: "boris", name: "Boris Blum", roles: &["administrator"], what: "administrator" },
             Person {
                 user: "stella",
                 name: "Stella Stein",
@@ -69,6 +77,8 @@ pub const FIRMS: [Firm; 2] = [
             },
         ],
         supervisor: "stella",
+        administrators: 1,
+        recorder_port: 9,
     },
 ];
 
@@ -142,6 +152,18 @@ impl Plan {
     pub fn media_port(&self) -> u16 {
         self.base + 5
     }
+    /// Signaling, for programs (TCP).
+    pub fn programs_port(&self) -> u16 {
+        self.base + 6
+    }
+    /// Signaling's operations listener (TCP).
+    pub fn operations_port(&self) -> u16 {
+        self.base + 7
+    }
+    /// A firm's recorder's operations listener (TCP).
+    pub fn recorder_port(&self, firm: &Firm) -> u16 {
+        self.base + firm.recorder_port
+    }
     /// Address of a firm's pages.
     pub fn origin(&self, firm: &Firm) -> String {
         format!("http://{}.localhost:{}", firm.id, self.base + firm.port)
@@ -156,8 +178,11 @@ impl Plan {
             (self.signaling_port(), "signaling".to_owned()),
             (self.control_port(), "the control link".to_owned()),
             (self.record_port(), "the record link".to_owned()),
+            (self.programs_port(), "signaling's interface for programs".to_owned()),
+            (self.operations_port(), "signaling's operations".to_owned()),
         ];
         ports.extend(FIRMS.iter().map(|firm| (self.base + firm.port, format!("{}'s front", firm.name))));
+        ports.extend(FIRMS.iter().map(|firm| (self.recorder_port(firm), format!("{}'s recorder", firm.name))));
         ports
     }
 }

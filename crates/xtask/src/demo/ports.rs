@@ -58,13 +58,13 @@ fn inode(table: &str, port: u16) -> Option<String> {
     })
 }
 
-/// Six free ports in a row, for runs that nobody looks at.
+/// Ten free ports in a row, for runs that nobody looks at.
 pub fn find_free(place: &crate::place::Place, state: &std::path::Path) -> anyhow::Result<u16> {
     (20_000..60_000)
         .step_by(10)
         .map(|base| base + u16::try_from(std::process::id() % 10).unwrap_or_default())
         .find(|base| free(&Plan::new(place, state.to_owned(), *base)).is_ok())
-        .ok_or_else(|| unavailable("no six free ports in a row between 20000 and 60000"))
+        .ok_or_else(|| unavailable("no ten free ports in a row between 20000 and 60000"))
 }
 
 /// The first IPv4 address of this machine besides loopback.
