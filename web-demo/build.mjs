@@ -1,5 +1,5 @@
-// Builds the page into dist/: one bundle for the page, one for the worker, names by content hash, the WebAssembly
-// module copied as wasm-bindgen wrote it. Prints the sizes and fails over the budget. Owns dist/ and nothing else.
+// Builds the page into dist/: one bundle for the page with a chunk for the administrators' pages, one for the worker, names by
+// content hash, the WebAssembly module copied as wasm-bindgen wrote it. Prints the sizes and fails over the budget. Owns dist/ and nothing else.
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -65,8 +65,21 @@ const common = {
 };
 
 function outputOf(result, suffix) {
-  const file = Object.keys(result.metafile.outputs).find((name) => name.endsWith(suffix));
-  return path.basename(file);
+  const entry = Object.entries(result.metafile.outputs).find(([name, { entryPoint }]) => name.endsWith(".js") && /src.(worker.)?main\.tsx?$/.test(entryPoint ?? ""));
+  return path.basename(suffix === ".css" ? entry[1].cssBundle : entry[0]);
+}
+
+/** Files that a call loads: the entry and what it imports at once. What it imports later loads with the pages that want it. */
+function withCall(result) {
+  const { outputs } = result.metafile;
+  const wanted = new Set();
+  const follow = (name) => {
+    if (wanted.has(name)) return;
+    wanted.add(name);
+    for (const { path: next, kind } of outputs[name].imports) if (kind === "import-statement") follow(next);
+  };
+  follow(Object.keys(outputs).find((name) => path.basename(name) === outputOf(result, ".js")));
+  return new Set([...wanted].map((name) => path.basename(name)));
 }
 
 async function main() {
@@ -87,6 +100,9 @@ async function main() {
     ...common,
     entryPoints: { page: "src/main.tsx" },
     entryNames: "[name]-[hash]",
+    // the administrators' pages, and what they share with the call
+    splitting: true,
+    chunkNames: "[name]-[hash]",
     outdir: out,
     define: { WORKER_PATH: JSON.stringify(`/${outputOf(worker, ".js")}`) },
   });
@@ -95,18 +111,20 @@ async function main() {
   await writeFile(path.join(out, iconName), icon);
   const html = (await readFile(path.join(here, "src/index.html"), "utf8"))
     .replace("{{icon}}", iconName)
+    .replace("{{chunks}}", [...withCall(page)].filter((name) => name !== outputOf(page, ".js")).map((name) => `<link rel="modulepreload" href="/${name}">`).join("\n"))
     .replace("{{css}}", outputOf(page, ".css"))
     .replace("{{js}}", outputOf(page, ".js"));
   await writeFile(path.join(out, "index.html"), html);
-  await report(out);
+  const later = Object.keys(page.metafile.outputs).filter((name) => name.endsWith(".js")).map((name) => path.basename(name));
+  await report(out, new Set(later.filter((name) => !withCall(page).has(name))));
 }
 
-async function report(out) {
+async function report(out, later) {
   let total = 0;
   for (const file of await files(out)) {
     const bytes = await readFile(file);
     const gzip = gzipSync(bytes, { level: 9 }).length;
-    const counted = !path.relative(out, file).startsWith("e2ee-");
+    const counted = !path.relative(out, file).startsWith("e2ee-") && !later.has(path.basename(file));
     if (counted) total += gzip;
     const name = path.relative(out, file).padEnd(44);
     console.log(`${name} ${String(bytes.length).padStart(9)} B ${String(gzip).padStart(8)} B gzip`);

@@ -1,6 +1,7 @@
-// Entry of the page: reads the firm's settings, then shows the call or, at /officer, the review pages.
+// Entry of the page: reads the firm's settings, then shows the call, at /officer the review pages, or at /admin, from a chunk
+// of their own, the administrators' pages.
 
-import { render } from "preact";
+import { render, type ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { CallApp } from "./call/app";
 import { Callback, WindowQuestion } from "./call/callback";
@@ -20,6 +21,17 @@ function supported(): boolean {
   return typeof RTCRtpScriptTransform === "function" && typeof WebAssembly === "object" && isSecureContext;
 }
 
+/** The administrators' pages are a file of their own: nobody loads them for a call. */
+function Administration({ config }: { config: PageConfig }) {
+  const [Pages, setPages] = useState<ComponentType<{ config: PageConfig }> | null>(null);
+  const [failed, setFailed] = useState(false);
+  useEffect(() => {
+    import("./admin/app").then((loaded) => setPages(() => loaded.AdminApp), () => setFailed(true));
+  }, []);
+  if (failed) return <p class="full error" role="alert">{t("loadFailed", { firm: config.firm_name })}</p>;
+  return Pages === null ? <p class="full" aria-busy="true">{t("loading")}</p> : <Pages config={config} />;
+}
+
 function App() {
   // everything below is drawn again in another language; nothing is made again
   useStore(language);
@@ -33,8 +45,9 @@ function App() {
     }, () => setFailed(true));
   };
   useEffect(load, []);
-  const officer = location.pathname.replace(/\/$/, "") === "/officer";
-  if (!officer && !supported()) return <p class="full error" role="alert">{t("unsupported")}</p>;
+  const place = location.pathname.replace(/\/$/, "");
+  const [officer, admin] = [place === "/officer", place === "/admin"];
+  if (!officer && !admin && !supported()) return <p class="full error" role="alert">{t("unsupported")}</p>;
   if (failed) {
     return (
       <p class="full error" role="alert">
@@ -44,6 +57,7 @@ function App() {
   }
   if (config === null) return <p class="full" aria-busy="true">{t("loading")}</p>;
   if (isCallback()) return <Callback config={config} />;
+  if (admin) return <Administration config={config} />;
   return officer ? <OfficerApp config={config} /> : <CallApp config={config} />;
 }
 

@@ -45,6 +45,7 @@ export function Rooms({ config, login, onRoom, onSignOut }: Props) {
       </ul>
       <OpenedBox config={config} login={login} />
       {login.roles.includes("compliance") && <p><a class="link" href="/officer">{t("reviewPages")}</a></p>}
+      {login.roles.includes("administrator") && <p><a class="link" href="/admin">{t("adminPages")}</a></p>}
     </Frame>
   );
 }

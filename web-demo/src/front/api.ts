@@ -24,7 +24,7 @@ async function problemOf(answer: Response): Promise<FrontProblem> {
   return new FrontProblem(problem, answer.status);
 }
 
-async function call<T>(method: string, path: string, session: string | null, body?: unknown): Promise<T> {
+export async function call<T>(method: string, path: string, session: string | null, body?: unknown): Promise<T> {
   const headers: Record<string, string> = {};
   if (session !== null) headers["authorization"] = `Bearer ${session}`;
   if (body !== undefined) headers["content-type"] = "application/json";

@@ -13,6 +13,7 @@ export const de: Record<keyof typeof en, string> = {
   skip: "Zum Inhalt",
   signOut: "Abmelden",
   reviewPages: "Archivierte Sitzungen prüfen",
+  adminPages: "Verwaltung",
   callPages: "Sitzungen",
   loadFailed: "Die Seite konnte ihre Einstellungen nicht von {firm} lesen. Prüfen Sie, ob der Dienst läuft, und versuchen Sie es erneut.",
   yourFirm: "Ihrem Haus",

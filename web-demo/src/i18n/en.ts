@@ -12,6 +12,7 @@ export const en = {
   skip: "Skip to content",
   signOut: "Sign out",
   reviewPages: "Review archived meetings",
+  adminPages: "Administration",
   callPages: "Meetings",
   loadFailed: "The page could not read its settings from {firm}. Check that the service runs, then try again.",
   yourFirm: "your firm's server",

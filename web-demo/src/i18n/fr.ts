@@ -13,6 +13,7 @@ export const fr: Record<keyof typeof en, string> = {
   skip: "Aller au contenu",
   signOut: "Se déconnecter",
   reviewPages: "Revoir les réunions archivées",
+  adminPages: "Administration",
   callPages: "Réunions",
   loadFailed: "La page n'a pas pu lire ses réglages auprès de {firm}. Vérifiez que le service fonctionne, puis réessayez.",
   yourFirm: "votre établissement",

@@ -92,6 +92,9 @@ export class Keys {
   signAct(act: SignedAct): Promise<string> {
     return this.ask((id) => ({ type: "sign-act", id, act }));
   }
+  signConsent(statement: string): Promise<string> {
+    return this.ask((id) => ({ type: "sign-consent", id, statement }));
+  }
   signApproval(signedRequest: string, approve: ApprovalAsk): Promise<string> {
     return this.ask((id) => ({ type: "sign-approval", id, signedRequest, approve }));
   }

@@ -84,6 +84,8 @@ export type ToWorker =
   | { type: "sign-request"; id: number; request: ReplayAsk }
   | { type: "sign-act"; id: number; act: SignedAct }
   | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }
+  /** An administrator's consent to a statement, as the front told it (`wire/admin`). */
+  | { type: "sign-consent"; id: number; statement: string }
   /** A chat line; answered by its number, or by a problem whose detail says why not. */
   | { type: "say"; id: number; text: string }
   /** Something that is no chat line; answered as `say`. */

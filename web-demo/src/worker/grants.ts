@@ -1,13 +1,15 @@
-// Requests and approvals of replays, and supervising acts, signed by this officer's leaf key. Field order and labels are
-// those of `evidence::grant` and `evidence::supervision`.
+// Requests and approvals of replays, supervising acts and consents to statements, signed by this person's leaf key. Field
+// order and labels are those of `evidence::grant`, `evidence::supervision` and `domain::policy`.
 
 import type { ApprovalAsk, ReplayAsk, SignedAct } from "../wire/worker";
 import { decode, encode, sha256 } from "./bytes";
-import { encodeCbor } from "./cbor";
+import { encodeCbor, type Cbor } from "./cbor";
 import { guarded, type Engine, type LeafKey } from "./engine";
+import { Refused } from "./refused";
 
 const REQUEST_LABEL = "strongroom replay request v1";
 const APPROVAL_LABEL = "strongroom replay approval v1";
+const CONSENT_LABEL = "strongroom statement consent v1";
 const ACT_LABEL = "strongroom supervision v1";
 
 export interface Officer { engine: Engine; key: LeafKey; chain: string[]; firm: string }
@@ -35,6 +37,13 @@ export async function signRequest(officer: Officer, ask: ReplayAsk): Promise<str
 
 export async function signAct(officer: Officer, act: SignedAct): Promise<string> {
   return sign(officer, ACT_LABEL, encodeCbor({ firm: officer.firm, issued_at: Date.now(), what: act }));
+}
+
+/** The statement keeps the order of its fields: custody encodes it so. Another firm's is never signed. */
+export async function signConsent(officer: Officer, told: string): Promise<string> {
+  const statement = JSON.parse(told) as { [key: string]: Cbor };
+  if (statement["firm"] !== officer.firm) throw new Refused({ code: "other-firm", detail: "another firm's statement", firm: null });
+  return sign(officer, CONSENT_LABEL, encodeCbor(statement));
 }
 
 export async function signApproval(officer: Officer, signedRequest: string, ask: ApprovalAsk): Promise<string> {

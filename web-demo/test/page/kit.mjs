@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "../../drive/browser.mjs";
+import { Administrator } from "../../drive/admin.mjs";
 import { Officer } from "../../drive/review.mjs";
 import { Person } from "../../drive/person.mjs";
 import { serve } from "../stub/serve.mjs";
@@ -35,6 +36,7 @@ export async function world(options = {}) {
     services,
     anna: async () => new Person(await browser(), { url: a, user: "anna" }),
     ben: async () => new Person(await browser(), { url: b, user: "ben" }),
+    administrator: async (user) => new Administrator(await browser(), { url: a, user }),
     officer: async (user) => new Officer(await browser(), { url: a, user }),
     close: async () => {
       await Promise.all(browsers.map((one) => one.close()));

@@ -9,6 +9,8 @@ export const PEOPLE = {
     anna: { name: "Anna Ahrens", roles: ["member"], host: true },
     carol: { name: "Carol Conti", roles: ["compliance"] },
     chris: { name: "Chris Conrad", roles: ["compliance"] },
+    adam: { name: "Adam Arnold", roles: ["administrator"] },
+    alma: { name: "Alma Amstutz", roles: ["administrator"] },
   },
   "bank-b": {
     ben: { name: "Ben Baumann", roles: ["member"] },

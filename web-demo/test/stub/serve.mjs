@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
+import { AdminDesk } from "./admin.mjs";
 import { Archive } from "./archive.mjs";
 import { StubMeeting } from "./meet.mjs";
 import { FIRMS, PEOPLE, ROOMS, statementsOf } from "./people.mjs";
@@ -32,7 +33,7 @@ function policy(signaling) {
 }
 
 async function page(response, url, signaling) {
-  const name = ["/", "/officer", "/guest", "/oidc/callback"].includes(url.pathname) ? "/index.html" : url.pathname;
+  const name = ["/", "/officer", "/admin", "/guest", "/oidc/callback"].includes(url.pathname) ? "/index.html" : url.pathname;
   try {
     const bytes = await readFile(path.join(DIST, path.normalize(name)));
     response.writeHead(200, {
@@ -49,6 +50,7 @@ async function page(response, url, signaling) {
 function front(firm, signaling, archive, provider) {
   const people = PEOPLE[firm.firm];
   const invitations = new Map();
+  const desk = new AdminDesk(firm, archive);
   const userOf = (session) => people[session?.replace(/^.*\//, "")];
   return async (request, response) => {
     const url = new URL(request.url, "http://localhost");
@@ -107,6 +109,7 @@ function front(firm, signaling, archive, provider) {
           if (view === undefined) return problem(response, 404, "unknown");
           return json(response, view);
         }
+        if (await desk.handle(request, response, url, bearer, { json, problem, body, people })) return undefined;
         if (await archive.handle(request, response, url, bearer, { json, problem, body, people })) return undefined;
         return page(response, url, signaling);
     }
