@@ -1,6 +1,7 @@
 //! Control link client: dials signaling (WSS, mutual TLS), says who we are, carries messages both ways, and dials again
 //! when it breaks. Running media does not depend on it.
 
+use crate::fence::Fence;
 use crate::record::tokens::{Granted, Tokens};
 use crate::shards::Shards;
 use domain::limits::MAX_CONTROL_MESSAGE;
@@ -59,6 +60,9 @@ pub enum ControlError {
     /// The shard is overloaded or gone.
     #[error(transparent)]
     Shard(#[from] crate::shard::commands::ShardBusy),
+    /// Not the newest signaling.
+    #[error(transparent)]
+    Replaced(#[from] crate::fence::Replaced),
     /// Signaling closed.
     #[error("closed by signaling")]
     Closed,
@@ -72,14 +76,14 @@ pub async fn run(
     mut outgoing: mpsc::Receiver<FromSfu>,
     connected: Arc<AtomicBool>,
 ) {
-    let mut wait = FIRST_WAIT;
+    let (mut wait, mut fence) = (FIRST_WAIT, Fence::default());
     loop {
         match tokio::time::timeout(CONNECT, connect(&dial)).await.unwrap_or(Err(ControlError::Silent)) {
             Ok(socket) => {
                 tracing::info!("control link up");
                 wait = FIRST_WAIT;
                 connected.store(true, Ordering::Relaxed);
-                let ended = carry(socket, &dial, &shards, &tokens, &mut outgoing).await;
+                let ended = carry(socket, &dial, &shards, &tokens, &mut fence, &mut outgoing).await;
                 connected.store(false, Ordering::Relaxed);
                 match ended {
                     Ok(()) => return,
@@ -125,6 +129,7 @@ async fn carry(
     dial: &Dial,
     shards: &Shards,
     tokens: &Tokens,
+    fence: &mut Fence,
     outgoing: &mut mpsc::Receiver<FromSfu>,
 ) -> Result<(), ControlError> {
     let (mut sink, mut stream) = socket.split();
@@ -136,7 +141,7 @@ async fn carry(
             message = stream.next() => {
                 heard = Instant::now();
                 match message.ok_or(ControlError::Closed)?.map_err(socket_error)? {
-                    Message::Text(text) => take(text.as_str(), shards, tokens)?,
+                    Message::Text(text) => take(text.as_str(), shards, tokens, fence)?,
                     Message::Close(_) => return Err(ControlError::Closed),
                     _ => {}
                 }
@@ -149,6 +154,11 @@ async fn carry(
                 if heard.elapsed() > 3 * PING {
                     return Err(ControlError::Silent);
                 }
+                for meeting in fence.forgotten(Instant::now()) {
+                    tracing::warn!(%meeting, "signaling does not know this meeting any more: it ends");
+                    tokens.revoke(&meeting, None);
+                    shards.control(ToSfu::MeetingEnded { meeting })?;
+                }
                 sink.send(Message::Ping(Vec::new().into())).await.map_err(socket_error)?;
             }
         }
@@ -159,10 +169,12 @@ fn text(message: &FromSfu) -> Result<Message, ControlError> {
     serde_json::to_string(message).map(|text| Message::Text(text.into())).map_err(ControlError::Message)
 }
 
-/// Tokens stay at the edge; everything else is the shard's.
-fn take(text: &str, shards: &Shards, tokens: &Tokens) -> Result<(), ControlError> {
+/// Fences and tokens stay at the edge; everything else is the shard's.
+fn take(text: &str, shards: &Shards, tokens: &Tokens, fence: &mut Fence) -> Result<(), ControlError> {
     let message: ToSfu = serde_json::from_str(text).map_err(ControlError::Message)?;
+    fence.hear(&message);
     match &message {
+        ToSfu::Fence { fence: said } => return Ok(fence.begin(Instant::now(), *said)?),
         ToSfu::RecordToken { meeting, participant, token_hash, certificate_hash } => {
             if let (Ok(hash), Ok(certificate)) =
                 (token_hash.as_slice().try_into(), certificate_hash.as_slice().try_into())

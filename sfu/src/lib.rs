@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod config;
 pub mod control;
+pub mod fence;
 pub mod node;
 mod placement;
 pub mod record;

@@ -41,7 +41,10 @@ impl Placement {
                 self.loads[placed.shard] -= 1 + placed.people.len();
                 return placed.shard;
             }
-            other => (other.meeting(), self.of(other.meeting())),
+            other => match other.meeting() {
+                Some(meeting) => (meeting, self.of(meeting)),
+                None => return 0,
+            },
         };
         let (Some(shard), Some(placed)) = (shard, self.meetings.get_mut(meeting)) else { return 0 };
         let before = placed.people.len();

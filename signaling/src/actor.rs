@@ -4,13 +4,16 @@ use crate::hub::{Hub, Outbound, SfuHandle};
 use crate::operations;
 use crate::relays;
 use crate::rooms::{Begun, notices_of};
-use domain::message::client::{ProblemCode, ToClient};
+use crate::truth::Note;
+use domain::message::client::{ProblemCode, ToClient, ToServer};
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{FirmId, RoomId, UserId};
 use service::metrics::names::signaling as names;
+use service::security::Code;
+use service::traces::{self, Name, Span};
 use signaling_core::problem::problem;
 use signaling_core::{ConnId, Input, Member, Output, Ports, Room};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -23,7 +26,8 @@ mod tests;
 /// Credentials for relays are renewed when half of their life is left: one lost renewal leaves time for the next.
 const RENEW: Duration = Duration::from_secs(relays::LIFE_S / 2);
 
-type Members = BTreeSet<(FirmId, UserId)>;
+/// Members of a room, as the directory has them.
+type Members = BTreeMap<(FirmId, UserId), Member>;
 
 /// The task of one room.
 pub struct RoomActor {
@@ -38,6 +42,10 @@ pub struct RoomActor {
     own: mpsc::Sender<Input>,
     sfu: watch::Receiver<Option<SfuHandle>>,
     link: Option<mpsc::Sender<ToSfu>>,
+    /// A commit that is on its way to everybody.
+    commit: Option<Span>,
+    /// Name of the SFU, of the last one while there is none.
+    node: String,
     /// Connections that hold credentials for relays.
     relayed: BTreeSet<ConnId>,
     /// Somebody came, went, or has media now: what is shown of the room is out of date.
@@ -59,6 +67,8 @@ impl RoomActor {
             own,
             sfu,
             link: None,
+            commit: None,
+            node: String::new(),
             relayed: BTreeSet::new(),
             changed: false,
         }
@@ -81,8 +91,9 @@ impl RoomActor {
                 input = inputs.recv() => {
                     let Some(input) = input else { return };
                     if let Input::Join { room, .. } = &input {
-                        self.members = members(&room.members);
-                        // what changed between that reading and now was told to a room that did not have it yet
+                        // what this reading shows counts at once; what changed between it and now was told to a room that
+                        // did not have it yet
+                        self.read(&room.members);
                         self.looks.notify_one();
                     }
                     self.changed |= matches!(&input, Input::Sfu(said) if is_media(said));
@@ -105,6 +116,9 @@ impl RoomActor {
     /// One panic ends one participant: what a connection said that the core cannot bear costs that connection. Where
     /// nobody is to blame the panic goes on and ends this room, never the process.
     fn take(&mut self, input: Input) {
+        if matches!(&input, Input::Message { message, .. } if matches!(**message, ToServer::Commit { .. })) {
+            self.commit = Some(traces::begin(Name::Commit));
+        }
         let now = self.hub.clock.now();
         let Some(conn) = sayer(&input) else { return self.room.handle(now, input) };
         if caught(|| self.room.handle(now, input)).is_ok() {
@@ -126,16 +140,28 @@ impl RoomActor {
         self.look = Some(tokio::spawn(async move { hub.members_at_last(&name).await }));
     }
 
-    /// Who is no longer a member is told to the core.
     fn saw(&mut self, seen: Option<Vec<Member>>) {
         self.look = None;
-        let Some(seen) = seen else { return };
-        let now = members(&seen);
-        let gone: Vec<_> = self.members.difference(&now).cloned().collect();
-        self.members = now;
-        for (firm, user) in gone {
-            service::security::report(service::security::Event::MemberRemoved);
-            self.room.handle(self.hub.clock.now(), Input::MembershipEnded { firm, user });
+        if let Some(seen) = seen {
+            self.read(&seen);
+        }
+    }
+
+    /// Who is no longer a member, or another one than before, is told to the core.
+    fn read(&mut self, seen: &[Member]) {
+        let of = |member: &Member| ((member.firm.clone(), member.user.clone()), member.clone());
+        let before = std::mem::replace(&mut self.members, seen.iter().map(of).collect());
+        let now = self.hub.clock.now();
+        for (who, known) in before {
+            match self.members.get(&who) {
+                Some(member) if *member == known => {}
+                Some(member) => self.room.handle(now, Input::MemberChanged(member.clone())),
+                None => {
+                    service::security::report(service::security::Event::MemberRemoved);
+                    let (firm, user) = who;
+                    self.room.handle(now, Input::MembershipEnded { firm, user });
+                }
+            }
         }
     }
 
@@ -145,6 +171,9 @@ impl RoomActor {
         match handle {
             Some(handle) => {
                 self.link = Some(handle.to);
+                if let FromSfu::Hello { node, .. } = &handle.hello {
+                    self.node.clone_from(node);
+                }
                 self.room.handle(now, Input::Sfu(Box::new(handle.hello)));
             }
             None => {
@@ -163,19 +192,31 @@ impl RoomActor {
                         ToClient::Admitted { .. } => {
                             self.changed = true;
                             names::JOINS.count();
+                            self.joined(&to, Code::NONE);
                             to.iter().for_each(|conn| self.grant_relays(*conn));
                         }
-                        ToClient::Refusal(problem) => operations::refused(problem.code),
+                        ToClient::Refusal(problem) => {
+                            let code = operations::refused(problem.code);
+                            self.joined(&to, code);
+                        }
+                        ToClient::Commit { .. } => self.commit.take().into_iter().for_each(|span| span.end(Code::NONE)),
                         _ => {}
                     }
                     self.send_to(to, &message);
                 }
                 Output::Close { conn } => self.send(conn, Outbound::Close),
                 Output::Sfu(message) => self.tell_sfu(*message),
+                Output::TurnedAway(guest) => self.hub.write_down(Note::TurnedAway(guest)),
                 Output::Note { meeting, firm: Some(firm), fact } => tracing::info!(%meeting, %firm, "{fact}"),
                 Output::Note { meeting, firm: None, fact } => tracing::info!(%meeting, "{fact}"),
             }
         }
+    }
+
+    /// The ends of their joins, if they have not ended before.
+    fn joined(&self, who: &[ConnId], code: Code) {
+        let spans = who.iter().filter_map(|conn| self.hub.joining.remove(conn));
+        spans.for_each(|(_, span)| span.end(code));
     }
 
     fn send_to(&self, to: Vec<ConnId>, message: &ToClient) {
@@ -216,9 +257,12 @@ impl RoomActor {
             ToSfu::Meeting { meeting, .. } => {
                 let before = self.hub.meetings.insert(meeting.clone(), self.own.clone());
                 begun = before.map_or(Begun::Now, |_| Begun::Before);
+                let (room, node) = (self.name.clone(), self.node.clone());
+                self.hub.write_down(Note::Placed { meeting: meeting.clone(), room, node });
             }
             ToSfu::MeetingEnded { meeting } => {
                 self.hub.meetings.remove(meeting);
+                self.hub.write_down(Note::Lifted(meeting.clone()));
             }
             _ => {}
         }
@@ -259,8 +303,4 @@ async fn ended(look: &mut Option<JoinHandle<Vec<Member>>>) -> Option<Vec<Member>
         Some(look) => look.await.ok(),
         None => std::future::pending().await,
     }
-}
-
-fn members(members: &[Member]) -> Members {
-    members.iter().map(|member| (member.firm.clone(), member.user.clone())).collect()
 }

@@ -32,6 +32,9 @@ pub struct Config {
     pub revocations: PathBuf,
     /// Where rooms live.
     pub directory: Directory,
+    /// Where it keeps what it must not forget.
+    #[serde(default)]
+    pub store: Store,
     /// TURN servers for networks that let no UDP through; none by default.
     pub relays: Option<Relays>,
     /// What programs may ask; off by default.
@@ -91,6 +94,19 @@ pub struct Directory {
     pub seed: Option<PathBuf>,
 }
 
+/// Where signaling keeps what it must not forget: `path` or `postgres`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// A SQLite database, made if it is missing; `signaling.db` where nothing is said.
+    pub path: Option<PathBuf>,
+    /// A PostgreSQL database, which may be the one of the rooms.
+    pub postgres: Option<PostgresConfig>,
+}
+
+/// The SQLite database where nothing is said.
+pub const STORE: &str = "signaling.db";
+
 fn revocations() -> PathBuf {
     PathBuf::from("revocations")
 }
@@ -117,7 +133,13 @@ impl Config {
         directory.postgres.iter_mut().for_each(|postgres| postgres.rebase(folder));
         directory.matrix.iter_mut().for_each(|matrix| matrix.rebase(folder));
         directory.symphony.iter_mut().for_each(|symphony| symphony.rebase(folder));
+        let store = &mut self.store;
+        match &mut store.postgres {
+            Some(postgres) => postgres.rebase(folder),
+            None => store.path = store.path.take().or(Some(STORE.into())),
+        }
         let all = control.into_iter().chain(tls).chain(own).chain(&mut directory.path).chain(&mut directory.seed);
+        let all = all.chain(&mut store.path);
         let all = all.chain(self.relays.as_mut().map(|relays| &mut relays.secret_file));
         all.for_each(|path| *path = folder.join(&*path));
         if let Some(rest) = &mut self.rest {

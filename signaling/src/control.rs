@@ -47,6 +47,8 @@ async fn serve(hub: Arc<Hub>, socket: WebSocket) {
     let node = node.clone();
     tracing::info!(node, "SFU connected");
     let (queue, mut outbound) = mpsc::channel::<ToSfu>(QUEUE);
+    // a queue that is new has room
+    let _ = queue.try_send(ToSfu::Fence { fence: hub.truth.fence() });
     let own = queue.clone();
     hub.sfu.send_replace(Some(SfuHandle { hello, to: queue.clone() }));
     drop(queue);
@@ -59,6 +61,8 @@ async fn serve(hub: Arc<Hub>, socket: WebSocket) {
             heard = timeout_at(dead, next(&mut stream)) => {
                 dead = Instant::now() + DEAD;
                 match heard {
+                    // what an SFU says whose place another took is about meetings that it has no more
+                    Ok(Heard::Message(_)) if !is_current(&hub, &weak) => break,
                     Ok(Heard::Message(message)) => hub.route(message).await,
                     Ok(Heard::Life) => {}
                     Ok(Heard::End) | Err(_) => break,
@@ -91,6 +95,12 @@ async fn serve(hub: Arc<Hub>, socket: WebSocket) {
         mine
     });
     let _ = timeout(WRITE, sink.close()).await;
+}
+
+/// Is this link the one that meetings are placed on?
+fn is_current(hub: &Hub, link: &mpsc::WeakSender<ToSfu>) -> bool {
+    let own = link.upgrade();
+    hub.sfu.borrow().as_ref().is_some_and(|handle| own.is_some_and(|own| own.same_channel(&handle.to)))
 }
 
 /// What came over the link.

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::loaded::Loaded;
 use crate::revoked::Lists;
+use crate::truth::Truth;
 use crate::{control, meet, revoked};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -51,14 +52,19 @@ pub async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let public = bound(loaded.config.listen, "listen").await?;
     let link = bound(loaded.config.control.listen, "control.listen").await?;
     let rest = loaded.config.rest.as_ref();
-    let rest_ready = rest.map(|rest| crate::rest::read(rest, Clock::start().now())).transpose()?;
+    let unusable = |error| Failure::Unavailable(format!("cannot use the database of `store`: {error}"));
+    let truth = Truth::begin(loaded.records.clone(), Clock::start().now()).await.map_err(unusable)?;
+    let rest_ready = match rest {
+        Some(rest) => Some(crate::rest::read(rest, &truth.records, Clock::start().now()).await?),
+        None => None,
+    };
     let programs = match rest {
         Some(rest) => Some(bound(rest.listen, "rest.listen").await?),
         None => None,
     };
     let operations = service::operations::open(&loaded.config.operations, service::metrics::Service::Signaling)?;
     let revoked = Lists::open(&loaded.config.revocations, &loaded.trust)?;
-    let hub = Hub::new(&loaded, revoked);
+    let hub = Hub::new(&loaded, revoked, truth);
     let _pushes = match &loaded.matrix {
         Some(matrix) => Some(matrix.listen().await.map_err(|error| Failure::Unavailable(error.to_string()))?),
         None => None,

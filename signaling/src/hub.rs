@@ -6,11 +6,14 @@ use crate::loaded::Loaded;
 use crate::relays::Relays;
 use crate::revoked::Lists;
 use crate::rooms;
+use crate::statements::Statements;
+use crate::truth::{self, Truth};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use domain::message::control::{FromSfu, ToSfu};
 use domain::{FirmId, MeetingId, RoomId, UserId};
 use evidence::identity::TrustMap;
+use service::traces::Span;
 use signaling_core::meeting::Held;
 use signaling_core::{ConnId, Feed, Input, Ports, Randomness, View};
 use signaling_store::{Notice, RoomDirectory};
@@ -18,6 +21,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 /// Connections at once: 9 KiB of buffers each, some 40 MB.
@@ -66,6 +70,8 @@ pub struct Hub {
     pub origins: Vec<String>,
     /// Every connection's queue.
     pub connections: DashMap<ConnId, mpsc::Sender<Outbound>>,
+    /// How long each join takes so far.
+    pub joining: DashMap<ConnId, Span>,
     /// Room of each running meeting, for the SFU's messages.
     pub meetings: DashMap<MeetingId, mpsc::Sender<Input>>,
     /// The one SFU; `None` while none is connected.
@@ -76,8 +82,10 @@ pub struct Hub {
     pub relays: Option<Arc<Relays>>,
     /// Rooms and their members.
     pub directory: Arc<dyn RoomDirectory>,
-    /// Folder of signed statements.
-    pub statements: PathBuf,
+    /// Signed statements.
+    pub statements: Statements,
+    /// Who this process is in the database.
+    pub truth: Arc<Truth>,
     /// Certificates that firms ended.
     pub revoked: Lists,
     /// What is to be seen of each running meeting.
@@ -91,6 +99,7 @@ pub struct Hub {
     looks: DashMap<RoomId, Arc<Notify>>,
     feed: Mutex<Feed>,
     notices: mpsc::Sender<(RoomId, Notice)>,
+    notes: mpsc::Sender<truth::Note>,
     ports: Ports,
     next: AtomicU64,
 }
@@ -106,7 +115,7 @@ impl Randomness for System {
 
 impl Hub {
     /// From what was loaded.
-    pub fn new(loaded: &Loaded, revoked: Lists) -> Arc<Self> {
+    pub fn new(loaded: &Loaded, revoked: Lists, truth: Truth) -> Arc<Self> {
         let ports = Ports {
             trust: loaded.trust.clone(),
             signer: loaded.orders.clone(),
@@ -114,27 +123,34 @@ impl Hub {
             held: Held::default(),
         };
         let (notices, posted) = mpsc::channel(rooms::NOTICES);
+        let (notes, written) = mpsc::channel(truth::NOTES);
+        let truth = Arc::new(truth);
         let hub = Arc::new(Self {
             origins: loaded.config.origins.clone(),
             relays: loaded.relays.clone(),
-            statements: loaded.config.statements.clone(),
+            statements: Statements::new(loaded.config.statements.clone(), loaded.trust.clone(), truth.clone()),
             notices,
+            notes,
             revoked,
-            ..Self::with(ports, loaded.directory.clone())
+            ..Self::with(ports, loaded.directory.clone(), truth)
         });
+        let (keeper, clock) = (hub.truth.clone(), hub.clock);
+        tokio::spawn(async move { keeper.keep(clock, written).await });
         tokio::spawn(rooms::post(hub.clone(), posted));
         tokio::spawn(rooms::follow(hub.clone()));
         hub
     }
 
     /// Without connections, origins, relays and statements.
-    pub fn with(ports: Ports, directory: Arc<dyn RoomDirectory>) -> Self {
+    pub fn with(ports: Ports, directory: Arc<dyn RoomDirectory>, truth: Arc<Truth>) -> Self {
         let clock = Clock::start();
+        let statements = Statements::new(PathBuf::new(), ports.trust.clone(), truth.clone());
         Self {
             trust: ports.trust.clone(),
             clock,
             origins: Vec::new(),
             connections: DashMap::new(),
+            joining: DashMap::new(),
             meetings: DashMap::new(),
             sfu: watch::Sender::new(None),
             free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
@@ -144,11 +160,13 @@ impl Hub {
             narrowed: DashMap::new(),
             watcher: OnceLock::new(),
             directory,
-            statements: PathBuf::new(),
+            statements,
+            truth,
             rooms: DashMap::new(),
             looks: DashMap::new(),
             feed: Mutex::new(Feed::new(clock.now())),
             notices: mpsc::channel(1).0,
+            notes: mpsc::channel(1).0,
             ports,
             next: AtomicU64::new(1),
         }
@@ -189,6 +207,13 @@ impl Hub {
     /// Tells the people of a room, later and elsewhere. What finds no place is left out.
     pub fn tell_room(&self, room: &RoomId, notice: Notice) {
         let _ = self.notices.try_send((room.clone(), notice));
+    }
+
+    /// Writes something down, later and elsewhere: running meetings wait for no database.
+    pub fn write_down(&self, note: truth::Note) {
+        if let Err(TrySendError::Full(note)) = self.notes.try_send(note) {
+            tracing::error!("too many notes wait for the database: one is lost: {note:?}");
+        }
     }
 
     /// The room's actor; started at its first use. Rooms are as many as the directory has.

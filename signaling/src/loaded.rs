@@ -16,7 +16,7 @@ use signaling_store::database::{Postgres, Sqlite, Tables};
 use signaling_store::embedded::read_seed;
 use signaling_store::matrix::Matrix;
 use signaling_store::symphony::Symphony;
-use signaling_store::{Embedded, RoomDirectory};
+use signaling_store::{Embedded, Records, RoomDirectory};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub struct Loaded {
     pub directory: Arc<dyn RoomDirectory>,
     /// The same, where it has to be listened to.
     pub matrix: Option<Arc<Matrix>>,
+    /// What must not be forgotten.
+    pub records: Records,
     /// TLS of the participants' listener.
     pub tls: Option<Arc<ServerConfig>>,
     /// Mutual TLS of the control link.
@@ -171,6 +173,19 @@ async fn directory(config: &config::Directory) -> Result<(Arc<dyn RoomDirectory>
     Ok((Arc::new(embedded), None))
 }
 
+/// Where the records are; says by key what is wrong.
+pub async fn records(config: &config::Store) -> Result<Records, Failure> {
+    match (&config.path, &config.postgres) {
+        (Some(path), None) => Records::sqlite(path).map_err(|error| {
+            wrong(format!("cannot open `store.path` {}: {error}; is it a database and writable?", path.display()))
+        }),
+        (None, Some(postgres)) => Records::postgres(postgres)
+            .await
+            .map_err(|error| Failure::Unavailable(format!("cannot use the database of `store.postgres`: {error}"))),
+        _ => Err(wrong("`[store]` names `path` or `postgres`, not both")),
+    }
+}
+
 /// Reads the configuration and every file it names.
 pub async fn load(path: &Path) -> Result<Loaded, Failure> {
     let config = config::read(path)?;
@@ -183,9 +198,10 @@ pub async fn load(path: &Path) -> Result<Loaded, Failure> {
         wrong(format!("cannot read the folder of statements {shown}: {error}; correct `statements`"))
     })?;
     let (directory, matrix) = directory(&config.directory).await?;
+    let records = records(&config.store).await?;
     let relays = config.relays.as_ref().map(relays).transpose()?.map(Arc::new);
     let rest_tls = config.rest.as_ref().and_then(|rest| rest.tls.as_ref()).map(public_tls).transpose()?;
-    Ok(Loaded { config, trust, orders, directory, matrix, tls, control_tls, relays, rest_tls })
+    Ok(Loaded { config, trust, orders, directory, records, matrix, tls, control_tls, relays, rest_tls })
 }
 
 impl Loaded {

@@ -19,6 +19,7 @@ mod rest;
 mod revoked;
 mod rooms;
 mod statements;
+mod truth;
 
 use clap::{Args, Parser, Subcommand};
 use failure::Failure;
@@ -78,8 +79,8 @@ fn start(options: &Options) -> Result<(), Failure> {
 
 fn replay(options: &Options, name: &str, since: u64) -> Result<(), Failure> {
     let config = config::read(&options.config)?;
-    let rest = config.rest.ok_or_else(|| failure::config("the configuration has no [rest]"))?;
-    let messages = rest::replay(&rest, name, domain::UnixMillis(since), clock::Clock::start().now())?;
+    let now = clock::Clock::start().now();
+    let messages = runtime()?.block_on(rest::replay(&config, name, domain::UnixMillis(since), now))?;
     tracing::info!(messages, "these wait to be sent once more");
     Ok(())
 }

@@ -11,6 +11,7 @@ use domain::limits::{MAX_CLIENT_MESSAGE, SILENT_MS};
 use domain::message::client::{Problem, ProblemCode, ToClient, ToServer};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use service::traces::{self, Name, Span};
 use signaling_core::admission::{Handshake, Proven, Step};
 use signaling_core::limits::HELLO_TIMEOUT_MS;
 use signaling_core::{ConnId, Input, problem};
@@ -58,17 +59,18 @@ pub async fn upgrade(State(hub): State<Arc<Hub>>, headers: HeaderMap, upgrade: W
 
 async fn serve(hub: Arc<Hub>, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
+    let span = traces::begin(Name::Join);
     let greeted = timeout(Duration::from_millis(HELLO_TIMEOUT_MS), greet(&hub, &mut sink, &mut stream)).await;
     let refused = match greeted {
         Ok(Ok(proven)) => {
-            meet(hub, sink, stream, proven).await;
+            meet(hub, sink, stream, proven, span).await;
             return;
         }
         Ok(Err(refused)) => refused,
         Err(_) => Some(problem::bad_message("no hello and proof within 10 s")),
     };
     if let Some(problem) = refused {
-        operations::refused(problem.code);
+        span.end(operations::refused(problem.code));
         let _ = write(&mut sink, &ToClient::Refusal(problem)).await;
     }
     let _ = timeout(WRITE, sink.close()).await;
@@ -102,19 +104,19 @@ async fn write(sink: &mut Sink, message: &ToClient) -> Result<(), ()> {
     timeout(WRITE, sink.send(Message::Text(text.into()))).await.map_err(|_| ())?.map_err(|_| ())
 }
 
-async fn meet(hub: Arc<Hub>, mut sink: Sink, stream: Stream, proven: Box<Proven>) {
+async fn meet(hub: Arc<Hub>, mut sink: Sink, stream: Stream, proven: Box<Proven>, span: Span) {
     let wanted = proven.room.clone();
     let found = hub.find(&wanted).await;
-    if let Found::Nothing = found {
-        let unknown = problem::problem(ProblemCode::NotAMember, "no such room, or you are not a member of it");
-        operations::refused(unknown.code);
-        let _ = write(&mut sink, &ToClient::Refusal(unknown)).await;
+    if let Some(problem) = kept_out(&hub, &found, &proven).await {
+        span.end(operations::refused(problem.code));
+        let _ = write(&mut sink, &ToClient::Refusal(problem)).await;
         let _ = timeout(WRITE, sink.close()).await;
         return;
     }
     let conn = hub.number();
     let (queue, outbound) = mpsc::channel(CONNECTION_QUEUE);
     hub.connections.insert(conn, queue);
+    hub.joining.insert(conn, span);
     let room = hub.room(&wanted);
     let writer = tokio::spawn(write_all(sink, outbound));
     let here = Here { hub: hub.clone(), conn, room: room.clone() };
@@ -133,6 +135,30 @@ async fn meet(hub: Arc<Hub>, mut sink: Sink, stream: Stream, proven: Box<Proven>
     let _ = writer.await;
 }
 
+/// Why somebody does not come to the room at all.
+async fn kept_out(hub: &Hub, found: &Found, proven: &Proven) -> Option<Problem> {
+    match found {
+        Found::Nothing => {
+            Some(problem::problem(ProblemCode::NotAMember, "no such room, or you are not a member of it"))
+        }
+        Found::Room(_) if proven.inviter.is_some() => {
+            match hub.truth.is_turned_away(&proven.identity.participant).await {
+                Ok(false) => None,
+                Ok(true) => {
+                    let ended = "a host turned you away: this invitation has ended, ask for another one";
+                    Some(problem::problem(ProblemCode::Removed, ended))
+                }
+                Err(error) => {
+                    tracing::error!("cannot read whom hosts turned away: {error}");
+                    let why = "invitations cannot be read now: no guest comes in, try again in a moment";
+                    Some(problem::problem(ProblemCode::RoomsUnavailable, why))
+                }
+            }
+        }
+        Found::Room(_) | Found::Silence => None,
+    }
+}
+
 /// A connection that is in a room. Whatever ends its task, a panic included, takes it out.
 struct Here {
     hub: Arc<Hub>,
@@ -143,6 +169,7 @@ struct Here {
 impl Drop for Here {
     fn drop(&mut self) {
         self.hub.connections.remove(&self.conn);
+        self.hub.joining.remove(&self.conn);
         if let Err(TrySendError::Full(closed)) = self.room.try_send(Input::Closed { conn: self.conn }) {
             let room = self.room.clone();
             tokio::spawn(async move { room.send(closed).await });

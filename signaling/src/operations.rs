@@ -17,6 +17,7 @@ impl Watched for Hub {
                 (self.sfu.borrow().is_none(), Reason::NoSfu),
                 (!directory, Reason::DirectoryUnreadable),
                 (!statements, Reason::StatementsUnreadable),
+                (self.truth.is_replaced(), Reason::Replaced),
             ];
             is.into_iter().filter_map(|(is, reason)| is.then_some(reason)).collect()
         })
@@ -31,7 +32,7 @@ impl Watched for Hub {
 }
 
 /// A connection is refused, before or in a room: counted, logged and reported by what it did, not by who it was.
-pub fn refused(code: ProblemCode) {
+pub fn refused(code: ProblemCode) -> Code {
     names::REFUSED.count();
     let event = match code {
         ProblemCode::BadCertificate | ProblemCode::BadSignature | ProblemCode::TrustMismatch => Event::ProofRefused,
@@ -39,5 +40,7 @@ pub fn refused(code: ProblemCode) {
         _ => Event::ConnectionRefused,
     };
     let name = serde_json::to_value(code).ok();
-    report_as(event, Code::of(name.as_ref().and_then(|name| name.as_str()).unwrap_or_default()));
+    let code = Code::of(name.as_ref().and_then(|name| name.as_str()).unwrap_or_default());
+    report_as(event, code);
+    code
 }

@@ -2,12 +2,12 @@
 //! what is told back to the people of a room. Owns no room.
 
 use crate::hub::Hub;
-use crate::statements;
 use domain::RoomId;
 use domain::message::control::ToSfu;
 use service::metrics::names::signaling as names;
 use service::security::{Event, report};
 use signaling_core::{Member, RoomRecord, Turn};
+use signaling_store::database::DatabaseError;
 use signaling_store::directory::FEED_WAIT;
 use signaling_store::{Batch, Change, Cursor, DirectoryError, Notice, Role, Room, State};
 use std::sync::Arc;
@@ -82,23 +82,26 @@ impl Hub {
         if members.is_empty() {
             return Found::Nothing;
         }
-        let (folder, trust, wanted) = (self.statements.clone(), self.trust.clone(), room.clone());
-        let read = tokio::task::spawn_blocking(move || statements::about(&folder, &trust, &wanted)).await;
-        let statements = read.unwrap_or_else(|ended| Err(std::io::Error::other(ended))).unwrap_or_else(|error| {
-            tracing::error!("cannot read the statements: {error}");
-            Vec::new()
-        });
+        let late = || DatabaseError::Failed("no answer in time".to_owned());
+        let read = timeout(READ_WITHIN, self.statements.about(self.clock.now(), room)).await;
+        let statements = match read.unwrap_or_else(|_| Err(late())) {
+            Ok(statements) => statements.into_iter().map(|one| (one.firm, one.signed)).collect(),
+            Err(error) => {
+                tracing::error!("cannot read the statements: {error}");
+                return Found::Silence;
+            }
+        };
         Found::Room(RoomRecord { room: room.clone(), title, members, statements })
     }
 
-    /// Can the room directory be read, and the folder of statements?
+    /// Can the room directory be read, and the statements?
     pub async fn readable(&self) -> (bool, bool) {
         // a room that nobody has: only the directory's own failure counts
         let directory = match "operations-probe".parse::<RoomId>() {
             Ok(nobody) => self.read(&nobody).await.is_ok() && self.feed().stands(self.clock.now()),
             Err(_) => false,
         };
-        (directory, std::fs::read_dir(&self.statements).is_ok())
+        (directory, self.statements.readable().await)
     }
 
     fn heard(&self, batch: &Batch) {

@@ -7,6 +7,7 @@ use domain::message::rest::{Page, ParticipantInfo};
 use e2ee::session::{Event, SendState};
 use participant::login::enrol;
 use participant::meeting::{Happening, Participant};
+use room_servers::collector::Collector;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -30,8 +31,11 @@ async fn ten_people_are_in_media_after_an_alert_while_the_identity_providers_are
     let clients = json!([{ "name": "alerts", "token_sha256": hash, "scopes": scopes }]);
     std::fs::write(plan.at("operator/clients.json"), clients.to_string())?;
     let people: Vec<String> = CALLED.iter().map(|(f, u)| format!("{{ firm = \"{f}\", user = \"{u}\" }}")).collect();
+    let collector = Collector::start().await?;
     let config = plan.at("operator/signaling.toml");
     let text = std::fs::read_to_string(&config)?;
+    let told = format!("[operations]\notlp_endpoint = \"{}\"\n", collector.url());
+    let text = text.replace("[operations]\n", &told);
     let rest =
         format!("{text}\n[[rest.crises]]\nname = \"all\"\nrooms = [\"{ROOM}\"]\npeople = [{}]\n", people.join(", "));
     std::fs::write(&config, rest)?;
@@ -81,6 +85,11 @@ async fn ten_people_are_in_media_after_an_alert_while_the_identity_providers_are
         json!({ "incident_open_ms": opened.as_millis(), "incident_ten_in_media_ms": media.as_millis() })
     );
     assert!(opened < 3 * Duration::from_secs(5) && media < 3 * TEN_IN, "{opened:?} {media:?}");
+    // what took how long is told to the collector, and nothing of who and where
+    let spans = timeout(PATIENCE, collector.spans(&["join", "commit", "request"])).await.context("traces")?;
+    let told = serde_json::to_string(&spans)?;
+    let names = CALLED.iter().flat_map(|(firm, user)| [*firm, *user]).chain([ROOM, incident.meeting.as_str()]);
+    names.for_each(|name| assert!(!told.contains(name), "{name}"));
     // and the last one is heard by the first
     let mut last = inside.pop().context("ten")?;
     let allowed = |h: &Happening| matches!(h, Happening::Session(Event::Sending(SendState::Allowed)));

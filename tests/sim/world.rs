@@ -401,6 +401,7 @@ impl World {
                 }
                 _ => {}
             },
+            Output::TurnedAway(_) => {}
             Output::Note { fact, .. } => self.log(format!("service: {fact}")),
         }
     }

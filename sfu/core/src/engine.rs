@@ -234,7 +234,8 @@ impl Engine {
             ToSfu::PublishOffer { .. }
             | ToSfu::SubscribeAnswer { .. }
             | ToSfu::Candidate { .. }
-            | ToSfu::RecordToken { .. } => {}
+            | ToSfu::RecordToken { .. }
+            | ToSfu::Fence { .. } => {}
         }
     }
 

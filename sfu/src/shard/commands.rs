@@ -171,8 +171,8 @@ impl<F: Factory> Shard<F> {
             }
             // an ICE-lite end learns the page's addresses from its checks
             ToSfu::Candidate { .. } => {}
-            // the record listener's own
-            ToSfu::RecordToken { .. } => {}
+            // the record listener's and the control link's own
+            ToSfu::RecordToken { .. } | ToSfu::Fence { .. } => {}
             other => self.engine.handle(self.clock.micros(now), Input::Control(other)),
         }
     }

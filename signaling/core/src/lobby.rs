@@ -5,7 +5,7 @@ use crate::limits::MAX_WAITING;
 use crate::meeting::Entrant;
 use crate::ports::ConnId;
 use crate::problem::problem;
-use crate::room::{Parked, RoomRecord};
+use crate::room::{Member, Parked, RoomRecord};
 use domain::message::client::{Problem, ProblemCode, Waiter};
 use domain::{FirmId, ParticipantId, UnixMillis, UserId};
 use std::sync::Arc;
@@ -58,6 +58,13 @@ impl Lobby {
         let gone: Vec<ConnId> = self.waiting.iter().filter(of).map(|one| one.conn).collect();
         gone.iter().for_each(|conn| self.closed(*conn));
         gone
+    }
+
+    /// The directory says something else of somebody who waits.
+    pub(crate) fn member_changed(&mut self, member: &Member) {
+        for one in &mut self.waiting {
+            one.entrant.follow(member);
+        }
     }
 
     /// Their certificates were ended: connections to refuse.
@@ -121,6 +128,13 @@ impl Queue {
         let gone: Vec<ConnId> = self.waiting.iter().filter(|(one, _)| of(one)).map(|(one, _)| one.conn).collect();
         gone.iter().for_each(|conn| self.closed(*conn));
         gone
+    }
+
+    /// The directory says something else of somebody who waits.
+    pub(crate) fn member_changed(&mut self, member: &Member) {
+        for (one, _) in &mut self.waiting {
+            one.entrant.follow(member);
+        }
     }
 
     /// Their certificates were ended: connections to refuse.

@@ -3,10 +3,10 @@
 
 use crate::admission::Proven;
 use crate::meeting::Held;
-use crate::room::RoomRecord;
+use crate::room::{Member, RoomRecord};
 use domain::message::client::{ToClient, ToServer};
 use domain::message::control::{FromSfu, ToSfu};
-use domain::{FirmId, MeetingId, UserId};
+use domain::{FirmId, MeetingId, ParticipantId, UserId};
 use evidence::identity::TrustMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -96,6 +96,8 @@ pub enum Input {
         /// Who.
         user: UserId,
     },
+    /// The directory says something else of a member than before.
+    MemberChanged(Member),
     /// Somebody with the right to it takes a person out of the running meeting, on all devices; it stays out of it.
     Expelled {
         /// Firm.
@@ -129,6 +131,8 @@ pub enum Output {
     },
     /// To the SFU of the meeting.
     Sfu(Box<ToSfu>),
+    /// A host turned a guest away: its invitation opens no door any more, in no later meeting either.
+    TurnedAway(ParticipantId),
     /// For the log: a firm, the meeting and a fact; never a name.
     Note {
         /// In which meeting.

@@ -99,26 +99,7 @@ impl Room {
     /// Takes one input.
     pub fn handle(&mut self, now: UnixMillis, input: Input) {
         match input {
-            Input::Join { conn, proven, room } => {
-                let id = &proven.identity;
-                match self.admissible(&room, &proven) {
-                    Ok(Standing { host, groups }) => {
-                        let entrant = Entrant {
-                            participant: id.participant.clone(),
-                            recorder: proven.is_recorder(),
-                            inviter: proven.inviter.clone(),
-                            host,
-                            groups,
-                            certificate_hash: id.certificate_hash,
-                            not_after_s: id.not_after_s,
-                            entering: proven.entering,
-                        };
-                        let certificate = proven.certificate;
-                        self.join(now, Parked { conn, entrant, resume: proven.resume, certificate }, &room);
-                    }
-                    Err(problem) => self.refuse(conn, problem),
-                }
-            }
+            Input::Join { conn, proven, room } => self.come(now, conn, *proven, &room),
             Input::Return { conn, proven } => self.come_back(now, conn, *proven),
             Input::Message { conn, message } => self.message(now, conn, *message),
             Input::Alive { conn } => {
@@ -149,6 +130,13 @@ impl Room {
                 }
                 if let Some(meeting) = &mut self.meeting {
                     meeting.membership_ended(now, &firm, &user);
+                }
+            }
+            Input::MemberChanged(member) => {
+                self.queue.member_changed(&member);
+                self.lobby.member_changed(&member);
+                if let Some(meeting) = &mut self.meeting {
+                    meeting.member_changed(&member);
                 }
             }
             Input::Expelled { firm, user } => {
@@ -222,6 +210,25 @@ impl Room {
         }
         let standing = |member: &Member| Standing { host: member.host, groups: member.groups.clone() };
         room.member(&who.firm, &who.user).map(standing).ok_or_else(unknown)
+    }
+
+    /// Somebody who proved itself wants in.
+    fn come(&mut self, now: UnixMillis, conn: ConnId, proven: crate::Proven, room: &Arc<RoomRecord>) {
+        let standing = match self.admissible(room, &proven) {
+            Ok(standing) => standing,
+            Err(problem) => return self.refuse(conn, problem),
+        };
+        let entrant = Entrant {
+            participant: proven.identity.participant.clone(),
+            recorder: proven.is_recorder(),
+            inviter: proven.inviter.clone(),
+            host: standing.host,
+            groups: standing.groups,
+            certificate_hash: proven.identity.certificate_hash,
+            not_after_s: proven.identity.not_after_s,
+            entering: proven.entering,
+        };
+        self.join(now, Parked { conn, entrant, resume: proven.resume, certificate: proven.certificate }, room);
     }
 
     /// Whoever holds one of these is out, wherever it is.

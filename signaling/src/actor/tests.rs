@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::rooms::Found;
+use crate::truth::Truth;
 use async_trait::async_trait;
 use domain::message::client::Entering;
 use domain::message::custody::LeafRole;
@@ -14,7 +15,8 @@ use p256::ecdsa::signature::hazmat::PrehashSigner;
 use signaling_core::admission::Proven;
 use signaling_core::limits::FEED_LOST_MS;
 use signaling_core::{Feed, Member, OrderSigner, Randomness, RoomRecord};
-use signaling_store::{Batch, Cursor, DirectoryError, Notice, RoomDirectory};
+use signaling_store::records::Term;
+use signaling_store::{Batch, Cursor, DirectoryError, Notice, Records, RoomDirectory};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -95,7 +97,9 @@ impl Site {
         let trust = Arc::new(TrustMap { version: 1, firms: vec![firm], order_key: spki });
         let (random, signer) = (Arc::new(Fragile::default()), Arc::new(Fragile::default()));
         let ports = Ports { trust, signer: signer.clone(), random: random.clone(), held: Default::default() };
-        let hub = Arc::new(change(Hub::with(ports, Arc::new(Empty))));
+        let records = Records::sqlite(std::path::Path::new(":memory:")).expect("in memory");
+        let truth = Truth::of(records, Term(1));
+        let hub = Arc::new(change(Hub::with(ports, Arc::new(Empty), Arc::new(truth))));
         let (to, to_sfu) = mpsc::channel(64);
         let hello = FromSfu::Hello {
             node: "sfu-1".into(),

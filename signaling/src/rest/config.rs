@@ -18,8 +18,6 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Who may ask for what (JSON, [`super::clients`]).
     pub clients: PathBuf,
-    /// SQLite database of meetings, idempotency keys and messages; made if it is missing.
-    pub database: PathBuf,
     /// Address of each firm's front, for the links that its people enter by.
     #[serde(default)]
     pub fronts: BTreeMap<FirmId, String>,
@@ -86,7 +84,7 @@ impl Settings {
     /// Relative paths begin at `folder`.
     pub fn rebase(&mut self, folder: &Path) {
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        let own = [&mut self.clients, &mut self.database].into_iter().chain(tls);
+        let own = std::iter::once(&mut self.clients).chain(tls);
         let secrets = self.webhooks.iter_mut().map(|hook| &mut hook.secret_file);
         own.chain(secrets).for_each(|path| *path = folder.join(&*path));
     }

@@ -3,7 +3,6 @@
 use super::Rest;
 use super::clients::{Client, Scope};
 use super::problem::{Answer, Problem, broken, problem};
-use super::store::Earlier;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use axum::Json;
 use axum::body::to_bytes;
@@ -14,6 +13,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::message::rest::RestCode;
 use serde::Serialize;
+use service::security::Code;
+use service::traces::{self, Name};
+use signaling_store::records::{Earlier, Kept};
 use std::sync::Arc;
 
 /// Longest body: an alert manager groups some hundred alerts into 100 kB; a statement has 64 kB at most, as base64.
@@ -38,7 +40,10 @@ pub async fn enter(State(rest): State<Arc<Rest>>, mut request: Request, next: Ne
         return problem(RestCode::RateLimited, "too many requests of this client").into_response();
     }
     request.extensions_mut().insert(client);
-    next.run(request).await
+    let span = traces::begin(Name::Request);
+    let answer = next.run(request).await;
+    span.end(if answer.status().is_server_error() { Code::of("unavailable") } else { Code::NONE });
+    answer
 }
 
 /// The same key with the same request gets the same answer; with another one it is refused.
@@ -64,17 +69,13 @@ async fn once_by(rest: &Arc<Rest>, key: HeaderValue, request: Request, next: Nex
     [parts.method.as_str(), " ", parts.uri.path(), "\n"].iter().for_each(|part| hash.update(part.as_bytes()));
     hash.update(&body);
     let (hash, now) = (hash.finish().as_ref().to_vec(), rest.hub.clock.now());
-    let begun = {
-        let id = id.clone();
-        rest.store.with(move |store| store.begin(&id, &hash, now)).await?
-    };
-    match begun {
+    match rest.records.begin(&id, &hash, now).await? {
         Earlier::None => {}
         Earlier::Busy => return Err(problem(RestCode::IdempotencyBusy, "the first request with this key is not done")),
         Earlier::Other => {
             return Err(problem(RestCode::IdempotencyMismatch, "use a key of its own for each different request"));
         }
-        Earlier::Answered(kept) => return Ok(kept.into_response()),
+        Earlier::Answered(kept) => return Ok(given_again(kept)),
     }
     // whatever ends the work before it is answered, a dropped connection included, frees the key again
     let freed = Freed { rest: rest.clone(), id: Some(id) };
@@ -82,31 +83,20 @@ async fn once_by(rest: &Arc<Rest>, key: HeaderValue, request: Request, next: Nex
     freed.keep(answer).await
 }
 
-/// An answer that is kept with its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    /// HTTP status.
-    pub status: u16,
-    /// `Content-Type`, `Location`, `ETag`, in this order; empty where there is none.
-    pub headers: [String; 3],
-    /// Body.
-    pub body: Vec<u8>,
-}
-
+/// Headers that are kept with an answer.
 const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, header::ETAG];
 
-impl IntoResponse for Kept {
-    fn into_response(self) -> Response {
-        let mut answer = self.body.into_response();
-        *answer.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        answer.headers_mut().remove(header::CONTENT_TYPE);
-        for (name, value) in KEPT.into_iter().zip(self.headers) {
-            if let Some(value) = HeaderValue::from_str(&value).ok().filter(|value| !value.is_empty()) {
-                answer.headers_mut().insert(name, value);
-            }
+/// An answer as it was given the first time.
+fn given_again(kept: Kept) -> Response {
+    let mut answer = kept.body.into_response();
+    *answer.status_mut() = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer.headers_mut().remove(header::CONTENT_TYPE);
+    for (name, value) in KEPT.into_iter().zip(kept.headers) {
+        if let Some(value) = HeaderValue::from_str(&value).ok().filter(|value| !value.is_empty()) {
+            answer.headers_mut().insert(name, value);
         }
-        answer
     }
+    answer
 }
 
 struct Freed {
@@ -126,7 +116,7 @@ impl Freed {
         let headers = KEPT.each_ref().map(|name| header(name).to_owned());
         let kept = Kept { status: parts.status.as_u16(), headers, body: body.to_vec() };
         if let Some(id) = self.id.take() {
-            self.rest.store.with(move |store| store.keep(&id, &kept)).await?;
+            self.rest.records.keep(&id, &kept).await?;
         }
         Ok(Response::from_parts(parts, body.into()))
     }
@@ -136,7 +126,7 @@ impl Drop for Freed {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         let rest = self.rest.clone();
-        tokio::spawn(async move { rest.store.with(move |store| store.free(&id)).await });
+        tokio::spawn(async move { rest.records.free(&id).await });
     }
 }
 

@@ -7,7 +7,6 @@ use super::clients::{Client, Scope};
 use super::config::Crisis;
 use super::gate::{Caller, tag, tagged};
 use super::problem::{Answer, Body, Problem, problem, unknown};
-use super::store::{Incidents, Store};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -18,6 +17,9 @@ use domain::message::incident::{
 use domain::message::rest::{EventData, EventKind, Page, RestCode, RestProblem};
 use domain::{B64, FirmId, RoomId, UnixMillis, UserId};
 use signaling_core::RoomRecord;
+use signaling_store::Records;
+use signaling_store::database::DatabaseError;
+use signaling_store::records::{Incident, Incidents};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,15 +32,6 @@ const MAX_LOG: usize = 2_000;
 const MAX_OPEN: usize = 1_000;
 /// Longest label kept, characters: it is shown in a list.
 const MAX_LABEL: usize = 200;
-
-/// An incident as it is kept.
-#[derive(Clone)]
-pub struct Kept {
-    /// The alert manager's name for it.
-    pub group_key: String,
-    /// All of it.
-    pub info: IncidentInfo,
-}
 
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_LABEL).collect()
@@ -86,8 +79,7 @@ impl Rest {
     async fn free_room(&self, crisis: &Crisis) -> Answer<RoomRecord> {
         let operator = Caller(Arc::new(Client::operator(self.hub.clock.now())));
         for room in &crisis.rooms {
-            let name = room.clone();
-            let taken = self.store.with(move |store| store.meeting_of(&name)).await?.is_some();
+            let taken = self.records.meeting_of(room).await?.is_some();
             if taken || self.hub.narrowed.contains_key(room) {
                 continue;
             }
@@ -108,7 +100,7 @@ impl Rest {
         Err(problem(RestCode::Unavailable, "no crisis room is free: close an incident, or list more rooms"))
     }
 
-    async fn open_incident(&self, group: AlertGroup) -> Answer<Kept> {
+    async fn open_incident(&self, group: AlertGroup) -> Answer<Incident> {
         let crisis = self.crisis_for(&group)?;
         let record = self.free_room(crisis).await?;
         let people: Vec<Called> =
@@ -139,12 +131,11 @@ impl Rest {
             log: Vec::new(),
         };
         merge(&mut info, &group.alerts, now);
-        Ok(Kept { group_key: group.group_key, info })
+        Ok(Incident { group_key: group.group_key, info })
     }
 
-    async fn put_incident(&self, one: &Kept) -> Answer<()> {
-        let one = one.clone();
-        self.store.with(move |store| store.put_incident(&one)).await
+    async fn put_incident(&self, one: &Incident) -> Answer<()> {
+        Ok(self.records.put_incident(one).await?)
     }
 
     async fn tell_incident(&self, kind: EventKind, info: &IncidentInfo) {
@@ -164,9 +155,8 @@ impl Rest {
         info
     }
 
-    async fn incident_for(&self, caller: &Caller, id: &str) -> Answer<Kept> {
-        let id = id.to_owned();
-        let found = self.store.with(move |store| store.incident(&id)).await?;
+    async fn incident_for(&self, caller: &Caller, id: &str) -> Answer<Incident> {
+        let found = self.records.incident(id).await?;
         found.filter(|one| caller.0.sees(one.info.people.iter().map(|one| &one.firm))).ok_or_else(unknown)
     }
 }
@@ -175,8 +165,8 @@ impl Rest {
 pub type Narrowed = Vec<(RoomId, BTreeSet<(FirmId, UserId)>)>;
 
 /// Rooms of the incidents that are open.
-pub fn open_rooms(store: &Store) -> rusqlite::Result<Narrowed> {
-    let open = store.now(|store| store.incidents(Incidents::Open, MAX_OPEN))?;
+pub async fn open_rooms(records: &Records) -> Result<Narrowed, DatabaseError> {
+    let open = records.incidents(Incidents::Open, MAX_OPEN).await?;
     let who = |one: &Called| (one.firm.clone(), one.user.clone());
     Ok(open.into_iter().map(|one| (one.info.room, one.info.people.iter().map(who).collect())).collect())
 }
@@ -201,8 +191,7 @@ pub async fn open(State(rest): State<Arc<Rest>>, caller: Caller, Body(group): Bo
     }
     // the same group from two alert managers at once is one incident
     let _alone = rest.opening.lock().await;
-    let key = group.group_key.clone();
-    let last = rest.store.with(move |store| store.last_incident(&key)).await?;
+    let last = rest.records.last_incident(&group.group_key).await?;
     let known = last.filter(|one| one.info.state != IncidentState::Closed || heard(&one.info, &group.alerts));
     if let Some(mut one) = known {
         let before = one.info.clone();
@@ -229,8 +218,8 @@ pub async fn open(State(rest): State<Arc<Rest>>, caller: Caller, Body(group): Bo
     responses((status = 200, body = Page<IncidentInfo>), (status = "default", body = RestProblem, content_type = "application/problem+json")))]
 pub async fn list(State(rest): State<Arc<Rest>>, caller: Caller) -> Answer<Json<Page<IncidentInfo>>> {
     caller.needs(Scope::IncidentsRead)?;
-    let found = rest.store.with(|store| store.incidents(Incidents::All, 100)).await?;
-    let concern = |one: &Kept| caller.0.sees(one.info.people.iter().map(|one| &one.firm));
+    let found = rest.records.incidents(Incidents::All, 100).await?;
+    let concern = |one: &Incident| caller.0.sees(one.info.people.iter().map(|one| &one.firm));
     let items = found.into_iter().filter(concern).map(|one| rest.shown(one.info)).collect();
     Ok(Json(Page { items, next: None }))
 }
@@ -295,8 +284,7 @@ pub async fn close(
         return Err(problem(RestCode::Forbidden, "the operator's client closes incidents"));
     }
     if one.info.state != IncidentState::Closed {
-        let meeting = one.info.meeting.clone();
-        if let Some(meeting) = rest.store.with(move |store| store.meeting(&meeting)).await? {
+        if let Some(meeting) = rest.records.meeting(&one.info.meeting).await? {
             rest.end_meeting(meeting).await?;
         }
         rest.hub.narrowed.remove(&one.info.room);

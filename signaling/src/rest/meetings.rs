@@ -3,7 +3,6 @@
 use super::clients::Scope;
 use super::gate::{Caller, tagged};
 use super::problem::{Answer, Asked, Body, broken, problem, unknown};
-use super::store::Meeting;
 use super::{Paging, Rest};
 use crate::rooms::Found;
 use axum::Json;
@@ -16,6 +15,7 @@ use domain::message::rest::{
 use domain::{FirmId, MeetingId, RoomId, UnixMillis, UserId};
 use serde::Deserialize;
 use signaling_core::{Input, RoomRecord, View};
+use signaling_store::records::Meeting;
 use std::sync::Arc;
 
 /// Which meetings.
@@ -60,7 +60,7 @@ impl Rest {
 
     async fn meeting_for(&self, caller: &Caller, id: &str) -> Answer<Meeting> {
         let id: MeetingId = id.parse().map_err(|_| unknown())?;
-        let found = self.store.with(move |store| store.meeting(&id)).await?;
+        let found = self.records.meeting(&id).await?;
         found.filter(|one| caller.0.sees(one.firms.iter())).ok_or_else(unknown)
     }
 
@@ -68,8 +68,7 @@ impl Rest {
     pub async fn announce_in(&self, record: &RoomRecord) -> Answer<Meeting> {
         // one at a time: two announcements of one room are one after the other
         let _alone = self.announcing.lock().await;
-        let room = record.room.clone();
-        if self.store.with(move |store| store.meeting_of(&room)).await?.is_some() {
+        if self.records.meeting_of(&record.room).await?.is_some() {
             return Err(problem(RestCode::Conflict, "a meeting runs in this room or was announced: use it or end it"));
         }
         let one = Meeting {
@@ -81,8 +80,7 @@ impl Rest {
             started: None,
             ended: None,
         };
-        let kept = one.clone();
-        self.store.with(move |store| store.put_meeting(&kept)).await?;
+        self.records.put_meeting(&one).await?;
         self.tell_room(&one.room, Input::Announced(Some(one.meeting.clone()))).await?;
         self.tell(EventKind::MeetingAnnounced, &one, Default::default()).await;
         Ok(one)
@@ -104,8 +102,7 @@ impl Rest {
             self.tell_room(&one.room, Input::Announced(None)).await?;
         }
         (one.state, one.ended) = (MeetingState::Ended, Some(self.hub.clock.now()));
-        let kept = one.clone();
-        self.store.with(move |store| store.put_meeting(&kept)).await?;
+        self.records.put_meeting(&one).await?;
         self.tell(EventKind::MeetingEnded, &one, Default::default()).await;
         Ok(one)
     }
@@ -116,12 +113,10 @@ impl Rest {
         let come = now.filter(|new| before.is_none_or(|old| new.meeting != old.meeting));
         let noted = async {
             if let Some(view) = gone {
-                let id = view.meeting.clone();
-                let known = self.store.with(move |store| store.meeting(&id)).await?;
+                let known = self.records.meeting(&view.meeting).await?;
                 if let Some(mut one) = known.filter(|one| one.state != MeetingState::Ended) {
                     (one.state, one.ended) = (MeetingState::Ended, Some(self.hub.clock.now()));
-                    let kept = one.clone();
-                    self.store.with(move |store| store.put_meeting(&kept)).await?;
+                    self.records.put_meeting(&one).await?;
                     self.tell(EventKind::MeetingEnded, &one, Default::default()).await;
                 }
             }
@@ -137,13 +132,12 @@ impl Rest {
     }
 
     async fn started(&self, room: &RoomId, view: &View) -> Answer<Meeting> {
-        let id = view.meeting.clone();
         let record = match self.hub.find(room).await {
             Found::Room(record) => Some(record),
             Found::Nothing | Found::Silence => None,
         };
         let firms = record.as_ref().map(RoomRecord::firms).unwrap_or_default().into_iter().cloned().collect();
-        let announced = self.store.with(move |store| store.meeting(&id)).await?;
+        let announced = self.records.meeting(&view.meeting).await?;
         let created = announced.as_ref().map_or(view.started_at, |one| one.created);
         let one = Meeting {
             meeting: view.meeting.clone(),
@@ -154,8 +148,7 @@ impl Rest {
             started: Some(view.started_at),
             ended: None,
         };
-        let kept = one.clone();
-        self.store.with(move |store| store.put_meeting(&kept)).await?;
+        self.records.put_meeting(&one).await?;
         Ok(one)
     }
 }
@@ -176,8 +169,7 @@ pub async fn list(
     caller.needs(Scope::MeetingsRead)?;
     let most = Paging { limit: which.limit, cursor: None }.limit()?;
     let after = which.cursor.as_deref().map(|text| cursor(text).ok_or_else(Paging::bad_cursor)).transpose()?;
-    let (firm, state) = (caller.0.firm.clone(), which.state);
-    let found = rest.store.with(move |store| store.meetings(firm.as_ref(), state, after, most)).await?;
+    let found = rest.records.meetings(caller.0.firm.as_ref(), which.state, after, most).await?;
     let next = found.last().filter(|_| found.len() == most).map(|one| format!("{}.{}", one.created.0, one.meeting));
     Ok(Json(Page { items: found.into_iter().map(|one| rest.meeting_info(one)).collect(), next }))
 }

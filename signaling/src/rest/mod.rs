@@ -1,7 +1,7 @@
 //! The REST interface under `/v1`: what programs of the operator and of the firms may see and do. A listener and tokens of
 //! its own; it has no key of a firm and mints nobody, so the most a stolen token does is what its scopes say.
 //!
-//! `gate` judges requests, `store` remembers, `document` describes; the rest is one file for each kind of thing.
+//! `gate` judges requests, the records remember, `document` describes; the rest is one file for each kind of thing.
 
 mod clients;
 pub mod config;
@@ -12,10 +12,10 @@ mod meetings;
 mod problem;
 mod rooms;
 mod statements;
-mod store;
 mod webhooks;
 mod webhooks_api;
 
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::hub::{Hub, Shown};
 use crate::loaded::Loaded;
@@ -31,9 +31,11 @@ use domain::{FirmId, UnixMillis};
 use problem::{Answer, Problem, problem};
 use serde::Deserialize;
 use signaling_core::{Input, OrderSigner};
+use signaling_store::Records;
+use signaling_store::database::DatabaseError;
+use signaling_store::records::Meeting;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::Store;
 use tokio::sync::{Mutex, mpsc};
 use webhooks::Hooks;
 
@@ -74,7 +76,7 @@ impl Paging {
 /// What all requests share.
 pub struct Rest {
     hub: Arc<Hub>,
-    store: Store,
+    records: Records,
     clients: Clients,
     fronts: BTreeMap<FirmId, String>,
     hooks: Hooks,
@@ -87,24 +89,25 @@ pub struct Rest {
 
 /// Everything `[rest]` names, read and checked.
 pub struct Ready {
-    store: Store,
     clients: Clients,
     hooks: Hooks,
     narrowed: incidents::Narrowed,
 }
 
 /// Reads and checks it.
-pub fn read(settings: &Settings, now: UnixMillis) -> Result<Ready, Failure> {
-    let store = Store::open(&settings.database, now)?;
-    let narrowed = incidents::open_rooms(&store)
-        .map_err(|error| crate::failure::config(format!("cannot read `rest.database`: {error}")))?;
+pub async fn read(settings: &Settings, records: &Records, now: UnixMillis) -> Result<Ready, Failure> {
+    let narrowed = incidents::open_rooms(records).await.map_err(|error| unusable(&error))?;
     let (clients, hooks) = (Clients::read(&settings.clients, now)?, Hooks::read(&settings.webhooks)?);
-    Ok(Ready { clients, hooks, store, narrowed })
+    Ok(Ready { clients, hooks, narrowed })
+}
+
+fn unusable(error: &DatabaseError) -> Failure {
+    Failure::Unavailable(format!("cannot use the database of `store`: {error}"))
 }
 
 impl Rest {
     /// Tells webhooks of a meeting.
-    async fn tell(&self, kind: EventKind, one: &store::Meeting, more: EventData) {
+    async fn tell(&self, kind: EventKind, one: &Meeting, more: EventData) {
         let links = one.firms.iter().filter_map(|firm| Some((firm.clone(), self.link(firm, &one.room)?)));
         let data = EventData {
             room: Some(one.room.clone()),
@@ -118,7 +121,7 @@ impl Rest {
 
     /// What was announced before the process ended still holds.
     async fn announce_again(self: Arc<Self>) {
-        let found = self.store.with(|store| store.meetings(None, Some(MeetingState::Announced), None, MAX_ANNOUNCED));
+        let found = self.records.meetings(None, Some(MeetingState::Announced), None, MAX_ANNOUNCED);
         for one in found.await.unwrap_or_default() {
             // a room's task lives as long as the process
             let _ = self.hub.room(&one.room).send(Input::Announced(Some(one.meeting))).await;
@@ -138,7 +141,7 @@ pub fn open(loaded: &Loaded, ready: Option<Ready>, hub: &Arc<Hub>) -> Option<Rou
     let (settings, ready) = (loaded.config.rest.as_ref()?, ready?);
     let rest = Arc::new(Rest {
         hub: hub.clone(),
-        store: ready.store,
+        records: loaded.records.clone(),
         clients: ready.clients,
         fronts: settings.fronts.clone(),
         hooks: ready.hooks,
@@ -191,12 +194,12 @@ fn routes(rest: Arc<Rest>) -> Router {
     Router::new().route("/openapi.json", document).merge(api)
 }
 
-/// `webhooks replay`: messages of a webhook wait again; the running process sends them within seconds.
-pub fn replay(settings: &Settings, name: &str, since: UnixMillis, now: UnixMillis) -> Result<u64, Failure> {
+/// `replay-webhook`: messages of a webhook wait again; the running process sends them within seconds.
+pub async fn replay(config: &Config, name: &str, since: UnixMillis, now: UnixMillis) -> Result<u64, Failure> {
+    let settings = config.rest.as_ref().ok_or_else(|| crate::failure::config("the configuration has no [rest]"))?;
     if !settings.webhooks.iter().any(|hook| hook.name == name) {
         return Err(crate::failure::config(format!("no webhook is named {name}; see `rest.webhooks`")));
     }
-    let fail = |error: rusqlite::Error| Failure::Unavailable(format!("cannot use `rest.database`: {error}"));
-    let store = Store::beside(&settings.database).map_err(fail)?;
-    store.now(|store| store.replay(name, since, now)).map_err(fail)
+    let records = crate::loaded::records(&config.store).await?;
+    records.replay(name, since, now).await.map_err(|error| unusable(&error))
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use domain::FirmId;
 use domain::message::rest::{RestCode, RestProblem};
 use serde::de::DeserializeOwned;
+use signaling_store::database::DatabaseError;
 
 /// A problem on its way out.
 #[derive(Debug, Clone)]
@@ -64,6 +65,12 @@ pub fn unknown() -> Problem {
 pub fn broken(error: &dyn std::fmt::Display) -> Problem {
     tracing::error!("the REST interface cannot work: {error}");
     problem(RestCode::Unavailable, "what this needs is not there: try again")
+}
+
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        broken(&error)
+    }
 }
 
 impl Problem {

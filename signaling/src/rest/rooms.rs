@@ -2,7 +2,7 @@
 
 use super::clients::Scope;
 use super::gate::{Caller, tagged};
-use super::problem::{Answer, Asked, Problem, broken, problem, unknown};
+use super::problem::{Answer, Asked, Problem, problem, unknown};
 use super::{Paging, Rest};
 use crate::rooms::Found;
 use axum::extract::{Path, State};
@@ -30,8 +30,7 @@ impl Rest {
         let member =
             |m: &signaling_core::Member| RoomMember { firm: m.firm.clone(), user: m.user.clone(), host: m.host };
         let members = shown.map(member).collect();
-        let room = record.room.clone();
-        let meeting = self.store.with(move |store| store.meeting_of(&room)).await?.map(|meeting| meeting.meeting);
+        let meeting = self.records.meeting_of(&record.room).await?.map(|meeting| meeting.meeting);
         let firms = record.firms().into_iter().cloned().collect();
         Ok(RoomInfo { room: record.room, title: record.title, firms, members, meeting })
     }
@@ -48,9 +47,7 @@ pub async fn list(
     caller.needs(Scope::RoomsRead)?;
     let (most, after) = (paging.limit()?, paging.cursor.as_deref().map(str::parse::<RoomId>).transpose());
     let after = after.map_err(|_| Paging::bad_cursor())?;
-    let (folder, trust) = (rest.hub.statements.clone(), rest.hub.trust.clone());
-    let stated = tokio::task::spawn_blocking(move || crate::statements::rooms(&folder, &trust)).await;
-    let stated = stated.map_err(|error| broken(&error))?.map_err(|error| broken(&error))?;
+    let stated = rest.hub.statements.rooms(rest.hub.clock.now()).await?;
     let mut items: Vec<RoomInfo> = Vec::new();
     for room in stated.into_iter().filter(|room| after.as_ref().is_none_or(|after| room > after)) {
         if items.len() == most {

@@ -2,42 +2,37 @@
 
 use super::clients::Scope;
 use super::gate::{Caller, names, tag, tagged_as};
-use super::problem::{Answer, Asked, Body, broken, problem, unknown};
+use super::problem::{Answer, Asked, Body, problem, unknown};
 use super::{Paging, Rest};
-use crate::statements::about;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::message::rest::{EventData, EventKind, Page, PutStatement, RestCode, RestProblem, StatementInfo};
 use domain::policy::Statement;
-use domain::{B64, FirmId, RoomId};
+use domain::{FirmId, RoomId};
 use evidence::statement::judge_statement;
+use service::security::Code;
+use service::traces::{self, Name};
 use signaling_core::RoomRecord;
-use std::io::Write;
-use std::path::PathBuf;
+use signaling_store::records::{Stated, Stored};
 use std::sync::Arc;
 
 fn hash(signed: &[u8]) -> String {
     tag(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed).as_ref()).trim_matches('"').to_owned()
 }
 
-fn info(statement: Statement, signed: B64) -> StatementInfo {
-    let (hash, Statement { firm, room, serial, .. }) = (hash(&signed), statement);
-    StatementInfo { firm, room, serial, signed, hash }
+fn info(Stated { firm, room, serial, signed }: Stated) -> StatementInfo {
+    StatementInfo { hash: hash(&signed), firm, room, serial, signed }
 }
 
 impl Rest {
     async fn statements_of(&self, room: &RoomId) -> Answer<Vec<StatementInfo>> {
-        let (folder, trust, room) = (self.hub.statements.clone(), self.hub.trust.clone(), room.clone());
-        let found = tokio::task::spawn_blocking(move || {
-            let judged = |(_, signed): (FirmId, B64)| Some(info(judge_statement(&trust, &signed).ok()?, signed));
-            about(&folder, &trust, &room).map(|all| all.into_iter().filter_map(judged).collect())
-        });
-        found.await.map_err(|error| broken(&error))?.map_err(|error| broken(&error))
+        let found = self.hub.statements.about(self.hub.clock.now(), room).await?;
+        Ok(found.into_iter().map(info).collect())
     }
 
-    /// Judges a statement against the present one and writes it; the folder never has half a file.
+    /// Judges a statement against the present one and keeps it.
     async fn take(
         &self,
         record: &RoomRecord,
@@ -69,21 +64,13 @@ impl Rest {
                 .of(firm));
             }
         }
-        let name = format!("{firm}.{}.{}.cose", record.room, statement.serial);
-        let (path, bytes) = (self.hub.statements.join(name), body.signed.clone());
-        let written = tokio::task::spawn_blocking(move || write(path, &bytes)).await;
-        written.map_err(|error| broken(&error))?.map_err(|error| broken(&error))?;
-        Ok((info(statement, body.signed), present.is_none()))
+        let Statement { firm: of, room, serial, .. } = statement;
+        let one = Stated { firm: of, room, serial, signed: body.signed };
+        match self.hub.statements.put(one.clone(), self.hub.clock.now()).await? {
+            Stored::New => Ok((info(one), present.is_none())),
+            Stored::Known => Err(problem(RestCode::Conflict, "a statement with this serial is there").of(firm)),
+        }
     }
-}
-
-fn write(path: PathBuf, bytes: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = std::fs::File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, &path)?;
-    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
 /// A change says which version it replaces: nobody writes over what he has not seen.
@@ -167,7 +154,9 @@ pub async fn put(
     if !record.firms().contains(&firm) {
         return Err(unknown());
     }
+    let span = traces::begin(Name::Statement);
     let (stored, new) = rest.take(&record, &firm, body, &headers).await?;
+    span.end(Code::NONE);
     let firms: Vec<FirmId> = record.firms().into_iter().cloned().collect();
     let data = EventData { room: Some(record.room), firm: Some(firm), ..EventData::default() };
     rest.hooks.queue(&rest, EventKind::StatementChanged, &firms, data).await;

@@ -16,8 +16,7 @@ pub async fn list(State(rest): State<Arc<Rest>>, caller: Caller) -> Answer<Json<
     caller.needs(Scope::WebhooksWrite)?;
     let mut items = Vec::new();
     for hook in rest.hooks.0.iter().filter(|hook| caller.0.sees(hook.settings.firm.iter())) {
-        let name = hook.settings.name.clone();
-        let [waiting, delivered, dead, attempts] = rest.store.with(move |store| store.counts(&name)).await?;
+        let [waiting, delivered, dead, attempts] = rest.records.counts(&hook.settings.name).await?;
         items.push(WebhookInfo { name: hook.settings.name.clone(), waiting, delivered, dead, attempts });
     }
     // as many as the configuration has: one page
@@ -40,8 +39,7 @@ pub async fn replay(
     if !rest.hooks.0.iter().any(|hook| known(&hook)) {
         return Err(unknown());
     }
-    let (hook, now) = (name.clone(), rest.hub.clock.now());
-    let messages = rest.store.with(move |store| store.replay(&hook, asked.since, now)).await?;
+    let messages = rest.records.replay(&name, asked.since, rest.hub.clock.now()).await?;
     rest.hooks.wake(&name);
     Ok(Json(Replayed { messages }))
 }

@@ -1,4 +1,4 @@
-//! What adapters to rooms of other systems share: names of rooms, calls over HTTP with their limits, and a journal of
+//! What adapters to rooms of other systems share: names of rooms that we are in, calls over HTTP with their limits, and a journal of
 //! changes for systems that push. Knows no system.
 
 use crate::directory::{Batch, Change, Cursor, DirectoryError};
@@ -6,10 +6,10 @@ use domain::RoomId;
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -19,12 +19,60 @@ const CALL: Duration = Duration::from_secs(8);
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// Changes that are kept: minutes of a busy system; a reader that is further behind reads everything anew.
 pub const JOURNAL: usize = 4_096;
+/// Rooms that are known by our name: whoever invites us to more is left out.
+pub const MAX_ROOMS: usize = 100_000;
+/// Unknown rooms make us ask which we are in, at most so often.
+const ASK: Duration = Duration::from_secs(1);
 
 /// Our name of a room of another system: its own ids tell upper from lower case, ours do not. Nobody can make a room whose
 /// name is another one's.
 pub fn room_id(system: char, native: &str) -> RoomId {
     let digest = hex::encode(Sha256::digest(native.as_bytes()));
     format!("{system}-{}", &digest[..40]).parse().expect("a letter and hexadecimal digits")
+}
+
+struct Known {
+    rooms: HashMap<RoomId, String>,
+    asked: Option<Instant>,
+}
+
+/// Rooms of another system that we are in, by our names of them.
+pub struct Names {
+    system: char,
+    known: Mutex<Known>,
+}
+
+impl Names {
+    /// None yet, of the system with this letter.
+    pub fn new(system: char) -> Self {
+        Self { system, known: Mutex::new(Known { rooms: HashMap::new(), asked: None }) }
+    }
+
+    /// Our name of a room that we are in.
+    pub fn remember(&self, native: &str) -> RoomId {
+        let ours = room_id(self.system, native);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.rooms.len() < MAX_ROOMS {
+            known.rooms.insert(ours.clone(), native.to_owned());
+        }
+        ours
+    }
+
+    /// The system's name of a room.
+    pub fn native(&self, room: &RoomId) -> Option<String> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).rooms.get(room).cloned()
+    }
+
+    /// Is it worth asking the system which rooms we are in, for one that could be its and is not known?
+    pub fn may_ask(&self, room: &RoomId) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = room.as_str().strip_prefix(self.system).is_some_and(|rest| rest.starts_with('-'));
+        let may = ours && known.asked.is_none_or(|asked| asked.elapsed() > ASK);
+        if may {
+            known.asked = Some(Instant::now());
+        }
+        may
+    }
 }
 
 /// Reads a secret of a file.

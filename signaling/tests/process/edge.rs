@@ -298,6 +298,7 @@ async fn a_person_is_admitted_and_the_sfu_learns_of_it_and_answers_reach_the_per
             break page;
         }
     };
+    let Some(ToSfu::Fence { .. }) = next(&mut sfu).await else { panic!("no fence") };
     let Some(ToSfu::Meeting { meeting, .. }) = next(&mut sfu).await else { panic!("no meeting") };
     let Some(ToSfu::Participant { participant, .. }) = next(&mut sfu).await else { panic!("no participant") };
     say(&mut page, &ToServer::Offer { sdp: "v=0".into(), tracks: Vec::new() }).await;

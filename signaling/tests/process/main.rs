@@ -10,3 +10,4 @@ mod mistakes;
 mod rest;
 mod rooms;
 mod site;
+mod traces;

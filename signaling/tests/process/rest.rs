@@ -56,7 +56,7 @@ impl Api {
         site.write("clients.json", clients().to_string());
         site.write("hook.secret", SECRET);
         let rest = format!(
-            "[rest]\nlisten = \"127.0.0.1:{port}\"\nclients = \"clients.json\"\ndatabase = \"rest.db\"\n\
+            "[rest]\nlisten = \"127.0.0.1:{port}\"\nclients = \"clients.json\"\n\
              fronts = {{ bank-a = \"https://meet.bank-a.example\" }}\n{more}"
         );
         site.configure(free_port(), free_port(), &rest);

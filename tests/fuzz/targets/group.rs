@@ -149,7 +149,7 @@ impl Trio {
                             self.room.handle(self.now, Input::Sfu(Box::new(taken)));
                         }
                     }
-                    Output::Close { .. } | Output::Note { .. } => {}
+                    Output::Close { .. } | Output::TurnedAway(_) | Output::Note { .. } => {}
                 }
             }
             while let Some((conn, message)) = down.pop_front() {

@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToSfu {
+    /// First message of a link. Counts up over all links of all signaling processes on one database: one that is not above
+    /// every one before is of a signaling that was replaced, and refused. Meetings that this link does not name are forgotten.
+    Fence {
+        /// The number.
+        fence: u64,
+    },
     /// A meeting lives here; sent again whenever a rule changes.
     Meeting {
         /// Which.
@@ -129,8 +135,9 @@ pub enum ToSfu {
 
 impl ToSfu {
     /// The meeting it is about.
-    pub fn meeting(&self) -> &MeetingId {
+    pub fn meeting(&self) -> Option<&MeetingId> {
         match self {
+            Self::Fence { .. } => None,
             Self::Meeting { meeting, .. }
             | Self::MeetingEnded { meeting }
             | Self::Participant { meeting, .. }
@@ -142,7 +149,7 @@ impl ToSfu {
             | Self::Mute { meeting, .. }
             | Self::View { meeting, .. }
             | Self::Layers { meeting, .. }
-            | Self::RecordToken { meeting, .. } => meeting,
+            | Self::RecordToken { meeting, .. } => Some(meeting),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::config::{ConfigError, value};
 use crate::ended::Failure;
 use crate::metrics::{Sample, Service};
 use crate::security::{self, Target};
+use crate::traces::Endpoint;
 use reason::Reason;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub reach: Reach,
     /// Where security events go besides the log.
     pub security: Option<Target>,
+    /// A collector that traces go to (OTLP over HTTP), as [`Reach`] says; absent: nowhere.
+    pub otlp_endpoint: Option<Endpoint>,
 }
 
 /// Who may reach the listener. It says nothing secret, but it is plain HTTP without a login.
@@ -50,6 +53,11 @@ impl Settings {
         if self.reach == Reach::Loopback && self.listen.is_some_and(|at| !at.ip().is_loopback()) {
             let detail = "is not a loopback address: plain HTTP without a login; listen on 127.0.0.1, or say `reach = \"network\"` and let a firewall admit the monitoring alone";
             return Err(value(file, "operations.listen", detail));
+        }
+        if self.reach == Reach::Loopback && self.otlp_endpoint.as_ref().is_some_and(|at| !at.is_local()) {
+            let detail =
+                "is not on this machine: plain HTTP; run a collector beside the service, or say `reach = \"network\"`";
+            return Err(value(file, "operations.otlp_endpoint", detail));
         }
         if let Some(target) = &mut self.security {
             target.settle(file)?;
@@ -79,6 +87,7 @@ pub trait Watched: Send + Sync + 'static {
 pub struct Operations {
     service: Service,
     listener: Option<std::net::TcpListener>,
+    traces: Option<Endpoint>,
 }
 
 /// Opens what the settings name: the listener, and the target of security events.
@@ -94,7 +103,8 @@ pub fn open(settings: &Settings, service: Service) -> Result<Operations, Failure
             Failure::Unavailable(format!("cannot listen on {at} (`operations.listen`): {e}; choose another port"))
         })
     };
-    Ok(Operations { service, listener: settings.listen.map(bind).transpose()? })
+    let traces = settings.otlp_endpoint.clone();
+    Ok(Operations { service, listener: settings.listen.map(bind).transpose()?, traces })
 }
 
 impl Operations {
@@ -103,6 +113,9 @@ impl Operations {
     /// # Errors
     /// [`Failure::Other`] by the system.
     pub fn serve(self, watched: Arc<dyn Watched>) -> Result<(), Failure> {
+        if let Some(endpoint) = &self.traces {
+            crate::traces::start(endpoint, self.service);
+        }
         let Some(listener) = self.listener else { return Ok(()) };
         let failed = |e: std::io::Error| Failure::Other(format!("`operations.listen`: {e}"));
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
@@ -129,6 +142,9 @@ mod tests {
         let said = settle("listen = '0.0.0.0:9464'").expect_err("open");
         assert!(said.contains("operations.listen") && said.contains("reach"), "{said}");
         assert!(settle("listen = '10.0.0.1:9464'\nreach = 'network'").is_ok());
+        assert!(settle("otlp_endpoint = 'http://127.0.0.1:4318'").is_ok());
+        let said = settle("otlp_endpoint = 'http://10.0.0.1:4318'").expect_err("open");
+        assert!(said.contains("operations.otlp_endpoint"), "{said}");
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum Reason {
     DirectoryUnreadable,
     /// Signaling, front: the statements cannot be read.
     StatementsUnreadable,
+    /// Signaling: another process has its database now.
+    Replaced,
     /// Recorder, front: a token's process takes no connection.
     CustodyUnreachable,
     /// Recorder: too little space for the archive.
@@ -28,12 +30,13 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ControlLinkDown,
         Self::ShardSilent,
         Self::NoSfu,
         Self::DirectoryUnreadable,
         Self::StatementsUnreadable,
+        Self::Replaced,
         Self::CustodyUnreachable,
         Self::DiskBelowReserve,
         Self::ArchiveNotWritable,
@@ -49,6 +52,7 @@ impl Reason {
             Self::NoSfu => "no-sfu",
             Self::DirectoryUnreadable => "directory-unreadable",
             Self::StatementsUnreadable => "statements-unreadable",
+            Self::Replaced => "replaced",
             Self::CustodyUnreachable => "custody-unreachable",
             Self::DiskBelowReserve => "disk-below-reserve",
             Self::ArchiveNotWritable => "archive-not-writable",
@@ -68,7 +72,10 @@ impl Reason {
             Self::DirectoryUnreadable => {
                 "the room directory does not answer; look at what `[directory]` names: the file and its disk, or the server"
             }
-            Self::StatementsUnreadable => "the folder of signed statements cannot be read; look at `statements`",
+            Self::StatementsUnreadable => {
+                "the folder of signed statements or the records cannot be read; look at `statements` and `[store]`"
+            }
+            Self::Replaced => "another signaling process took over this database; stop this one",
             Self::CustodyUnreachable => {
                 "a token's process takes no connection; start strongroom-custody, or look at its log"
             }

@@ -51,7 +51,6 @@ seed = "rooms.json"
 [rest]
 listen = "127.0.0.1:{programs}"
 clients = "clients.json"
-database = "rest.db"
 
 [rest.fronts]
 {fronts}

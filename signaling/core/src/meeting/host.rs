@@ -1,9 +1,10 @@
 //! What hosts order: judged by who signed it, carried out, passed on to everybody as signed. Whoever acts on it judges it
 //! again (`evidence::host`): this service can keep an order back, it cannot make one.
 
-use super::{Entrant, Meeting};
+use super::{Entrant, Followed, Meeting};
 use crate::limits::{END_MS, MAX_LASTING_ACTS};
 use crate::problem::{bad_message, problem};
+use crate::room::Member;
 use domain::message::client::{Problem, ProblemCode, ToClient, Waiter};
 use domain::message::control::ToSfu;
 use domain::{B64, ParticipantId, Slot, UnixMillis};
@@ -76,6 +77,17 @@ impl Meeting {
     pub(super) fn is_host(&self, entrant: &Entrant) -> bool {
         let listed = if entrant.host { Listed::Host } else { Listed::Other };
         !entrant.recorder && entrant.inviter.is_none() && self.hosting.hosts.is_host(&entrant.participant, listed)
+    }
+
+    /// The directory says something else of a member: everybody sees who is host now, and new hosts are told who waits.
+    pub fn member_changed(&mut self, member: &Member) {
+        for who in self.devices(&member.firm, &member.user) {
+            let person = self.people.get_mut(&who);
+            if person.is_some_and(|person| person.entrant.follow(member) == Followed::Changed) {
+                self.hosting.news = true;
+                self.row_changed(&who);
+            }
+        }
     }
 
     /// An act, by the very certificate of the connection that brings it.

@@ -23,7 +23,7 @@ pub use view::{Seen, View};
 use crate::delivery::{Delivery, Order, SfuLink};
 use crate::ports::{ConnId, Output, Ports};
 use crate::problem::problem;
-use crate::room::RoomRecord;
+use crate::room::{Member, RoomRecord};
 use domain::message::client::{Entering, MeetingTerms, Problem, ProblemCode, RosterEntry, ToClient, ToServer};
 use domain::message::control::{FirmRule, ToSfu};
 use domain::{B64, Epoch, FirmId, MeetingId, ParticipantId, UnixMillis};
@@ -65,6 +65,28 @@ pub struct Entrant {
     pub not_after_s: u64,
     /// What else it brought.
     pub entering: Entering,
+}
+
+/// What the directory's word on a member changes for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// It is about somebody else, or says what was known.
+    Nothing,
+    /// Role or groups.
+    Changed,
+}
+
+impl Entrant {
+    /// Takes what the directory says of this person now. Guests and recorders are not in it.
+    pub(crate) fn follow(&mut self, member: &Member) -> Followed {
+        let own = self.participant.firm == member.firm && self.participant.user == member.user;
+        let known = self.host == member.host && self.groups == member.groups;
+        if !own || known || self.recorder || self.inviter.is_some() {
+            return Followed::Nothing;
+        }
+        (self.host, self.groups) = (member.host, member.groups.clone());
+        Followed::Changed
+    }
 }
 
 /// Where a meeting stands.

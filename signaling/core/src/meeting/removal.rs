@@ -135,8 +135,16 @@ impl Meeting {
 
     /// Taken out of this meeting, on all devices; a recorder is not ([`Meeting::remove`]).
     pub fn expel(&mut self, now: UnixMillis, firm: &FirmId, user: &UserId) {
-        self.devices(firm, user).iter().for_each(|who| self.door.turn_away(who));
+        self.devices(firm, user).iter().for_each(|who| self.turn_away(who));
         self.membership_ended(now, firm, user);
+    }
+
+    /// Stays out of this meeting; a guest, whose invitation was for once, of all later ones too.
+    fn turn_away(&mut self, who: &ParticipantId) {
+        self.door.turn_away(who);
+        if self.people.get(who).is_some_and(|person| person.entrant.inviter.is_some()) {
+            self.out.push_back(Output::TurnedAway(who.clone()));
+        }
     }
 
     pub(super) fn devices(&self, firm: &FirmId, user: &UserId) -> Vec<ParticipantId> {
@@ -163,7 +171,7 @@ impl Meeting {
             }
             Some(_) => {}
         }
-        self.door.turn_away(target);
+        self.turn_away(target);
         for who in self.devices(&target.firm, &target.user) {
             self.remove(now, &who, Reason::Host);
         }

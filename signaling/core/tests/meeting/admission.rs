@@ -216,3 +216,25 @@ fn while_rooms_cannot_be_read_who_is_in_comes_back_and_nobody_new_comes_in() {
     world.come_back("ben");
     assert_eq!(world.refusals("ben").last(), Some(&ProblemCode::RoomsUnavailable));
 }
+
+#[test]
+fn ten_minutes_in_which_nothing_can_be_read_end_no_meeting_and_let_nobody_new_in() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben", "abe"]);
+    let before = world.room.meeting().cloned();
+    for minute in 0..10 {
+        world.advance_alive(60_000);
+        world.come_back("amy");
+        assert_eq!(world.refusals("amy").len(), minute + 1);
+        assert_eq!(world.refusals("amy").last(), Some(&ProblemCode::RoomsUnavailable));
+    }
+    // the group goes on meanwhile: who leaves is taken out of it
+    world.say("abe", ToServer::Leave {});
+    world.advance_alive(5_000);
+    world.invariant_one_group(&["anna", "ben"]);
+    // rooms can be read again: nothing was restarted
+    world.connect("amy", None);
+    world.advance_alive(5_000);
+    world.invariant_one_group(&["anna", "ben", "amy"]);
+    assert_eq!(world.room.meeting().cloned(), before);
+}

@@ -91,7 +91,8 @@ fn a_removed_guest_does_not_come_back_with_the_same_invitation() {
     let participant = world.members["gus"].id.clone();
     order(&mut world, "anna", 1, Order::Admit { participant: participant.clone() });
     world.advance(1_000);
-    order(&mut world, "anna", 2, Order::Remove { participant });
+    order(&mut world, "anna", 2, Order::Remove { participant: participant.clone() });
+    assert_eq!(world.turned_away, [participant], "and it is to be written down");
     world.inbox.clear();
     arrive(&mut world, Some(invitation));
     assert_eq!(world.refusals("gus"), [ProblemCode::Removed]);

@@ -8,6 +8,7 @@ use domain::message::control::ToSfu;
 use domain::policy::Rule;
 use domain::{B64, MeetingId, Slot, UnixMillis};
 use evidence::host::{FRESH_MS, HostAct, LABEL, Order, encode};
+use signaling_core::Input;
 use std::convert::Infallible;
 
 fn signed(leaf: &Leaf, act: &HostAct) -> B64 {
@@ -57,6 +58,34 @@ fn a_host_mutes_all_others_at_the_sfu_too_and_each_unmutes_itself() {
     world.to_sfu.clear();
     world.sfu_hello();
     assert_eq!(mutes(&world), [(World::id("amy"), true)], "an SFU that forgot is told again");
+}
+
+#[test]
+fn a_role_that_the_directory_changes_holds_in_the_running_meeting() {
+    let mut world = World::new();
+    world.gather(&["anna", "ben", "amy"]);
+    let hosts = |world: &World| {
+        let row = |m: &ToClient| match m {
+            ToClient::RosterChanged { entry } => Some((entry.participant.clone(), entry.host)),
+            _ => None,
+        };
+        world.got("ben", row).into_iter().map(|(_, row)| row).collect::<Vec<_>>()
+    };
+    for (name, host) in [("amy", true), ("anna", false)] {
+        world.inbox.clear();
+        let member = world.record.members.iter_mut().find(|member| member.user.as_str() == name).unwrap();
+        member.host = host;
+        let member = member.clone();
+        world.input(Input::MemberChanged(member.clone()));
+        assert_eq!(hosts(&world), [(World::participant(name), host)], "everybody sees it");
+        world.input(Input::MemberChanged(member));
+        assert_eq!(hosts(&world).len(), 1, "what is known is not said again");
+    }
+    world.inbox.clear();
+    order(&mut world, "anna", 1, Order::MuteAll {});
+    assert_eq!(world.problems("anna"), [ProblemCode::NotHost]);
+    order(&mut world, "amy", 1, Order::MuteAll {});
+    assert_eq!((world.problems("amy"), acts(&world, "amy")), (vec![], 1));
 }
 
 #[test]

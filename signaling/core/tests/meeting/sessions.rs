@@ -233,7 +233,7 @@ impl Net {
                         self.post(ConnId(0), true, taken);
                     }
                 }
-                Output::Note { .. } => {}
+                Output::TurnedAway(_) | Output::Note { .. } => {}
             }
         }
     }

@@ -56,6 +56,8 @@ pub struct World {
     /// What newcomers bring.
     pub entering: Entering,
     pub to_sfu: Vec<(UnixMillis, ToSfu)>,
+    /// Guests whose invitations are over.
+    pub turned_away: Vec<ParticipantId>,
     /// Files that all meetings hold.
     pub held: Held,
     owners: BTreeMap<ConnId, String>,
@@ -103,6 +105,7 @@ impl World {
             sfu: Sfu::Prompt,
             entering: Entering { client: domain::message::CLIENT, passcode: None, invitation: None },
             to_sfu: Vec::new(),
+            turned_away: Vec::new(),
             held,
             owners: BTreeMap::new(),
             next: 0,
@@ -253,6 +256,7 @@ impl World {
                         self.room.handle(self.now, Input::Sfu(Box::new(taken)));
                     }
                 }
+                Output::TurnedAway(guest) => self.turned_away.push(guest),
                 Output::Note { .. } => {}
             }
         }

@@ -4,7 +4,6 @@ pub mod reach;
 
 use super::Rest;
 use super::config::{Reach, Webhook};
-use super::store::{Attempted, Message};
 use crate::failure::{Failure, config};
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -12,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::calendar::Date;
 use domain::message::rest::{EventData, EventKind, WebhookEvent};
 use domain::{FirmId, UnixMillis};
+use signaling_store::records::{Attempted, Message};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -55,7 +55,7 @@ impl Hooks {
         let body = serde_json::to_vec(&event).unwrap_or_default();
         let id: String = rand::random::<[u8; 16]>().iter().map(|byte| format!("{byte:02x}")).collect();
         let names: Vec<String> = told.iter().map(|hook| hook.settings.name.clone()).collect();
-        let queued = rest.store.with(move |store| store.queue(&format!("msg_{id}"), &names, &body, now)).await;
+        let queued = rest.records.queue(&format!("msg_{id}"), &names, &body, now).await;
         if queued.is_ok() {
             told.iter().for_each(|hook| hook.wake.notify_one());
         }
@@ -100,8 +100,7 @@ impl Hook {
 
     /// Sends what is due, or waits until something is.
     async fn work(&self, rest: &Rest) {
-        let name = self.settings.name.clone();
-        let due = rest.store.with(move |store| store.due(&name)).await.ok().flatten();
+        let due = rest.records.due(&self.settings.name).await.ok().flatten();
         let now = rest.hub.clock.now();
         match due {
             Some((message, at)) if at <= now => {
@@ -112,8 +111,7 @@ impl Hook {
                         self.next(message.attempts, rest.hub.clock.now())
                     }
                 };
-                let (id, name) = (message.id, self.settings.name.clone());
-                if rest.store.with(move |store| store.attempted(&id, &name, next)).await.is_err() {
+                if rest.records.attempted(&message.id, &self.settings.name, next).await.is_err() {
                     tokio::time::sleep(LOOK).await;
                 }
             }

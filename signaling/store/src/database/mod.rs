@@ -1,7 +1,7 @@
 //! The tables of signaling on SQLite or PostgreSQL: one trait, two dialects, migrations by number. Knows rows, not rooms.
 
-mod postgres;
-mod sqlite;
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
 mod tls;
 
 pub use postgres::{Postgres, PostgresConfig};

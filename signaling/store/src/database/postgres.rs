@@ -101,21 +101,8 @@ fn read(config: &PostgresConfig) -> Result<(tokio_postgres::Config, Option<Rustl
 impl Postgres {
     /// Connects and brings the tables up to date.
     pub async fn open(config: &PostgresConfig) -> Result<Self, DatabaseError> {
-        let (wanted, tls) = read(config)?;
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match tls {
-            Some(tls) => Manager::from_config(wanted, tls, recycling),
-            None => Manager::from_config(wanted, NoTls, recycling),
-        };
-        let limits = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
-            .timeouts(limits)
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(DatabaseError::failed)?;
-        let database = Self(pool);
-        migrate(&mut database.client().await?).await?;
+        let database = Self(connect(config)?);
+        migrate(&mut database.client().await?, "strongroom_schema", &MIGRATIONS).await?;
         Ok(database)
     }
 
@@ -124,25 +111,41 @@ impl Postgres {
     }
 }
 
-async fn migrate(client: &mut Object) -> Result<(), DatabaseError> {
-    let known = MIGRATIONS.len() as i64;
+/// A pool of connections; none is made yet.
+pub(crate) fn connect(config: &PostgresConfig) -> Result<Pool, DatabaseError> {
+    let (wanted, tls) = read(config)?;
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = match tls {
+        Some(tls) => Manager::from_config(wanted, tls, recycling),
+        None => Manager::from_config(wanted, NoTls, recycling),
+    };
+    let limits = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
+    let pool = Pool::builder(manager).max_size(CONNECTIONS).timeouts(limits).runtime(Runtime::Tokio1);
+    pool.build().map_err(DatabaseError::failed)
+}
+
+/// Does the migrations that are missing, in one transaction. What was done stands in `table`.
+pub(crate) async fn migrate(client: &mut Object, table: &str, migrations: &[&str]) -> Result<(), DatabaseError> {
+    let known = migrations.len() as i64;
     let change = client.transaction().await?;
     change.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATING]).await?;
-    change.batch_execute("CREATE TABLE IF NOT EXISTS strongroom_schema (version BIGINT NOT NULL)").await?;
-    let row = change.query_one("SELECT coalesce(max(version), 0) FROM strongroom_schema", &[]).await?;
+    change.batch_execute(&format!("CREATE TABLE IF NOT EXISTS {table} (version BIGINT NOT NULL)")).await?;
+    let row = change.query_one(&format!("SELECT coalesce(max(version), 0) FROM {table}"), &[]).await?;
     let found: i64 = row.try_get(0)?;
     if found > known {
         return Err(DatabaseError::Newer { found, known });
     }
-    for (at, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
+    for (at, migration) in migrations.iter().enumerate().skip(found as usize) {
         change.batch_execute(migration).await?;
-        change.execute("INSERT INTO strongroom_schema VALUES ($1)", &[&(at as i64 + 1)]).await?;
+        change.execute(&format!("INSERT INTO {table} VALUES ($1)"), &[&(at as i64 + 1)]).await?;
     }
     Ok(change.commit().await?)
 }
 
 /// No answer in time is a failure: a server that froze must not freeze us.
-async fn in_time<T>(work: impl Future<Output = Result<T, DatabaseError>> + Send) -> Result<T, DatabaseError> {
+pub(crate) async fn in_time<T>(
+    work: impl Future<Output = Result<T, DatabaseError>> + Send,
+) -> Result<T, DatabaseError> {
     let late = || DatabaseError::Failed("PostgreSQL does not answer in time".to_owned());
     tokio::time::timeout(2 * PATIENCE, work).await.map_err(|_| late())?
 }

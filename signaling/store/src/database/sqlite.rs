@@ -18,10 +18,9 @@ pub struct Sqlite(Arc<Mutex<Connection>>);
 impl Sqlite {
     /// Opens or makes the file and brings its tables up to date. Blocks.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let mut database = Connection::open(path)?;
-        database.busy_timeout(BUSY)?;
-        database.execute_batch("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;")?;
-        migrate(&mut database)?;
+        let mut database = connect(path)?;
+        // a directory of before there were groups gets their column
+        migrate(&mut database, &MIGRATIONS, |at, change| if at == 0 { widen(change) } else { Ok(()) })?;
         Ok(Self(Arc::new(Mutex::new(database))))
     }
 
@@ -37,24 +36,35 @@ impl Sqlite {
     }
 }
 
-fn migrate(database: &mut Connection) -> Result<(), DatabaseError> {
-    let known = MIGRATIONS.len() as i64;
+/// Opens or makes a file that other programs may have open too.
+pub(crate) fn connect(path: &Path) -> Result<Connection, DatabaseError> {
+    let database = Connection::open(path)?;
+    database.busy_timeout(BUSY)?;
+    database.execute_batch("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;")?;
+    Ok(database)
+}
+
+/// Does the migrations that are missing, in one transaction; `after` follows each, by its place in the list.
+pub(crate) fn migrate(
+    database: &mut Connection,
+    migrations: &[&str],
+    after: impl Fn(usize, &Connection) -> rusqlite::Result<()>,
+) -> Result<(), DatabaseError> {
+    let known = migrations.len() as i64;
     let change = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let found: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > known {
         return Err(DatabaseError::Newer { found, known });
     }
-    for (at, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
+    for (at, migration) in migrations.iter().enumerate().skip(found as usize) {
         change.execute_batch(migration)?;
-        if at == 0 {
-            widen(&change)?;
-        }
+        after(at, &change)?;
     }
     change.pragma_update(None, "user_version", known)?;
     Ok(change.commit()?)
 }
 
-/// A directory of before there were groups gets their column.
+/// The column of groups, where there is none.
 fn widen(database: &Connection) -> rusqlite::Result<()> {
     let known = "SELECT count(*) FROM pragma_table_info('members') WHERE name = 'groups'";
     if database.query_row(known, [], |row| row.get::<_, u32>(0))? == 0 {

@@ -89,7 +89,7 @@ async fn transaction(
             let (matrix, room) = (shared.matrix.clone(), room.to_owned());
             tokio::spawn(async move { matrix.accept(&room).await });
         } else {
-            shared.matrix.journal.note(shared.matrix.remember(room));
+            shared.matrix.journal.note(shared.matrix.names.remember(room));
         }
     }
     // with a length: Synapse takes an answer without one for a failure, and waits

@@ -11,23 +11,18 @@ pub use listener::Listening;
 pub use state::POLICY;
 
 use crate::directory::{Batch, Cursor, DirectoryError, FEED_WAIT, Member, Notice, Room, RoomDirectory};
-use crate::outside::{Answer, CallBody, Journal, call, client, room_id, secret, url};
+use crate::outside::{Answer, CallBody, Journal, MAX_ROOMS, Names, call, client, secret, url};
 use async_trait::async_trait;
 use domain::{FirmId, RoomId};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-/// Rooms that are known by our name: whoever invites us to more is left out.
-const MAX_ROOMS: usize = 100_000;
-/// Unknown rooms make us ask which we are in, at most so often.
-const ASK: Duration = Duration::from_secs(1);
 /// System letter of our room names.
 const SYSTEM: char = 'm';
 
@@ -61,18 +56,13 @@ impl MatrixConfig {
     }
 }
 
-struct Known {
-    rooms: HashMap<RoomId, String>,
-    asked: Option<Instant>,
-}
-
 /// The directory of a homeserver.
 pub struct Matrix {
     config: MatrixConfig,
     authorization: String,
     hs_token: String,
     client: reqwest::Client,
-    known: Mutex<Known>,
+    names: Names,
     journal: Journal,
     pings: AtomicU64,
     down: AtomicBool,
@@ -90,7 +80,7 @@ impl Matrix {
             hs_token: secret(&config.hs_token_file, "directory.matrix.hs_token_file")?,
             client: client()?,
             config,
-            known: Mutex::new(Known { rooms: HashMap::new(), asked: None }),
+            names: Names::new(SYSTEM),
             journal: Journal::default(),
             pings: AtomicU64::new(rand::random()),
             down: AtomicBool::new(false),
@@ -117,47 +107,25 @@ impl Matrix {
         self.call(Method::POST, &path, Some(&body)).await?.good().map(|_| ())
     }
 
-    fn remember(&self, native: &str) -> RoomId {
-        let ours = room_id(SYSTEM, native);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.rooms.len() < MAX_ROOMS {
-            known.rooms.insert(ours.clone(), native.to_owned());
-        }
-        ours
-    }
-
-    fn native(&self, room: &RoomId) -> Option<String> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).rooms.get(room).cloned()
-    }
-
     /// The homeserver's name of a room; asks which rooms we are in where it is not known yet.
     async fn find(&self, room: &RoomId) -> Result<Option<String>, DirectoryError> {
-        let native = self.native(room);
-        if native.is_some() || !room.as_str().starts_with("m-") || !self.may_ask() {
+        let native = self.names.native(room);
+        if native.is_some() || !self.names.may_ask(room) {
             return Ok(native);
         }
         let answer = self.call(Method::GET, &["_matrix", "client", "v3", "joined_rooms"], None).await?.good()?;
         let joined = answer["joined_rooms"].as_array();
         joined.into_iter().flatten().filter_map(Value::as_str).take(MAX_ROOMS).for_each(|native| {
-            self.remember(native);
+            self.names.remember(native);
         });
-        Ok(self.native(room))
-    }
-
-    fn may_ask(&self) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = known.asked.is_none_or(|asked| asked.elapsed() > ASK);
-        if may {
-            known.asked = Some(Instant::now());
-        }
-        may
+        Ok(self.names.native(room))
     }
 
     /// Our user was invited: it comes.
     async fn accept(&self, native: &str) {
         let path = ["_matrix", "client", "v3", "rooms", native, "join"];
         match self.call(Method::POST, &path, Some(&json!({}))).await.and_then(Answer::good) {
-            Ok(_) => self.journal.note(self.remember(native)),
+            Ok(_) => self.journal.note(self.names.remember(native)),
             Err(error) => tracing::warn!("an invitation into a room could not be followed: {error}"),
         }
     }

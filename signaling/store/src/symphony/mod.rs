@@ -8,26 +8,21 @@ mod session;
 use crate::directory::{
     Batch, Cursor, DirectoryError, FEED_WAIT, MAX_MEMBERS, Member, Notice, Role, Room, RoomDirectory, State,
 };
-use crate::outside::{Answer, Journal, client, room_id};
+use crate::outside::{Answer, Journal, MAX_ROOMS, Names, client};
 use async_trait::async_trait;
 use domain::{FirmId, RoomId, UserId};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::{Body, Session};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 /// System letter of our room names.
 const SYSTEM: char = 's';
 /// Rooms of one page of the list; the API's own limit is 1,000.
 const PAGE: usize = 500;
-/// Rooms that are known by our name.
-const MAX_ROOMS: usize = 100_000;
-/// Unknown rooms make us ask which we are in, at most so often.
-const ASK: Duration = Duration::from_secs(1);
 
 /// Where pod and agent are and who we are at them.
 // not a wire type: part of the configuration
@@ -58,11 +53,6 @@ impl SymphonyConfig {
     }
 }
 
-struct Known {
-    rooms: HashMap<RoomId, String>,
-    asked: Option<Instant>,
-}
-
 /// Our datafeed, and what of it is not yet acknowledged.
 #[derive(Default)]
 struct Feed {
@@ -74,7 +64,7 @@ struct Feed {
 pub struct Symphony {
     session: Session,
     companies: BTreeMap<String, FirmId>,
-    known: Mutex<Known>,
+    names: Names,
     feed: tokio::sync::Mutex<Feed>,
     journal: Journal,
 }
@@ -85,38 +75,16 @@ impl Symphony {
         Ok(Arc::new(Self {
             companies: config.companies.clone(),
             session: Session::open(config, client()?)?,
-            known: Mutex::new(Known { rooms: HashMap::new(), asked: None }),
+            names: Names::new(SYSTEM),
             feed: tokio::sync::Mutex::default(),
             journal: Journal::default(),
         }))
     }
 
-    fn remember(&self, native: &str) -> RoomId {
-        let ours = room_id(SYSTEM, native);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.rooms.len() < MAX_ROOMS {
-            known.rooms.insert(ours.clone(), native.to_owned());
-        }
-        ours
-    }
-
-    fn native(&self, room: &RoomId) -> Option<String> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).rooms.get(room).cloned()
-    }
-
-    fn may_ask(&self) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = known.asked.is_none_or(|asked| asked.elapsed() > ASK);
-        if may {
-            known.asked = Some(Instant::now());
-        }
-        may
-    }
-
     /// The pod's name of a room; asks which rooms we are in where it is not known yet.
     async fn find(&self, room: &RoomId) -> Result<Option<String>, DirectoryError> {
-        let native = self.native(room);
-        if native.is_some() || !room.as_str().starts_with("s-") || !self.may_ask() {
+        let native = self.names.native(room);
+        if native.is_some() || !self.names.may_ask(room) {
             return Ok(native);
         }
         let body = json!({ "streamTypes": [{ "type": "ROOM" }], "includeInactiveStreams": false });
@@ -126,13 +94,13 @@ impl Symphony {
                 self.session.pod(Method::POST, &["v1", "streams", "list"], &query, Some(&body)).await?.good()?;
             let streams = answer.as_array().map(Vec::as_slice).unwrap_or_default();
             streams.iter().filter_map(|stream| stream["id"].as_str()).for_each(|native| {
-                self.remember(native);
+                self.names.remember(native);
             });
             if streams.len() < PAGE {
                 break;
             }
         }
-        Ok(self.native(room))
+        Ok(self.names.native(room))
     }
 
     fn member(&self, row: &Value) -> Option<Member> {
@@ -188,7 +156,7 @@ impl Symphony {
         for event in answer["events"].as_array().into_iter().flatten() {
             for payload in event["payload"].as_object().into_iter().flatten().map(|(_, payload)| payload) {
                 if let Some(native) = payload["stream"]["streamId"].as_str() {
-                    self.journal.note(self.remember(native));
+                    self.journal.note(self.names.remember(native));
                 }
             }
         }

@@ -107,7 +107,7 @@ async fn rooms_in_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rooms.db");
     let tables = Arc::new(Sqlite::open(&path).unwrap());
-    conformance(&Database::new(tables, File(path))).await;
+    conformance("embedded", &Database::new(tables, File(path))).await;
 }
 
 fn config(server: &Postgres) -> PostgresConfig {
@@ -121,7 +121,7 @@ async fn rooms_in_postgresql() {
     // two that start at once do not stumble over each other's migration
     let (one, other) = tokio::join!(database::Postgres::open(&config), database::Postgres::open(&config));
     drop(other.unwrap());
-    conformance(&Database::new(Arc::new(one.unwrap()), server)).await;
+    conformance("embedded", &Database::new(Arc::new(one.unwrap()), server)).await;
 }
 
 #[tokio::test]

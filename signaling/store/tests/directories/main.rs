@@ -3,5 +3,6 @@
 
 mod embedded;
 mod matrix;
+mod records;
 mod suite;
 mod symphony;

@@ -119,7 +119,7 @@ impl Place for Homeserver {
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_at_a_real_synapse() {
     let place = Homeserver::start().await;
-    conformance(&place).await;
+    conformance("matrix", &place).await;
     a_transaction_counts_once_and_only_from_the_homeserver(&place).await;
     a_person_proves_itself_by_openid(&place).await;
 }

@@ -79,7 +79,7 @@ impl Place for Pod {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_in_symphony() {
-    conformance(&Pod::start().await).await;
+    conformance("symphony", &Pod::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
