@@ -11,7 +11,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const [port, origin, clientId, secret, ...people] = process.argv.slice(2);
 const here = path.dirname(fileURLToPath(import.meta.url));
 const module = path.resolve(here, "../../../web-demo/node_modules/oidc-provider/lib/index.js");
-const { default: Provider } = await import(pathToFileURL(module));
+const { default: Provider, interactionPolicy } = await import(pathToFileURL(module));
 
 // names under .localhost are this machine (RFC 6761), whatever the resolver says
 const lookup = dns.lookup;
@@ -27,6 +27,11 @@ const known = new Map(people.map((text) => {
   return [user, { sub: user, name, roles: roles.split(",") }];
 }));
 const jwk = { ...generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }), use: "sig", alg: "ES256", kid: "provider-1" };
+// who was logged out for good has a session cookie left that names nobody: it has to sign in, and cannot
+const policy = interactionPolicy.base();
+const { Check } = interactionPolicy;
+policy.get("login").checks.add(new Check("account_gone", "this person is not known any more", ({ oidc }) =>
+  oidc.session.accountId && !oidc.account ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT));
 const issuer = `http://idp.localhost:${port}`;
 const provider = new Provider(issuer, {
   clients: [{
@@ -37,6 +42,7 @@ const provider = new Provider(issuer, {
     id_token_signed_response_alg: "ES256",
   }],
   jwks: { keys: [jwk] },
+  interactions: { policy },
   cookies: { keys: ["for tests only"] },
   claims: { openid: ["sub"], profile: ["name", "roles"] },
   conformIdTokenClaims: false,
