@@ -194,7 +194,7 @@ async fn id_token(town: &Town, session: &str, key: &SigningKey, csr: &[u8], jti:
     token["id_token"].as_str().unwrap_or_else(|| panic!("{token}")).to_owned()
 }
 
-fn csr(key: &SigningKey) -> Vec<u8> {
+pub(super) fn csr(key: &SigningKey) -> Vec<u8> {
     let der = key.to_pkcs8_der().expect("encodes");
     let key = openssl::pkey::PKey::private_key_from_pkcs8(der.as_bytes()).expect("read");
     let mut builder = openssl::x509::X509Req::builder().expect("memory");

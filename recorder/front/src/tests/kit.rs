@@ -196,6 +196,12 @@ impl Person {
         signed(&self.key, REQUEST_LABEL, &cbor::encode(&request), Some(&self.leaf))
     }
 
+    /// An invitation of a guest.
+    pub fn invites(&self, invitation: &evidence::invitation::Invitation) -> Vec<u8> {
+        let payload = evidence::invitation::encode(invitation);
+        signed(&self.key, evidence::invitation::LABEL, &payload, Some(&self.leaf))
+    }
+
     /// A supervising act.
     pub fn act(&self, what: evidence::supervision::What) -> Vec<u8> {
         let act = evidence::supervision::Act { firm: firm(), issued_at: NOW, what };
@@ -297,6 +303,7 @@ impl CustodyLog {
                 Answer::Signed { signed: signed(&key(4), evidence::statement::LABEL, &payload, None).into() }
             }
             Ask::CertifyMember { csr, id_token, role, .. } => certify(&csr, &id_token, role),
+            Ask::CertifyGuest { csr, invitation, code } => certify_guest(&csr, &invitation, &code),
             _ => Answer::Refused(CustodyProblem { code: "bad-request".to_owned(), detail: "not here".to_owned() }),
         }
     }
@@ -318,6 +325,21 @@ fn certify(csr: &[u8], id_token: &str, role: LeafRole) -> Answer {
     let who = person(claims["sub"].as_str().expect("a subject"));
     let from = UnixMillis(NOW.0 - 60_000);
     Answer::Certificate { certificate: certificate("x", &public, Some((&who, role, from))).into() }
+}
+
+/// Certifies the guest of an invitation if the code is the one in it; each CSR is another device.
+fn certify_guest(csr: &[u8], signed: &[u8], code: &str) -> Answer {
+    let invited = evidence::invitation::judge(&trust(), signed, NOW).expect("the front judged it before");
+    let guest = invited.invitation.guest;
+    if evidence::invitation::code_hash(&guest, code) != invited.invitation.code_hash {
+        let problem = CustodyProblem { code: "bad-code".to_owned(), detail: "not the code".to_owned() };
+        return Answer::Refused(problem);
+    }
+    let public = openssl::x509::X509Req::from_der(csr).expect("a CSR").public_key().expect("a key");
+    let device: String = evidence::sha256(csr)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let who = format!("bank-a/{guest}/d{device}").parse().expect("an id");
+    let leaf = (&who, LeafRole::Guest, UnixMillis(NOW.0 - 60_000));
+    Answer::Certificate { certificate: certificate("x", &public, Some(leaf)).into() }
 }
 
 fn listen_as_custody(socket: &Path, log: Arc<CustodyLog>, keys: Vec<IncarnationKey>) {

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod bundle;
 mod files;
+mod guests;
 pub(crate) mod kit;
 mod replay;
 mod review;
