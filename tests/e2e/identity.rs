@@ -114,7 +114,7 @@ async fn out(who: &Participant, listener: &mut Participant, from: Instant) -> an
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_logs_out_at_the_provider_is_out_of_a_running_meeting_within_seconds() -> anyhow::Result<()> {
-    let Entered { provider, system, mut browser, anna, mut ben, .. } = Entered::both().await?;
+    let Entered { provider, system: _system, mut browser, anna, mut ben, .. } = Entered::both().await?;
     send_until_heard(&anna, &mut ben, b"still an employee").await?;
     let (anna, voice) = speaking(anna, &mut ben).await?;
     let begun = Instant::now();

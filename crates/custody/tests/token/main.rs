@@ -2,6 +2,7 @@
 //! when PIN, token or ledger are not as they should be.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "what was measured is printed")]
 
 mod ceremony;
 mod certify;
