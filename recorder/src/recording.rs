@@ -10,7 +10,7 @@ use crate::seal::{self, Sealer};
 use crate::store::Store;
 use domain::message::client::MeetingTerms;
 use domain::policy::{Rule, Statement};
-use domain::{B64, MeetingId, ParticipantId, RoomId};
+use domain::{B64, MeetingId, ParticipantId, RoomId, UnixMillis};
 use e2ee::escrow::MeetingKey;
 use e2ee::session::Session;
 use evidence::archive::manifest::{Closed, read_sealed_keys, write_sealed_keys};
@@ -73,6 +73,8 @@ pub struct Recording {
     commit: Option<oneshot::Receiver<Committed>>,
     reopen: Option<oneshot::Receiver<io::Result<Option<Recovered>>>>,
     reopen_at_ms: Option<u64>,
+    /// The first write that failed since the archive was last good.
+    failed_at: Option<UnixMillis>,
 }
 
 fn core_config(shared: &Shared, meeting: &MeetingId, incarnation: u64, (wants, files): (Wants, FileRule)) -> Config {
@@ -208,6 +210,7 @@ impl Recording {
             commit: None,
             reopen: None,
             reopen_at_ms: None,
+            failed_at: None,
         })
     }
 
@@ -273,8 +276,10 @@ impl Recording {
             self.folder.path.display(),
             REOPEN_MS / 1000
         );
-        self.core.handle(clock::now(), Input::StoreFailed, &mut NoKeys);
-        self.reopen_at_ms = Some(clock::now().mono_ms + REOPEN_MS);
+        let now = clock::now();
+        self.core.handle(now, Input::StoreFailed, &mut NoKeys);
+        self.failed_at.get_or_insert(now.wall);
+        self.reopen_at_ms = Some(now.mono_ms + REOPEN_MS);
     }
 
     /// After [`FromDisk::Reopened`]: goes on from what is durable; the owner says epoch and key again and opens the record
@@ -297,8 +302,8 @@ impl Recording {
         if self.core.summary().terms.is_none() {
             self.core.handle(now, Input::Terms(Box::new(terms.clone())), &mut NoKeys);
         }
-        let text = "the archive failed and was opened again; what was not acknowledged comes again".to_owned();
-        self.core.handle(now, Input::Event(ArchiveEvent::Incident { firm: None, text }), &mut NoKeys);
+        let since = self.failed_at.take().unwrap_or(now.wall);
+        self.core.handle(now, Input::Event(ArchiveEvent::ArchiveFailed { since }), &mut NoKeys);
         tracing::info!("the archive can be written again");
         true
     }
@@ -415,6 +420,7 @@ async fn close(shared: Arc<Shared>, folder: Folder) -> Result<(), String> {
         commit: None,
         reopen: None,
         reopen_at_ms: None,
+        failed_at: None,
     };
     loop {
         if recording.pump().contains(&Output::Finished) {

@@ -53,8 +53,8 @@ pub struct Accounts {
     current: BTreeMap<(ParticipantId, Slot), Slot>,
     /// Times at which the SFU could not deliver what it had kept.
     link_losses: Vec<UnixMillis>,
-    /// Times without a recorder.
-    absences: Vec<(UnixMillis, UnixMillis)>,
+    /// Times in which nothing was recorded, and why.
+    absences: Vec<(UnixMillis, UnixMillis, GapCause)>,
     /// Times in which the copy stood still.
     pauses: Vec<(UnixMillis, UnixMillis)>,
     /// Frames that had no name at the last look.
@@ -177,9 +177,9 @@ impl Accounts {
         self.link_losses.push(at);
     }
 
-    /// Nobody recorded in this time.
-    pub fn absent(&mut self, from: UnixMillis, to: UnixMillis) {
-        self.absences.push((from, to));
+    /// Nothing was recorded in this time: the recorder was away, or could not write.
+    pub fn away(&mut self, from: UnixMillis, to: UnixMillis, why: GapCause) {
+        self.absences.push((from, to, why));
     }
 
     /// The copy stood still in this time.
@@ -204,12 +204,13 @@ impl Accounts {
             let first = next.and_then(|next| Some((next, next.received.iter().next()?.start)));
             first.is_none_or(|(next, first)| next.after_hole.contains(&first))
         };
+        let mut away = self.absences.iter().filter(|(start, end, _)| *start <= window.1 && window.0 <= *end);
         if (from..to).all(|ctr| stream.rejected.contains(&ctr)) {
             GapCause::Rejected
         } else if self.pauses.iter().any(|(start, end)| *start <= window.1 && window.0 <= *end) {
             GapCause::Paused
-        } else if self.absences.iter().any(|(start, end)| *start <= window.1 && window.0 <= *end) {
-            GapCause::RecorderAbsent
+        } else if let Some((_, _, why)) = away.next() {
+            *why
         } else if self.link_losses.iter().any(|at| window.0 <= *at && *at <= window.1) {
             GapCause::LostAfterSfu
         } else if hole {
@@ -315,7 +316,7 @@ mod tests {
         assert_eq!(found(&accounts), [(0, 1, 10, 3, GapCause::LostBeforeSfu), (0, 1, 20, 5, GapCause::NeverSent)]);
         accounts.link_lost(UnixMillis(1022));
         assert_eq!(found(&accounts)[1].4, GapCause::LostAfterSfu);
-        accounts.absent(UnixMillis(1021), UnixMillis(1023));
+        accounts.away(UnixMillis(1021), UnixMillis(1023), GapCause::RecorderAbsent);
         assert_eq!(found(&accounts)[1].4, GapCause::RecorderAbsent);
     }
 

@@ -8,7 +8,7 @@ use crate::speech::Speech;
 use domain::{B64, Codec, Epoch, FirmId, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
 use evidence::archive::manifest::{Closed, read_sealed_keys};
 use evidence::archive::{
-    ArchiveEvent, Attendance, ClockState, Digest, EpochEntry, EpochKey, Gap, MeetingManifest, SegmentEntry,
+    ArchiveEvent, Attendance, ClockState, Digest, EpochEntry, EpochKey, Gap, GapCause, MeetingManifest, SegmentEntry,
     SegmentManifest, TrackEntry, TrackInfo, sha256,
 };
 use evidence::sender_manifest::SenderManifest;
@@ -72,8 +72,8 @@ pub struct Summary {
     /// Account of files.
     pub files: Files,
     epoch_times: BTreeMap<Epoch, UnixMillis>,
-    /// A restart whose frames the SFU may or may not have kept: since when nobody recorded.
-    away_since: Option<UnixMillis>,
+    /// A restart whose frames the SFU may or may not have kept: since when nothing was recorded, and why.
+    away: Option<(UnixMillis, GapCause)>,
 }
 
 /// The archive cannot be closed: it never got its terms.
@@ -124,7 +124,7 @@ impl Summary {
         match event {
             ArchiveEvent::RecorderStarted { incarnation, .. } => {
                 if self.incarnation > 0 {
-                    self.away_since = Some(before.min(at));
+                    self.away = Some((before.min(at), GapCause::RecorderAbsent));
                 }
                 self.incarnation = *incarnation;
                 self.ended = false;
@@ -143,8 +143,8 @@ impl Summary {
             ArchiveEvent::Track { track, link, participant, slot, codec } => {
                 // a source announced again: the SFU began anew and kept nothing of the time before
                 let known = self.link_tracks.insert(*link, *track).is_some() || (*track as usize) <= self.tracks.len();
-                if let Some(since) = self.away_since.take_if(|_| known) {
-                    self.accounts.absent(since, at);
+                if let Some((since, why)) = self.away.take_if(|_| known) {
+                    self.accounts.away(since, at, why);
                 }
                 if *track as usize == self.tracks.len() + 1 {
                     self.tracks.push(TrackEntry {
@@ -178,8 +178,13 @@ impl Summary {
             }
             ArchiveEvent::Unsaid { .. } => self.speech.declared(event),
             ArchiveEvent::Durable { seq } => self.durable = *seq,
-            ArchiveEvent::LinkUp { lost } if *lost > 0 => match self.away_since.take() {
-                Some(since) => self.accounts.absent(since, at),
+            // after the start that a reopening is: what came after the newest record on the disk was lost with the failure
+            ArchiveEvent::ArchiveFailed { since } => {
+                let from = self.away.map_or(*since, |(from, _)| from.min(*since));
+                self.away = Some((from, GapCause::ArchiveFailed));
+            }
+            ArchiveEvent::LinkUp { lost } if *lost > 0 => match self.away.take() {
+                Some((since, why)) => self.accounts.away(since, at, why),
                 None => self.accounts.link_lost(at),
             },
             ArchiveEvent::Rejected { frames, .. } => self.rejected += frames,

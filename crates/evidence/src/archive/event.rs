@@ -253,6 +253,11 @@ pub enum ArchiveEvent {
         /// Who wanted it; `None`: its time was over.
         by: Option<ParticipantId>,
     },
+    /// The archive could not be written, and can again: what was not acknowledged comes again, as far as the SFU kept it.
+    ArchiveFailed {
+        /// The first write or sync that failed.
+        since: UnixMillis,
+    },
     /// Something an examiner should see, in plain words.
     Incident {
         /// Firm concerned, if one is.

@@ -73,6 +73,9 @@ impl<'a> Marks<'a> {
             }
             ArchiveEvent::LinkDown {} => ("recorder", "record link lost".to_owned()),
             ArchiveEvent::LinkUp { lost } => ("recorder", format!("record link up, {lost} messages lost")),
+            ArchiveEvent::ArchiveFailed { .. } => {
+                ("incident", "the archive could not be written; it can again".to_owned())
+            }
             ArchiveEvent::Incident { text, .. } => ("incident", text.clone()),
             ArchiveEvent::Unsaid { participant, count, .. } => {
                 ("gap", format!("{}: {count} chat lines missing", name_of(self.manifest, participant)))

@@ -97,6 +97,8 @@ pub struct Recording<W> {
     at: Now,
     acknowledged: u64,
     failures: u32,
+    /// Messages that the SFU did not keep while the archive failed.
+    forgotten: u64,
     finished: bool,
     out: W,
 }
@@ -191,6 +193,7 @@ impl<W: Write> Recording<W> {
             at: now(at_ms),
             acknowledged: 0,
             failures: 0,
+            forgotten: 0,
             finished: false,
             out,
         };
@@ -198,6 +201,12 @@ impl<W: Write> Recording<W> {
             one.core.handle(now(at_ms), Input::Terms(Box::new(terms())), &mut AllKeys);
         }
         Ok(one)
+    }
+
+    /// The SFU keeps so many messages less than it should while the archive fails.
+    pub fn forgetting(mut self, messages: u64) -> Self {
+        self.forgotten = messages;
+        self
     }
 
     /// Records what comes after `acknowledged` for so many messages, then closes the meeting. When the archive fails it is
@@ -249,6 +258,9 @@ impl<W: Write> Recording<W> {
         if self.core.summary().terms.is_none() {
             self.core.handle(self.at, Input::Terms(Box::new(terms())), &mut AllKeys);
         }
+        let failed = ArchiveEvent::ArchiveFailed { since: self.at.wall };
+        self.core.handle(self.at, Input::Event(failed), &mut AllKeys);
+        self.acknowledged += self.forgotten;
         self.epoch = Epoch(0);
         writeln!(self.out, "opened again")?;
         Ok(())

@@ -91,6 +91,38 @@ impl io::Write for Said {
     }
 }
 
+/// Fails one sync of a track, which a group commit makes.
+struct OneCommit {
+    syncs_before: u32,
+}
+
+impl Gate for OneCommit {
+    fn before(&mut self, site: Site, path: &Path, _: usize) -> Result<(), (io::Error, usize)> {
+        let of_track = path.components().any(|part| part.as_os_str() == "tracks");
+        if site != Site::SyncFile || !of_track {
+            return Ok(());
+        }
+        let now = self.syncs_before == 0;
+        self.syncs_before = self.syncs_before.checked_sub(1).unwrap_or(u32::MAX);
+        if now { Err((io::Error::from_raw_os_error(5), 0)) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn what_was_lost_while_the_archive_failed_says_so_in_its_gap() {
+    let folder = folder();
+    let disk = Disk::behind(folder.path().join("meeting"), OneCommit { syncs_before: 6 });
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let one = Recording::on(Box::new(disk), 0, Manner::Honest, Said(said.clone())).expect("a good disk until then");
+    // a group commit fails, and the SFU has not kept all of what came after it
+    one.forgetting(60).run(SEED, 0, 4 * MESSAGES).expect("it is opened again");
+    let said = String::from_utf8(said.lock().expect("no holder panics").clone()).expect("text");
+    assert!(said.contains("opened again"), "{said}");
+    let report = verify::verify(&folder.path().join("meeting"), &firm::trust()).expect("a closed meeting");
+    assert!(report.is_good() && report.gaps > 0, "{:?}", report.findings);
+    assert!(report.gap_list.iter().all(|gap| gap.contains("(archive-failed)")), "{:?}", report.gap_list);
+}
+
 /// Everything promised is there, also when a later process has to finish what this one could not.
 fn judged(folder: &Path, said: &str, context: &str) {
     let meeting = folder.join("meeting");
