@@ -53,7 +53,7 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Prove what the token can do; prints JSON.
+    /// Prove what the token can do, and say when each archive key last opened a recorder's probe; `--json` for JSON.
     Check {
         /// Configuration file (TOML).
         #[arg(long)]
@@ -206,7 +206,7 @@ fn act(command: &Command, json: bool) -> Result<(), Failure> {
     match command {
         Command::CheckConfig { .. } | Command::Certificates { .. } => Ok(()),
         Command::Run { .. } => serve::run(&config),
-        Command::Check { .. } => check::run(&config),
+        Command::Check { .. } => check::run(&config, json),
         Command::Ceremony { manner, .. } => ceremony::run(&config, manner.read()),
         Command::Rotate { keys, manner, .. } => ceremony::rotate(&config, *keys, manner.read()),
         Command::List { .. } => ceremony::list(&config),

@@ -2,6 +2,7 @@
 
 mod ledger_file;
 mod opening;
+pub mod probes;
 mod rate;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 use crate::refusal::{Refusal, refuse};
 use crate::token::{Facts, Handle, LEDGER};
 use custody::probe::{self, Challenge};
-use custody::sealing::Oaep;
+use custody::sealing::{Oaep, Sealed};
 use domain::message::custody::{Answer, Ask, LedgerEvent};
 use domain::{B64, FirmId, ParticipantId, UnixMillis};
 use evidence::grant::CLOCK_SKEW_MS;
@@ -19,6 +20,7 @@ use evidence::identity::{FirmTrust, TrustMap};
 use evidence::key::{PublicKey, key_id};
 use evidence::ledger::{MAX_ACTION, MAX_ACTOR, MAX_NOTE};
 use ledger_file::LedgerFile;
+use probes::Opened;
 use rate::Rate;
 use std::sync::Mutex;
 use zeroize::Zeroizing;
@@ -31,9 +33,26 @@ const MAX_ENTRIES: usize = 1000;
 const PROBES_PER_HOUR: u32 = 480;
 
 /// What the front may tell the ledger; `open` and `refused` are custody's own words.
-const FRONT_ACTIONS: [&str; 17] = [
-    "search", "request", "approve", "play", "seek", "export", "sample", "assign", "note", "dispose", "words", "match",
-    "copy", "propose", "agree", "withdraw", "state",
+const FRONT_ACTIONS: [&str; 19] = [
+    "search",
+    "request",
+    "approve",
+    "play",
+    "seek",
+    "export",
+    "sample",
+    "assign",
+    "note",
+    "dispose",
+    "words",
+    "match",
+    "copy",
+    "propose",
+    "agree",
+    "withdraw",
+    "state",
+    "retain",
+    "retain-consent",
 ];
 
 /// State of the archive token's process.
@@ -46,6 +65,7 @@ pub struct Archive {
     opens: Mutex<Rate>,
     refusals: Mutex<Rate>,
     probes: Mutex<Rate>,
+    opened: Mutex<Opened>,
     token: Handle,
 }
 
@@ -88,6 +108,7 @@ impl Archive {
             opens: Mutex::new(Rate::per_hour(settings.opens_per_hour)),
             refusals: Mutex::new(Rate::per_hour(opening::REFUSALS_PER_HOUR)),
             probes: Mutex::new(Rate::per_hour(PROBES_PER_HOUR)),
+            opened: Mutex::new(Opened::read(&settings.ledger)),
             token,
         })
     }
@@ -165,7 +186,12 @@ impl Archive {
             return refuse("rate", "too many probes in an hour");
         }
         match self.unseal(sealed, &probe::meeting(), probe::INCARNATION) {
-            Ok(key) => Ok(Answer::Probed { digest: probe::digest(&key).into() }),
+            Ok(key) => {
+                if let Ok(form) = Sealed::parse(sealed) {
+                    self.opened.lock().expect("no holder panics").note(&form.key_id, now);
+                }
+                Ok(Answer::Probed { digest: probe::digest(&key).into() })
+            }
             Err(Refusal(problem)) if problem.code == "bad-request" => {
                 refuse("bad-request", "this is no probe of an archive key of this token")
             }

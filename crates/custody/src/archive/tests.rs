@@ -41,6 +41,7 @@ impl Bench {
             opens: Mutex::new(Rate::per_hour(opens_per_hour)),
             refusals: Mutex::new(Rate::per_hour(10)),
             probes: Mutex::new(Rate::per_hour(PROBES_PER_HOUR)),
+            opened: Mutex::new(Opened::read(&folder.path().join("ledger.bin"))),
             token: Handle::start(SoftToken(asked.clone()), Duration::from_secs(5)).0,
         };
         Self { archive, firm, asked, _folder: folder }

@@ -118,7 +118,7 @@ fn rotated_signing_keys_stand_beside_the_present_ones_until_the_configuration_na
 
     set(&house, "record", "generation = 2");
     assert_eq!(json(&call(&["info", "--config", &house.config("record")]))["keys"], next["keys"]);
-    let checked = json(&call(&["check", "--config", &house.config("record")]));
+    let checked = json(&call(&["check", "--json", "--config", &house.config("record")]));
     assert_eq!(checked["ok"], true);
     let items = list(&house, "record");
     assert_eq!(ids(&items), ["record", "record@2", "recorder-identity", "recorder-identity@2"]);
@@ -181,7 +181,7 @@ fn only_a_key_that_nothing_names_is_destroyed_and_only_under_its_own_fingerprint
         (step.action, hex::encode(step.fingerprint.as_ref().unwrap().as_slice())),
         (Action::DestroyKey, fingerprint)
     );
-    assert_eq!(json(&call(&["check", "--config", &config]))["ok"], true, "the others work on");
+    assert_eq!(json(&call(&["check", "--json", "--config", &config]))["ok"], true, "the others work on");
 }
 
 fn a_protocol_is_never_written_over_another_file(kind: Kind) {
@@ -205,7 +205,7 @@ fn a_protocol_is_never_written_over_another_file(kind: Kind) {
 
 fn the_self_test_names_the_profile_and_what_is_missing(kind: Kind) {
     let house = House::new(kind);
-    let report = json(&call(&["check", "--config", &house.config("archive")]));
+    let report = json(&call(&["check", "--json", "--config", &house.config("archive")]));
     assert_eq!(report["profile"]["standing"], "proven");
     let (vendor, missing) = (report["profile"]["vendor"].as_str().unwrap(), report["missing"].as_array().unwrap());
     match kind {

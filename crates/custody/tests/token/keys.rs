@@ -16,7 +16,7 @@ fn a_ceremony_held_twice_changes_nothing(kind: Kind) {
 
 fn the_self_test_proves_every_key(kind: Kind) {
     let house = House::new(kind);
-    let output = call(&["check", "--config", &house.config("archive")]);
+    let output = call(&["check", "--json", "--config", &house.config("archive")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let oaep = match kind {

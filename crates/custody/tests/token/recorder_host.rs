@@ -2,7 +2,7 @@
 //! archive, and the front's open addresses. With all of it nobody mints a person and nobody opens a meeting that is over.
 
 use crate::certify::statement;
-use crate::house::{Custody, House, on_each_token};
+use crate::house::{Custody, House, call, on_each_token};
 use crate::idp::{Enrolment, Key, csr, now};
 use crate::opening::{MEETING, manifest};
 use custody::probe::{self, Challenge};
@@ -120,9 +120,23 @@ async fn an_owned_recorder_host_opens_no_past_meeting(kind: Kind) {
     assert_ne!(before, after);
 }
 
-async fn a_probe_proves_the_archive_key_that_it_was_sealed_to(kind: Kind) {
+/// What `check` says of the archive keys' probes, as (JSON, text).
+fn checked(owned: &Owned) -> (serde_json::Value, String) {
+    let config = owned.house.config("archive");
+    let json = call(&["check", "--json", "--config", &config]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    (report["probes"].clone(), String::from_utf8(call(&["check", "--config", &config]).stdout).unwrap())
+}
+
+async fn a_probe_proves_the_archive_key_that_it_was_sealed_to_and_check_shows_when(kind: Kind) {
     let owned = Owned::new(kind).await;
     let firm = &owned.house.trust.firms[0];
+    let (probes, text) = checked(&owned);
+    let fresh = |probes: &serde_json::Value| -> Vec<bool> {
+        probes.as_array().unwrap().iter().map(|one| one["fresh"].as_bool().unwrap()).collect()
+    };
+    assert_eq!(fresh(&probes), vec![false; firm.archive_keys.len()]);
+    assert!(text.contains("was never opened") && text.contains("do not begin"), "{text}");
     for (index, spki) in firm.archive_keys.iter().enumerate() {
         let random = [u8::try_from(index).unwrap() + 1; 32];
         let challenge = Challenge::new(&firm.firm, spki, Zeroizing::new(random)).unwrap();
@@ -131,6 +145,11 @@ async fn a_probe_proves_the_archive_key_that_it_was_sealed_to(kind: Kind) {
         assert!(challenge.is_answered_by(&digest));
         assert!(!challenge.is_answered_by(&probe::digest(&[0; 32])), "of another probe");
     }
+    let (probes, text) = checked(&owned);
+    assert_eq!(fresh(&probes), vec![true; firm.archive_keys.len()], "{probes}");
+    let ids: Vec<&str> = probes.as_array().unwrap().iter().map(|one| one["key_id"].as_str().unwrap()).collect();
+    assert!(firm.archive_keys.iter().all(|spki| ids.contains(&evidence::key::key_id(spki).as_str())), "{probes}");
+    assert!(text.contains("was last opened at 20") && !text.contains("STALE"), "{text}");
     let foreign: domain::FirmId = "bank-b".parse().unwrap();
     let challenge = Challenge::new(&foreign, &firm.archive_keys[0], Zeroizing::new([7; 32])).unwrap();
     let asked = owned.archive.ask(Ask::OpenProbe { sealed: challenge.sealed }).await;
@@ -141,5 +160,5 @@ on_each_token! {
     ;
     async an_owned_recorder_host_mints_no_person,
     an_owned_recorder_host_opens_no_past_meeting,
-    a_probe_proves_the_archive_key_that_it_was_sealed_to
+    a_probe_proves_the_archive_key_that_it_was_sealed_to_and_check_shows_when
 }
