@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::clock;
 use crate::config::Config;
 use domain::MeetingId;
+use evidence::retention::{Phase, Refusal};
 use recorder_store::drill::{self, Measure, Report, Which};
 use recorder_store::restore::{RestoreError, restore};
 use recorder_store::retention::Books;
@@ -49,9 +50,20 @@ fn chosen(config: &Config, folder: &Path, only: Option<&str>) -> Result<Vec<Arc<
     let mut chosen = all;
     chosen.retain(|store| only.is_none_or(|name| name == store.name()));
     if chosen.is_empty() {
-        return Err(Failure::Config("the configuration names no such store under [[stores]]".to_owned()));
+        return Err(Failure::Config(no_store(config, only)));
     }
     Ok(chosen)
+}
+
+/// Why there is no store to ask, and what to do.
+pub fn no_store(config: &Config, only: Option<&str>) -> String {
+    let names: Vec<&str> = config.stores.iter().map(|one| one.name.as_str()).collect();
+    match only {
+        Some(only) if !names.is_empty() => {
+            format!("the configuration has no store {only} under [[stores]]; it has {}", names.join(", "))
+        }
+        _ => "the configuration names no [[stores]]: there is no copy besides this disk's; add one".to_owned(),
+    }
 }
 
 /// Does it; what is said on standard output comes back in any case.
@@ -161,6 +173,14 @@ async fn back(
     lines: &mut Vec<String>,
 ) -> Result<(), Failure> {
     let trust = config.trust_map()?;
+    // what two officers disposed of does not come back from a store that still has some of it
+    let book = Books::new(&config.archive, &config.firm, Arc::new(trust.clone())).read(meeting);
+    let book = book.map_err(|e| Failure::Verification(e.to_string()))?;
+    match book.map(|book| book.standing.phase()) {
+        Some(Phase::Disposed { at }) => return Err(Failure::Other(Refusal::Disposed(at).to_string())),
+        Some(Phase::Disposing { .. }) => return Err(Failure::Other(Refusal::Disposing.to_string())),
+        _ => {}
+    }
     let mut why = Vec::new();
     for store in chosen(config, folder, only)? {
         let prefix = match prefix_of(&*store, config, meeting).await {

@@ -3,6 +3,7 @@
 //! Owns the sockets and files around `recorder_core`: signaling, record link, custody, archive folder. It never writes a
 //! clear frame and acknowledges nothing that is not durable.
 
+mod acts;
 mod archive;
 mod checkpoint;
 mod clock;

@@ -7,11 +7,12 @@ use crate::Failure;
 use crate::clock;
 use crate::config::Config;
 use crate::firm_log::FirmLog;
+use crate::room::Shared;
 use clap::{Args, Subcommand};
 use custody::Client;
 use domain::{MeetingId, UnixMillis};
 use evidence::cbor;
-use evidence::retention::{ACT_LABEL, Act, CLASSES, CONSENT_LABEL, Consent, Phase, Standing, What};
+use evidence::retention::{ACT_LABEL, Act, CONSENT_LABEL, Consent, Phase, Standing, What};
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey;
@@ -118,6 +119,12 @@ pub struct Signed {
     consent: PathBuf,
 }
 
+impl Signed {
+    fn read(&self) -> Result<[Vec<u8>; 2], Failure> {
+        Ok([read(&self.act)?, read(&self.consent)?])
+    }
+}
+
 /// What an officer signs with.
 #[derive(Args)]
 pub struct Pen {
@@ -167,6 +174,18 @@ fn office(path: &Path) -> Result<Office, Failure> {
     Ok(Office { archive: config.archive, firm: config.firm, trust, stores, log, clock: clock::wall })
 }
 
+/// The same beside a recorder that runs.
+pub fn office_of(shared: &Shared) -> Office {
+    Office {
+        archive: shared.config.archive.clone(),
+        firm: shared.config.firm.clone(),
+        trust: Arc::new(shared.trust.clone()),
+        stores: shared.stores.all().to_vec(),
+        log: shared.log.clone(),
+        clock: clock::wall,
+    }
+}
+
 /// By blame: 3 for what was signed and does not hold, 4 for what is away, 1 for what the rules refuse.
 fn failure(error: OfficeError) -> Failure {
     let text = error.to_string();
@@ -190,10 +209,11 @@ pub async fn run(command: Command, json: bool) -> (Vec<String>, Result<(), Failu
         Command::Hold(signed) => carry(&signed, "hold", json, &mut lines).await,
         Command::Release(signed) => carry(&signed, "release", json, &mut lines).await,
         Command::Dispose { config, meeting, act, consent, dry_run } => {
-            let signed = act.zip(consent);
-            match dry_run {
-                true => plan(&config, &meeting, signed, json, &mut lines).await,
-                false => dispose(&config, &meeting, signed, json, &mut lines).await,
+            let read_both = |(act, consent): (PathBuf, PathBuf)| Ok([read(&act)?, read(&consent)?]);
+            match (act.zip(consent).map(read_both).transpose(), dry_run) {
+                (Err(failure), _) => Err(failure),
+                (Ok(signed), true) => plan(&config, &meeting, signed, json, &mut lines).await,
+                (Ok(signed), false) => dispose(&config, &meeting, signed, json, &mut lines).await,
             }
         }
         Command::Sign { config, meeting, what, years, case, reason, pen } => {
@@ -211,8 +231,6 @@ pub async fn run(command: Command, json: bool) -> (Vec<String>, Result<(), Failu
 }
 
 fn row(meeting: MeetingId, standing: &Standing) -> Row {
-    let years = CLASSES.iter().map(|class| class.years);
-    let class = years.filter(|years| standing.ended_at().plus_years(*years) <= standing.until()).max();
     let holds = standing.holds().iter().map(|(case, held)| HoldRow {
         case: case.clone(),
         reason: held.reason.clone(),
@@ -229,7 +247,7 @@ fn row(meeting: MeetingId, standing: &Standing) -> Row {
         meeting,
         ended_at: standing.ended_at(),
         until: standing.until(),
-        class_years: class.unwrap_or_default(),
+        class_years: standing.class().map_or(0, |class| class.years),
         phase,
         expired: standing.until() <= clock::wall(),
         holds: holds.collect(),
@@ -240,7 +258,7 @@ fn words(row: &Row) -> String {
     let held: Vec<&str> = row.holds.iter().map(|hold| hold.case.as_str()).collect();
     let held = if held.is_empty() { String::new() } else { format!(", held for {}", held.join(", ")) };
     let over = if row.expired { ", over" } else { "" };
-    let (meeting, phase, until, class) = (&row.meeting, row.phase, row.until.0, row.class_years);
+    let (meeting, phase, until, class) = (&row.meeting, row.phase, row.until.rfc3339(), row.class_years);
     format!("{meeting} {phase} until {until} (class {class} years{over}{held})")
 }
 
@@ -271,7 +289,7 @@ fn to_json<T: Serialize>(value: &T) -> String {
 
 async fn carry(signed: &Signed, wanted: &'static str, json: bool, lines: &mut Vec<String>) -> Result<(), Failure> {
     let office = office(&signed.config)?;
-    let (act, consent) = (read(&signed.act)?, read(&signed.consent)?);
+    let [act, consent] = signed.read()?;
     let book = office.take(&signed.meeting, wanted, &act, &consent).await.map_err(failure)?;
     let row = row(signed.meeting.clone(), &book.standing);
     lines.push(if json { to_json(&row) } else { words(&row) });
@@ -290,13 +308,12 @@ async fn carry(signed: &Signed, wanted: &'static str, json: bool, lines: &mut Ve
 async fn plan(
     config: &Path,
     meeting: &MeetingId,
-    signed: Option<(PathBuf, PathBuf)>,
+    signed: Option<[Vec<u8>; 2]>,
     json: bool,
     lines: &mut Vec<String>,
 ) -> Result<(), Failure> {
     let office = office(config)?;
-    let signed = signed.map(|(act, consent)| Ok::<_, Failure>((read(&act)?, read(&consent)?))).transpose()?;
-    let signed = signed.as_ref().map(|(act, consent)| (act.as_slice(), consent.as_slice()));
+    let signed = signed.as_ref().map(|[act, consent]| (act.as_slice(), consent.as_slice()));
     let plan: Plan = office.plan(meeting, signed).await.map_err(failure)?;
     if json {
         lines.push(to_json(&plan));
@@ -312,13 +329,12 @@ async fn plan(
 async fn dispose(
     config: &Path,
     meeting: &MeetingId,
-    signed: Option<(PathBuf, PathBuf)>,
+    signed: Option<[Vec<u8>; 2]>,
     json: bool,
     lines: &mut Vec<String>,
 ) -> Result<(), Failure> {
     let office = office(config)?;
-    if let Some((act, consent)) = signed {
-        let (act, consent) = (read(&act)?, read(&consent)?);
+    if let Some([act, consent]) = signed {
         office.take(meeting, "dispose", &act, &consent).await.map_err(failure)?;
     }
     let tally = office.dispose(meeting).await.map_err(failure)?;

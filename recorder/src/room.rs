@@ -1,5 +1,6 @@
 //! All rooms of one recorder: what they share, and their start.
 
+use crate::acts;
 use crate::archive::{self, Folder};
 use crate::config::Config;
 use crate::enrol;
@@ -31,7 +32,7 @@ pub struct Shared {
     /// Which archive keys are proven to open.
     pub prover: Prover,
     /// The firm's log.
-    pub log: FirmLog,
+    pub log: Arc<FirmLog>,
     /// Where sealed archives go.
     pub stores: Arc<Stores>,
     /// Who this recorder is.
@@ -75,7 +76,7 @@ pub async fn run_all(config: Config, folder: &Path) -> Result<(), Failure> {
     let custody = Arc::new(Client::new(&config.custody.record));
     check_custody(&config, &trust, &custody).await?;
     let record_key = trust.firm(&config.firm).map(|firm| firm.record_key.0.clone()).unwrap_or_default();
-    let log = FirmLog::new(&config.archive, &config.firm, custody.clone(), record_key);
+    let log = Arc::new(FirmLog::new(&config.archive, &config.firm, custody.clone(), record_key));
     let participant = enrol::participant(&config);
     let mut feeding = JoinSet::new();
     let keeping = Arc::new(ByBook(Books::new(&config.archive, &config.firm, Arc::new(trust.clone()))));
@@ -94,6 +95,7 @@ pub async fn run_all(config: Config, folder: &Path) -> Result<(), Failure> {
     rooms.spawn(probe::run(shared.clone()));
     feeding.spawn(stamps::run(shared.clone()));
     feeding.spawn(upkeep::run(shared.clone()));
+    feeding.spawn(acts::run(shared.clone()));
     for room in shared.config.rooms.clone() {
         let (own, others): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(|(_, of)| of.as_ref() == Some(&room));
         unfinished = others;

@@ -95,7 +95,7 @@ pub async fn check(config: &Config, folder: &Path, only: Option<&str>) -> Result
     let chosen: Vec<&Configured> =
         stores.iter().filter(|one| only.is_none_or(|name| name == one.store.name())).collect();
     if chosen.is_empty() {
-        return Err((Vec::new(), Failure::Config("the configuration names no such store under [[stores]]".to_owned())));
+        return Err((Vec::new(), Failure::Config(crate::copies::no_store(config, only))));
     }
     let (mut lines, mut bad, mut away) = (Vec::new(), Vec::new(), Vec::new());
     for one in chosen {

@@ -52,11 +52,24 @@ impl UnixMillis {
         let later = Date { year: date.year + u64::from(years), ..date };
         later.midnight().plus(self.0 % DAY_MS)
     }
+
+    /// As RFC 3339 writes it, in UTC.
+    pub fn rfc3339(self) -> String {
+        let Date { year, month, day } = Date::of(self);
+        let (s, ms) = (self.0 / 1_000 % 86_400, self.0 % 1_000);
+        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{ms:03}Z", s / 3_600, s / 60 % 60, s % 60)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_as_rfc_3339_says() {
+        assert_eq!(UnixMillis(1_614_265_330_007).rfc3339(), "2021-02-25T15:02:10.007Z");
+        assert_eq!(UnixMillis(0).rfc3339(), "1970-01-01T00:00:00.000Z");
+    }
 
     fn at(year: u64, month: u64, day: u64) -> UnixMillis {
         Date { year, month, day }.midnight()

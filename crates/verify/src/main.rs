@@ -1,6 +1,7 @@
 //! `strongroom-verify`: is this meeting's archive what was recorded and signed? Offline, without any secret.
 
 use clap::Parser;
+use domain::UnixMillis;
 use evidence::archive::names;
 use evidence::ceremony::Protocol;
 use evidence::identity::TrustMap;
@@ -124,9 +125,12 @@ fn life(arguments: &Arguments, folder: &Path) -> Result<(String, bool), (u8, Str
     lines.push(match (life.is_good(), life.disposed_at, life.holds.is_empty()) {
         (false, ..) => "this book is not as it was signed".to_owned(),
         (true, Some(at), _) => {
-            format!("everything holds; it was disposed of at {at}, after its time and by two officers")
+            format!(
+                "everything holds; it was disposed of at {}, after its time and by two officers",
+                UnixMillis(at).rfc3339()
+            )
         }
-        (true, None, true) => format!("everything holds; to be kept until {}", life.until),
+        (true, None, true) => format!("everything holds; to be kept until {}", UnixMillis(life.until).rfc3339()),
         (true, None, false) => format!("everything holds; held for {}", life.holds.join(", ")),
     });
     Ok((lines.join("\n"), life.is_good()))

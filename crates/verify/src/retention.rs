@@ -116,7 +116,7 @@ fn proven(proof: &[u8], first: &Entry, key: &PublicKey, hash: &Digest) -> Result
 
 fn words(entry: &Entry, judged: Option<&Judged>) -> String {
     let what = match (&entry.event, judged) {
-        (Event::Kept { retain_until, .. }, _) => format!("kept until {} by its manifest", retain_until.0),
+        (Event::Kept { retain_until, .. }, _) => format!("kept until {} by its manifest", retain_until.rfc3339()),
         (Event::Disposed { keys, objects, places }, _) => {
             format!("disposed of in {}: {objects} objects, {keys} with sealed keys first", places.join(", "))
         }
@@ -126,5 +126,5 @@ fn words(entry: &Entry, judged: Option<&Judged>) -> String {
         }
         _ => "something that this verifier does not know".to_owned(),
     };
-    format!("at {}: {what}", entry.at.0)
+    format!("{}: {what}", entry.at.rfc3339())
 }

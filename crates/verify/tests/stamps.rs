@@ -1,12 +1,10 @@
 //! RFC 3161 stamps of a meeting's manifest, by an authority that is not ours: wrong, missing and back-dated ones are named.
 
-use domain::{FirmId, UnixMillis};
+use bank_kit::{Bank, RECORD};
+use domain::UnixMillis;
 use evidence::archive::manifest::Closed;
-use evidence::archive::{ClockState, Digest, MEETING_LABEL, MeetingManifest, names};
-use evidence::identity::{FirmTrust, TrustMap};
-use evidence::key::PublicKey;
-use p256::ecdsa::signature::hazmat::PrehashSigner;
-use p256::ecdsa::{Signature, SigningKey};
+use evidence::archive::{MEETING_LABEL, MeetingManifest, names};
+use evidence::identity::TrustMap;
 use stamp_authority::{Authority, P256, STAMPING};
 use std::path::Path;
 use std::process::Command;
@@ -15,29 +13,10 @@ use verify::verify;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
-fn key() -> SigningKey {
-    SigningKey::from_slice(&[7; 32]).expect("a key")
-}
-
 fn trust(root: Vec<u8>) -> TrustMap {
-    let point = key().verifying_key().to_encoded_point(false);
-    let spki = domain::B64(PublicKey::from_sec1(point.as_bytes()).expect("a point").to_spki());
-    let own = FirmTrust {
-        firm: firm(),
-        name: "Bank A".to_owned(),
-        roots: Vec::new(),
-        policy_key: spki.clone(),
-        recorder_identity: spki.clone(),
-        record_key: spki.clone(),
-        ledger_key: spki.clone(),
-        archive_keys: Vec::new(),
-        stamp_roots: vec![root.into()],
-    };
-    TrustMap { version: 1, firms: vec![own], order_key: spki }
-}
-
-fn firm() -> FirmId {
-    "bank-a".parse().expect("an id")
+    let mut trust = Bank::new(UnixMillis(now())).trust;
+    trust.firms[0].stamp_roots = vec![root.into()];
+    trust
 }
 
 fn now() -> u64 {
@@ -46,41 +25,9 @@ fn now() -> u64 {
 
 /// A manifest, signed by whoever has the record key, that states this end.
 fn signed(ended_at: u64, closed: Closed) -> Vec<u8> {
-    let manifest = MeetingManifest {
-        record: "meeting".to_owned(),
-        version: 1,
-        firm: firm(),
-        meeting: "00112233445566778899aabbccddeeff".parse().expect("an id"),
-        room: "deal-room".parse().expect("an id"),
-        title: "Project".to_owned(),
-        started_at: UnixMillis(ended_at - 60_000),
-        ended_at: UnixMillis(ended_at),
-        closed,
-        software: "test".to_owned(),
-        roster: Vec::new(),
-        statements: Vec::new(),
-        trust: Digest([0; 32]),
-        retention_years: 5,
-        retain_until: UnixMillis(ended_at).plus_years(5),
-        sealed_keys_hash: Digest([0; 32]),
-        sealed_keys: Vec::new(),
-        epochs: Vec::new(),
-        epochs_hash: Digest([0; 32]),
-        tracks: Vec::new(),
-        frames: 0,
-        segments: Vec::new(),
-        rejected: 0,
-        gaps: Vec::new(),
-        clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
-        tags: Default::default(),
-        copies_wanted: Vec::new(),
-        files: Vec::new(),
-    };
-    let signer = |hash: &[u8; 32]| {
-        let signature: Signature = key().sign_prehash(hash).expect("32 bytes");
-        Ok::<[u8; 64], std::convert::Infallible>(signature.to_bytes().into())
-    };
-    evidence::cose::sign(MEETING_LABEL, &manifest.to_cbor(), None, signer).expect("cannot fail")
+    let ended_at = UnixMillis(ended_at);
+    let manifest = MeetingManifest { closed, ..bank_kit::manifest(ended_at, ended_at.plus_years(1)) };
+    bank_kit::sign(RECORD, MEETING_LABEL, &manifest.to_cbor(), None)
 }
 
 /// What the verifier says of the stamp in a folder.

@@ -30,7 +30,7 @@ pub enum RestoreError {
     #[error("the store has an object of the name {0:?}, which is no path of an archive")]
     Name(String),
     /// The target has other bytes there.
-    #[error("{0} is there already, with other bytes; restore into an empty folder")]
+    #[error("{0} is there already, with other bytes; lay it aside and restore again")]
     Different(String),
 }
 

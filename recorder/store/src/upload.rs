@@ -4,12 +4,11 @@
 //! Nothing local is ever changed here.
 
 use crate::layout::{self, Folder, Kind, Ready};
-use crate::retention::books::FOLDER;
 use crate::state::{Row, State};
 use crate::store::{ArchiveStore, Hold, Placing, StoreError};
 use bytes::Bytes;
 use domain::{FirmId, UnixMillis};
-use evidence::archive::sha256;
+use evidence::archive::{names, sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,7 +120,7 @@ impl Uploader {
                 self.whole.insert(folder.path, (seen, keep));
             }
         }
-        for folder in ["log", FOLDER] {
+        for folder in ["log", names::BOOKS] {
             self.log(folder, now, &mut pass).await;
         }
         pass

@@ -302,6 +302,9 @@ pub struct ArchivedMeeting {
     /// Who of the firm asked for a copy, with the language (`bank-a/anna/0f de`).
     #[serde(default)]
     pub copies_wanted: Vec<String>,
+    /// Kept until, as its manifest says; what was signed since stands in [`super::retention`].
+    #[serde(default)]
+    pub retain_until: UnixMillis,
 }
 
 /// `POST /api/search`: what an officer looks for. Every given criterion must hold; an empty one holds always.

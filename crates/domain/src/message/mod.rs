@@ -6,7 +6,7 @@
 //! | SFU <-> signaling | [`control`] | WebSocket over mutual TLS, JSON text |
 //! | recorder <-> SFU | [`record_link`] | mutual TLS, length-framed CBOR |
 //! | front, recorder <-> custody | [`custody`] | Unix socket, length-framed CBOR |
-//! | page <-> its firm's front | [`front`], [`review`], [`admin`] | HTTP, JSON |
+//! | page <-> its firm's front | [`front`], [`review`], [`retention`], [`admin`] | HTTP, JSON |
 //! | member <-> member | [`member`] | MLS application message, CBOR |
 //! | programs <-> signaling | [`rest`], [`incident`] | HTTP, JSON; `docs/api/openapi.json` |
 //! | front -> export | [`export`] | pipe, length-framed CBOR |
@@ -21,6 +21,7 @@ pub mod incident;
 pub mod member;
 pub mod record_link;
 pub mod rest;
+pub mod retention;
 pub mod review;
 
 /// Version of the participant's protocol; signaling refuses another with `upgrade`.

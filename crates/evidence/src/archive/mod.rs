@@ -56,6 +56,15 @@ pub mod names {
     pub const SEALED_KEYS: &str = "keys/sealed.cbor";
     /// [`super::EpochKey`]s, one after the other.
     pub const EPOCH_KEYS: &str = "keys/epochs.cbor";
+    /// Folder of the books of retention, below the firm's.
+    pub const BOOKS: &str = "retention";
+    /// Folder of acts of retention that officers signed on the front's pages, below the archive's: `<id>` and [`ACT`], and
+    /// beside it `<id>` and [`CONSENT`]. Below the firm's: what the recorder says of each, `<id>.json`.
+    pub const ACTS: &str = "acts";
+    /// `evidence::retention::Act`, signed.
+    pub const ACT: &str = ".act.cose";
+    /// `evidence::retention::Consent`, signed.
+    pub const CONSENT: &str = ".consent.cose";
 }
 
 /// The label that custody puts on what the record key signs.

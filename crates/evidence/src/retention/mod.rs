@@ -108,15 +108,39 @@ pub fn judge(
     now: UnixMillis,
 ) -> Result<Judged, GrantError> {
     let judged = judge_signatures(trust, subject.firm, act, consent, now)?;
-    if judged.act.meeting != *subject.meeting || judged.act.manifest_hash.as_slice() != subject.manifest_hash {
-        return Err(GrantError::Other(Part::Request, "another meeting or manifest"));
-    }
-    for (part, person) in [(Part::Request, &judged.first), (Part::Approval, &judged.second)] {
-        if subject.roster.iter().any(|member| member.firm == person.firm && member.user == person.user) {
-            return Err(GrantError::InRoster(part));
-        }
-    }
+    is_about(subject, &judged.act)?;
+    was_not_in(subject, Part::Request, &judged.first)?;
+    was_not_in(subject, Part::Approval, &judged.second)?;
     Ok(judged)
+}
+
+/// Judges the first officer's half alone, for whoever shows it to a second. It carries out nothing.
+///
+/// # Errors
+/// [`GrantError`] saying why.
+pub fn judge_first(
+    trust: &TrustMap,
+    subject: Subject<'_>,
+    act: &[u8],
+    now: UnixMillis,
+) -> Result<(Act, ParticipantId), GrantError> {
+    let (asked, first) = signed_act(trust, subject.firm, act, now)?;
+    is_about(subject, &asked)?;
+    was_not_in(subject, Part::Request, &first)?;
+    Ok((asked, first))
+}
+
+fn is_about(subject: Subject<'_>, act: &Act) -> Result<(), GrantError> {
+    if act.meeting == *subject.meeting && act.manifest_hash.as_slice() == subject.manifest_hash {
+        Ok(())
+    } else {
+        Err(GrantError::Other(Part::Request, "another meeting or manifest"))
+    }
+}
+
+fn was_not_in(subject: Subject<'_>, part: Part, person: &ParticipantId) -> Result<(), GrantError> {
+    let same = |member: &ParticipantId| member.firm == person.firm && member.user == person.user;
+    if subject.roster.iter().any(same) { Err(GrantError::InRoster(part)) } else { Ok(()) }
 }
 
 /// The same without the meeting's manifest, which a disposal destroys: signatures, roles and times.
@@ -130,6 +154,32 @@ pub fn judge_signatures(
     consent: &[u8],
     now: UnixMillis,
 ) -> Result<Judged, GrantError> {
+    let (asked, first) = signed_act(trust, firm, act, now)?;
+    let part = Part::Approval;
+    let payload = cose::payload_unverified(consent).ok_or(GrantError::Malformed(part, "not a COSE_Sign1"))?;
+    let answer: Consent = cbor::decode(&payload).map_err(|_| GrantError::Malformed(part, "not a consent"))?;
+    let second = grant::officer(part, CONSENT_LABEL, consent, trust, firm, answer.issued_at)?;
+    if answer.act_hash.as_slice() != crate::sha256(act) {
+        return Err(GrantError::Other(part, "another act"));
+    }
+    if first.user == second.participant.user {
+        return Err(GrantError::OnePerson);
+    }
+    in_time(part, answer.issued_at, now)?;
+    let signed_at = asked.issued_at.min(answer.issued_at);
+    Ok(Judged { act: asked, first, second: second.participant, signed_at })
+}
+
+/// An act by an officer of the firm, and who that is; whatever meeting it is about.
+///
+/// # Errors
+/// [`GrantError`] saying why it is none.
+pub fn signed_act(
+    trust: &TrustMap,
+    firm: &FirmId,
+    act: &[u8],
+    now: UnixMillis,
+) -> Result<(Act, ParticipantId), GrantError> {
     let part = Part::Request;
     let payload = cose::payload_unverified(act).ok_or(GrantError::Malformed(part, "not a COSE_Sign1"))?;
     let asked: Act = cbor::decode(&payload).map_err(|_| GrantError::Malformed(part, "not a retention act"))?;
@@ -142,19 +192,12 @@ pub fn judge_signatures(
         return Err(GrantError::Malformed(part, "case and reason must be given, in one line each"));
     }
     in_time(part, asked.issued_at, now)?;
-    let part = Part::Approval;
-    let payload = cose::payload_unverified(consent).ok_or(GrantError::Malformed(part, "not a COSE_Sign1"))?;
-    let answer: Consent = cbor::decode(&payload).map_err(|_| GrantError::Malformed(part, "not a consent"))?;
-    let second = grant::officer(part, CONSENT_LABEL, consent, trust, firm, answer.issued_at)?;
-    if answer.act_hash.as_slice() != crate::sha256(act) {
-        return Err(GrantError::Other(part, "another act"));
-    }
-    if first.participant.user == second.participant.user {
-        return Err(GrantError::OnePerson);
-    }
-    in_time(part, answer.issued_at, now)?;
-    let signed_at = asked.issued_at.min(answer.issued_at);
-    Ok(Judged { act: asked, first: first.participant, second: second.participant, signed_at })
+    Ok((asked, first.participant))
+}
+
+/// The refusal of an act that a book has already. The second officer's signature covers every byte of it.
+pub fn used() -> GrantError {
+    GrantError::Other(Part::Request, "an act that was taken before; sign a new one")
 }
 
 fn in_time(part: Part, issued_at: UnixMillis, now: UnixMillis) -> Result<(), GrantError> {
@@ -338,6 +381,7 @@ impl Book {
                 self.standing.finish(entry.at)?;
                 None
             }
+            Event::Act { act, .. } if self.has(act) => return Err(used().into()),
             Event::Act { act, consent } => {
                 let judged = judge_signatures(trust, firm, act, consent, entry.at)?;
                 let same = judged.act.manifest_hash.as_slice() == self.manifest_hash.0;
@@ -352,6 +396,12 @@ impl Book {
         self.last = crate::archive::sha256(bytes);
         self.entries.push((entry, judged));
         Ok(())
+    }
+
+    /// Was this signed act taken before? An act is good for once: a release that was carried out lifts no later hold.
+    pub fn has(&self, act: &[u8]) -> bool {
+        let same = |(entry, _): &(Entry, Option<Judged>)| matches!(&entry.event, Event::Act { act: taken, .. } if taken.as_slice() == act);
+        self.entries.iter().any(same)
     }
 
     /// The entry that follows.

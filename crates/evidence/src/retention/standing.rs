@@ -69,7 +69,7 @@ pub enum Refusal {
     #[error("{0} years are no retention class; the classes are 1, 3, 5, 6, 7 and 10 years")]
     NoClass(u16),
     /// A retention is only ever raised.
-    #[error("it is kept until {} ms since 1970 already; a retention is only ever raised", .0.0)]
+    #[error("it is kept until {} already; a retention is only ever raised", .0.rfc3339())]
     NotLater(UnixMillis),
     /// The case has a hold on it.
     #[error("the case {0} has a hold on this meeting already")]
@@ -84,7 +84,7 @@ pub enum Refusal {
     #[error("the meeting is held for {0}; release each of them first")]
     Held(String),
     /// Its time is not over.
-    #[error("it must be kept until {} ms since 1970, by the recorder's clock and by the clocks of both officers", .0.0)]
+    #[error("it must be kept until {}, by the recorder's clock and by the clocks of both officers", .0.rfc3339())]
     NotExpired(UnixMillis),
     /// It is being done.
     #[error("its disposal was ordered already; go on with it by `retention dispose` without an act")]
@@ -93,7 +93,7 @@ pub enum Refusal {
     #[error("no disposal of this meeting was ordered")]
     NotDisposing,
     /// Nothing is left.
-    #[error("the meeting was disposed of at {} ms since 1970; only its book is left", .0.0)]
+    #[error("the meeting was disposed of at {}; only its book is left", .0.rfc3339())]
     Disposed(UnixMillis),
 }
 
@@ -119,6 +119,10 @@ impl Standing {
     /// Kept at least until.
     pub fn until(&self) -> UnixMillis {
         self.until
+    }
+    /// The longest class whose years lie within [`Self::until`].
+    pub fn class(&self) -> Option<&'static Class> {
+        CLASSES.iter().rev().find(|class| self.ended_at.plus_years(class.years) <= self.until)
     }
     /// Holds by case.
     pub fn holds(&self) -> &BTreeMap<String, Held> {

@@ -162,6 +162,7 @@ impl Known {
             trades: manifest.tags.trades.clone(),
             counterparties: manifest.tags.counterparties.clone(),
             copies_wanted: manifest.copies_wanted.iter().map(|c| format!("{} {}", c.participant, c.language)).collect(),
+            retain_until: manifest.retain_until,
         };
         let segments = manifest.segments.iter().map(|segment| (segment.path.clone(), segment.size)).collect();
         let people = manifest.roster.iter().map(Person::of).collect();
@@ -201,6 +202,7 @@ fn unverified(meeting: MeetingId, folder: &Path, integrity: String) -> ArchivedM
         trades: Vec::new(),
         counterparties: Vec::new(),
         copies_wanted: Vec::new(),
+        retain_until: UnixMillis(0),
     }
 }
 

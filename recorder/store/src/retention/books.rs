@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use domain::{FirmId, MeetingId};
-use evidence::archive::LogProof;
+use evidence::archive::{LogProof, names};
 use evidence::identity::TrustMap;
 use evidence::retention::{Book, BookError, BookFault, Entry};
 use std::fs::{self, File};
@@ -12,8 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Folder of the books below the firm's.
-pub const FOLDER: &str = "retention";
 /// Another process that changes a book is waited for with so many looks ...
 const LOOKS: u32 = 600;
 /// ... so far apart: half a minute, more than one act or one deletion takes.
@@ -74,12 +72,12 @@ impl Books {
 
     /// Where a meeting's book lies.
     pub fn folder(&self, meeting: &MeetingId) -> PathBuf {
-        self.root.join(FOLDER).join(meeting.as_str())
+        self.root.join(names::BOOKS).join(meeting.as_str())
     }
 
     /// Meetings that have one.
     pub fn meetings(&self) -> Vec<MeetingId> {
-        let Ok(entries) = fs::read_dir(self.root.join(FOLDER)) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.root.join(names::BOOKS)) else { return Vec::new() };
         let named = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let mut all: Vec<MeetingId> = named.collect();
         all.sort();

@@ -1,15 +1,17 @@
 //! The life of a closed meeting: holds, longer classes, disposal, in every place at once.
 //!
 //! The rules are `evidence::retention`'s; here are the files of the books ([`books`]), the order of a disposal
-//! ([`disposal`], without I/O) and the office that carries out what two officers signed ([`office`]). Every act is in the
-//! firm's log before anything is done.
+//! ([`disposal`], without I/O), the office that carries out what two officers signed ([`office`]), and the spool in which the
+//! front lays what they signed on its pages ([`spool`]). Every act is in the firm's log before anything is done.
 
 pub mod books;
 pub mod disposal;
 pub mod office;
+pub mod spool;
 
 pub use books::{Books, Log};
-pub use office::{Office, OfficeError, Plan};
+pub use office::{Carried, Office, OfficeError, Plan};
+pub use spool::{Acts, Spool};
 
 use crate::layout::Folder;
 use crate::store::Hold;

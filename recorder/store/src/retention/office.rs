@@ -10,10 +10,10 @@ use crate::upload::state_file;
 use domain::{FirmId, MeetingId};
 use evidence::archive::{Digest, MEETING_LABEL, MeetingManifest, names};
 use evidence::cose;
-use evidence::grant::{GrantError, Part, Subject};
+use evidence::grant::{GrantError, Subject};
 use evidence::identity::TrustMap;
 use evidence::key::PublicKey;
-use evidence::retention::{Book, Entry, Event, Judged, Refusal, Standing, What, judge, judge_signatures};
+use evidence::retention::{Book, Entry, Event, Judged, Phase, Refusal, Standing, What, judge, used};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,6 +56,15 @@ pub enum OfficeError {
     /// The disk.
     #[error("{0}: {1}")]
     Disk(PathBuf, std::io::Error),
+}
+
+/// What came of an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// The date and the holds are on every object of every store.
+    Done,
+    /// This meeting was destroyed.
+    Disposed(Tally),
 }
 
 /// What a disposal would do.
@@ -167,27 +176,53 @@ impl Office {
         act: &[u8],
         consent: &[u8],
     ) -> Result<Judged, OfficeError> {
-        let now = (self.clock)();
-        let judged = match self.here(meeting) {
-            Some(folder) => {
-                let (manifest, signed) = self.manifest(&folder)?;
-                let roster: Vec<_> = manifest.roster.iter().map(|one| one.participant.clone()).collect();
-                let manifest_hash = evidence::sha256(&signed);
-                let subject = Subject { firm: &self.firm, meeting, manifest_hash, roster: &roster };
-                judge(&self.trust, subject, act, consent, now)?
-            }
-            // a disposal destroyed the manifest already: what is left can still be held
-            None => {
-                let book = self.books().read(meeting)?.ok_or_else(|| OfficeError::Unknown(meeting.clone()))?;
-                let judged = judge_signatures(&self.trust, &self.firm, act, consent, now)?;
-                let same =
-                    judged.act.meeting == *meeting && judged.act.manifest_hash.as_slice() == book.manifest_hash.0;
-                same.then_some(judged).ok_or(GrantError::Other(Part::Request, "another meeting or manifest"))?
-            }
-        };
+        let judged = self.judge_any(meeting, act, consent)?;
         match judged.act.what.name() {
             found if found == wanted => Ok(judged),
             found => Err(OfficeError::OtherAct { found, wanted }),
+        }
+    }
+
+    fn judge_any(&self, meeting: &MeetingId, act: &[u8], consent: &[u8]) -> Result<Judged, OfficeError> {
+        let book = self.books().read(meeting)?;
+        if book.as_ref().is_some_and(|book| book.has(act)) {
+            return Err(used().into());
+        }
+        let (manifest_hash, roster): (_, Vec<_>) = match self.here(meeting) {
+            Some(folder) => {
+                let (manifest, signed) = self.manifest(&folder)?;
+                let roster = manifest.roster.iter().map(|one| one.participant.clone()).collect();
+                (evidence::sha256(&signed), roster)
+            }
+            // a disposal destroyed the manifest already: what is left can still be held
+            None => (book.ok_or_else(|| OfficeError::Unknown(meeting.clone()))?.manifest_hash.0, Vec::new()),
+        };
+        let subject = Subject { firm: &self.firm, meeting, manifest_hash, roster: &roster };
+        Ok(judge(&self.trust, subject, act, consent, (self.clock)())?)
+    }
+
+    /// Carries out an act whatever it asks for: taken, unless the book has it already, then applied, or disposed. May be
+    /// called again after a failure of a store, or a restart.
+    ///
+    /// # Errors
+    /// [`OfficeError`]: what stopped it.
+    pub async fn carry(&self, meeting: &MeetingId, act: &[u8], consent: &[u8]) -> Result<Carried, OfficeError> {
+        let known = self.books().read(meeting)?.filter(|book| book.has(act));
+        let book = match known {
+            Some(book) => book,
+            None => {
+                let judged = self.judge_any(meeting, act, consent)?;
+                self.take(meeting, judged.act.what.name(), act, consent).await?
+            }
+        };
+        let last = book.entries.iter().rev().find_map(|(entry, judged)| match &entry.event {
+            Event::Act { act: taken, .. } if taken.as_slice() == act => judged.as_ref(),
+            _ => None,
+        });
+        match (last.map(|judged| &judged.act.what), book.standing.phase()) {
+            (Some(What::Dispose {}), Phase::Disposed { .. }) => Ok(Carried::Done),
+            (Some(What::Dispose {}), _) => self.dispose(meeting).await.map(Carried::Disposed),
+            _ => self.apply(&book).await.map(|_| Carried::Done),
         }
     }
 

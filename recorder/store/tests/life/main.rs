@@ -2,4 +2,5 @@
 
 mod firm;
 mod office;
+mod spool;
 mod years;

@@ -8,7 +8,6 @@ use crate::failure::{Failure, config};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::calendar::Date;
 use domain::message::rest::{EventData, EventKind, WebhookEvent};
 use domain::{FirmId, UnixMillis};
 use signaling_store::records::{Attempted, Message};
@@ -51,7 +50,7 @@ impl Hooks {
             return;
         }
         let now = rest.hub.clock.now();
-        let event = WebhookEvent { kind, timestamp: rfc3339(now), data };
+        let event = WebhookEvent { kind, timestamp: now.rfc3339(), data };
         let body = serde_json::to_vec(&event).unwrap_or_default();
         let id: String = rand::random::<[u8; 16]>().iter().map(|byte| format!("{byte:02x}")).collect();
         let names: Vec<String> = told.iter().map(|hook| hook.settings.name.clone()).collect();
@@ -165,13 +164,6 @@ impl Hook {
     }
 }
 
-/// As RFC 3339 writes it.
-pub fn rfc3339(at: UnixMillis) -> String {
-    let Date { year, month, day } = Date::of(at);
-    let (s, ms) = (at.0 / 1_000 % 86_400, at.0 % 1_000);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{ms:03}Z", s / 3_600, s / 60 % 60, s % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,7 +183,6 @@ mod tests {
             hook(folder.path(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", "https://a.example/x", Reach::Public);
         let signed = hook.unwrap().signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-        assert_eq!(rfc3339(UnixMillis(1_614_265_330_007)), "2021-02-25T15:02:10.007Z");
     }
 
     #[test]
