@@ -18,6 +18,7 @@ use crate::review::chain::Chain;
 use crate::review::known::Known;
 use crate::review::meetings::Meetings;
 use crate::review::requests::Requests;
+use crate::review::retention::Retention;
 use crate::rooms::Rooms;
 use crate::session::Sessions;
 use axum::http::{HeaderName, HeaderValue};
@@ -82,6 +83,8 @@ pub struct App {
     pub known: Known,
     /// What officers signed while supervising.
     pub acts: Acts,
+    /// Acts of retention, and the recorder's books.
+    pub retention: Retention,
     /// One act at a time.
     pub acting: tokio::sync::Mutex<()>,
     /// What administrators work on.
@@ -129,6 +132,10 @@ impl App {
         })?;
         let desk = Desk::open(&config.administration, &config.archive, &config.firm)
             .map_err(|detail| value("administration", detail))?;
+        let retention = Retention::open(&config.archive, config.firm.clone(), trust.clone()).map_err(|e| {
+            let at = config.archive.display();
+            value("archive", format!("cannot use the folder acts/ in {at}: {e}. Make it writable for this user."))
+        })?;
         Ok(Self {
             headers: security_headers(&config),
             pages,
@@ -154,6 +161,7 @@ impl App {
             ledger: Chain::new(config.firm.clone(), ledger_key.clone()),
             known: Known::new(config.firm.clone(), ledger_key),
             acts,
+            retention,
             acting: tokio::sync::Mutex::default(),
             desk,
             logins: Semaphore::new(LOGINS_AT_ONCE),

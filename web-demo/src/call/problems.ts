@@ -43,6 +43,11 @@ const TEXTS: Record<string, Key> = {
   "worker-dead": "pDead",
   "in-roster": "offInRoster",
   "two-persons": "offOwn",
+  "retention-held": "pRetentionHeld",
+  "retention-early": "pRetentionEarly",
+  "retention-rule": "pRetentionRule",
+  "act-used": "pActUsed",
+  "approved": "pApproved",
 };
 
 export function firmName(config: PageConfig, firm: string | null): string {

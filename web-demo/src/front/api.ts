@@ -2,6 +2,7 @@
 
 import type { Problem } from "../wire/client";
 import type { MatchRun, OpenedToMe, Supervision } from "../wire/review";
+import type { Retention } from "../wire/retention";
 import type {
   ArchivedMeeting, BeginLogin, ExportState, FinishLogin, InvitationView, LedgerRow, LoginBegun, LoginFinished, LoginSession, Opened,
   PageConfig, ReplayRequest, RoomSummary, Search,
@@ -82,6 +83,10 @@ export const front = {
   bundle: (session: string, request: string) => file("POST", `/api/requests/${id(request)}/bundle`, session),
   supervision: (session: string) => call<Supervision>("GET", "/api/supervision", session),
   act: (session: string, act: string) => call<Supervision>("POST", "/api/supervision", session, { act }),
+  retention: (session: string) => call<Retention>("GET", "/api/retention", session),
+  retain: (session: string, act: string) => call<Retention>("POST", "/api/retention", session, { act }),
+  consent: (session: string, act: string, consent: string) =>
+    call<Retention>("POST", `/api/retention/${id(act)}/consent`, session, { consent }),
   matchWords: (session: string) => call<MatchRun>("POST", "/api/supervision/match", session),
   opened: (session: string) => call<OpenedToMe>("GET", "/api/opened", session),
   cancelExport: (session: string, job: string) => call<void>("DELETE", `/api/exports/${id(job)}`, session),

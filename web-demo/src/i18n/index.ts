@@ -5,22 +5,25 @@ import { de } from "./de";
 import { deHost } from "./de.host";
 import { deOfficer } from "./de.officer";
 import { deFiles } from "./de.files";
+import { deRetention } from "./de.retention";
 import { deReview } from "./de.review";
 import { deSaid } from "./de.said";
 import { en } from "./en";
 import { enHost } from "./en.host";
 import { enOfficer } from "./en.officer";
 import { enFiles } from "./en.files";
+import { enRetention } from "./en.retention";
 import { enReview } from "./en.review";
 import { enSaid } from "./en.said";
 import { fr } from "./fr";
 import { frHost } from "./fr.host";
 import { frOfficer } from "./fr.officer";
+import { frRetention } from "./fr.retention";
 import { frReview } from "./fr.review";
 import { frFiles } from "./fr.files";
 import { frSaid } from "./fr.said";
 
-export type Key = keyof typeof en | keyof typeof enOfficer | keyof typeof enReview | keyof typeof enSaid | keyof typeof enHost | keyof typeof enFiles;
+export type Key = keyof typeof en | keyof typeof enOfficer | keyof typeof enReview | keyof typeof enRetention | keyof typeof enSaid | keyof typeof enHost | keyof typeof enFiles;
 export type Texts = Record<Key, string>;
 export type Language = "en" | "fr" | "de";
 export const LANGUAGES: readonly { id: Language; name: string }[] = [
@@ -28,9 +31,9 @@ export const LANGUAGES: readonly { id: Language; name: string }[] = [
 ];
 
 const TEXTS: Record<Language, Texts> = {
-  en: { ...en, ...enOfficer, ...enReview, ...enSaid, ...enHost, ...enFiles },
-  fr: { ...fr, ...frOfficer, ...frReview, ...frSaid, ...frHost, ...frFiles },
-  de: { ...de, ...deOfficer, ...deReview, ...deSaid, ...deHost, ...deFiles },
+  en: { ...en, ...enOfficer, ...enReview, ...enRetention, ...enSaid, ...enHost, ...enFiles },
+  fr: { ...fr, ...frOfficer, ...frReview, ...frRetention, ...frSaid, ...frHost, ...frFiles },
+  de: { ...de, ...deOfficer, ...deReview, ...deRetention, ...deSaid, ...deHost, ...deFiles },
 };
 const KEPT = "strongroom.language";
 

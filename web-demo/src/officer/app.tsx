@@ -17,12 +17,13 @@ import { Copies } from "./copies";
 import { LedgerPage } from "./ledger";
 import { Replay } from "./replay";
 import { Requests } from "./requests";
+import { RetentionPage } from "./retention";
 import { Reviews } from "./reviews";
 
-type View = "archive" | "requests" | "reviews" | "alerts" | "copies" | "ledger";
+type View = "archive" | "requests" | "reviews" | "alerts" | "copies" | "retention" | "ledger";
 const VIEWS: readonly { view: View; text: Key }[] = [
   { view: "archive", text: "offArchive" }, { view: "requests", text: "offRequests" }, { view: "reviews", text: "offReviews" },
-  { view: "alerts", text: "offAlerts" }, { view: "copies", text: "offCopies" }, { view: "ledger", text: "offLedger" },
+  { view: "alerts", text: "offAlerts" }, { view: "copies", text: "offCopies" }, { view: "retention", text: "offRetention" }, { view: "ledger", text: "offLedger" },
 ];
 
 /** What the review pages need of the officer. */
@@ -35,7 +36,7 @@ function isOfficer(login: LoginSession): boolean {
 }
 
 function viewOf(): View {
-  const wanted = location.hash.slice(1);
+  const wanted = location.hash.slice(1).split("/")[0];
   return VIEWS.find(({ view }) => view === wanted)?.view ?? "archive";
 }
 
@@ -44,7 +45,8 @@ export function OfficerApp({ config }: { config: PageConfig }) {
   const [login, setLogin] = useState<LoginSession | null>(kept !== null && isOfficer(kept) ? kept : null);
   const [session, setSession] = useState<string | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const [view, setView] = useState<View>(viewOf);
+  const [where, setWhere] = useState(location.hash);
+  const view = viewOf();
   const [playing, setPlaying] = useState<Playing | null>(null);
   const keys = useRef<Keys | null>(null);
   keys.current ??= makeKeys(config);
@@ -71,7 +73,7 @@ export function OfficerApp({ config }: { config: PageConfig }) {
     if (login !== null) enrol(login);
   }, [login]);
   useEffect(() => {
-    const changed = (): void => setView(viewOf());
+    const changed = (): void => setWhere(location.hash);
     addEventListener("hashchange", changed);
     return () => removeEventListener("hashchange", changed);
   }, []);
@@ -103,6 +105,7 @@ export function OfficerApp({ config }: { config: PageConfig }) {
           {view === "reviews" && <Reviews officer={officer} onPlay={setPlaying} />}
           {view === "alerts" && <Alerts officer={officer} onPlay={setPlaying} />}
           {view === "copies" && <Copies officer={officer} onPlay={setPlaying} />}
+          {view === "retention" && <RetentionPage key={where} officer={officer} />}
           {view === "ledger" && <LedgerPage officer={officer} />}
         </>
       )}

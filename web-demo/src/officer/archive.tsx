@@ -114,6 +114,7 @@ export function Archive({ officer }: { officer: Officer }) {
                           <button type="button" class="button" disabled={meeting.integrity === "open"} data-testid="request"
                             onClick={() => setAsking(meeting)}>{t("offRequest")}</button>
                         )}
+                        {meeting.integrity !== "open" && <a class="button small-button" href={`#retention/${meeting.meeting}`} data-testid="retention">{t("offRetention")}</a>}
                       </td>
                     </tr>
                   );

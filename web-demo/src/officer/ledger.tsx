@@ -12,7 +12,7 @@ const ACTIONS: Record<string, Key> = {
   request: "offActRequest", approve: "offActApprove", open: "offActOpen", play: "offActPlay", seek: "offActSeek",
   export: "offActExport", search: "offActSearch", refused: "offActRefused",
   sample: "revActSample", assign: "revActAssign", note: "revActNote", dispose: "revActDispose", words: "revActWords",
-  match: "revActMatch", copy: "revActCopy",
+  match: "revActMatch", copy: "revActCopy", retain: "retActRetain", "retain-consent": "retActConsent",
 };
 /** Stands for the meeting in entries about all of them. */
 const WHOLE_ARCHIVE = "archive";

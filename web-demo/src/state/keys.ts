@@ -5,7 +5,7 @@ import { FrontProblem } from "../front/api";
 import { tokenFor } from "../front/signin";
 import type { Problem } from "../wire/client";
 import type {
-  ApprovalAsk, Enrolment, FromWorker, GuestEnrolment, Invited, InviteAsk, ReplayAsk, SignedAct, ToWorker, WorkerSetup, What,
+  ApprovalAsk, Enrolment, FromWorker, GuestEnrolment, Invited, InviteAsk, ReplayAsk, RetentionAsk, SignedAct, ToWorker, WorkerSetup, What,
 } from "../wire/worker";
 
 declare const WORKER_PATH: string;
@@ -97,6 +97,13 @@ export class Keys {
   }
   signApproval(signedRequest: string, approve: ApprovalAsk): Promise<string> {
     return this.ask((id) => ({ type: "sign-approval", id, signedRequest, approve }));
+  }
+
+  signRetention(retain: RetentionAsk): Promise<string> {
+    return this.ask((id) => ({ type: "sign-retention", id, retain }));
+  }
+  signRetentionConsent(signedAct: string): Promise<string> {
+    return this.ask((id) => ({ type: "sign-retention-consent", id, signedAct }));
   }
 
   private ask<T>(make: (id: number) => ToWorker): Promise<T> {

@@ -3,6 +3,7 @@
 import type { Codec, MeetingTerms, PageToServer, ParticipantId, Problem, RosterEntry, Rule, ServerToPage, Statement } from "./client";
 import type { LeafRole } from "./front";
 import type { Waiting } from "./host";
+import type { RetentionWhat } from "./retention";
 
 export interface WorkerSetup { firm: string; signaling: string; trust: string; clientId: string; origin: string; development: boolean }
 export interface Enrolment { session: string; user: string; name: string; device: string; role: LeafRole }
@@ -86,6 +87,8 @@ export type ToWorker =
   | { type: "sign-approval"; id: number; signedRequest: string; approve: ApprovalAsk }
   /** An administrator's consent to a statement, as the front told it (`wire/admin`). */
   | { type: "sign-consent"; id: number; statement: string }
+  | { type: "sign-retention"; id: number; retain: RetentionAsk }
+  | { type: "sign-retention-consent"; id: number; signedAct: string }
   /** A chat line; answered by its number, or by a problem whose detail says why not. */
   | { type: "say"; id: number; text: string }
   /** Something that is no chat line; answered as `say`. */
@@ -121,6 +124,8 @@ export interface ReplayAsk { meeting: string; manifestHash: string; case: string
 export type SignedAct = { act: string } & { [key: string]: ActValue };
 export type ActValue = number | string | ActValue[] | { [key: string]: ActValue };
 export interface ApprovalAsk { seconds: number }
+/** `years` counts for `raise` alone. */
+export interface RetentionAsk { meeting: string; manifestHash: string; what: RetentionWhat; years: number; case: string; reason: string }
 
 export type FromWorker =
   /** The firm's own provider must sign this nonce; answered by `token`. */

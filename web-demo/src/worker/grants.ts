@@ -1,7 +1,8 @@
-// Requests and approvals of replays, supervising acts and consents to statements, signed by this person's leaf key. Field
-// order and labels are those of `evidence::grant`, `evidence::supervision` and `domain::policy`.
+// Requests and approvals of replays, acts of retention and consents to them, supervising acts and consents to statements,
+// signed by this person's leaf key. Field order and labels are those of `evidence::grant`, `evidence::retention`,
+// `evidence::supervision` and `domain::policy`.
 
-import type { ApprovalAsk, ReplayAsk, SignedAct } from "../wire/worker";
+import type { ApprovalAsk, ReplayAsk, RetentionAsk, SignedAct } from "../wire/worker";
 import { decode, encode, sha256 } from "./bytes";
 import { encodeCbor, type Cbor } from "./cbor";
 import { guarded, type Engine, type LeafKey } from "./engine";
@@ -11,6 +12,8 @@ const REQUEST_LABEL = "strongroom replay request v1";
 const APPROVAL_LABEL = "strongroom replay approval v1";
 const CONSENT_LABEL = "strongroom statement consent v1";
 const ACT_LABEL = "strongroom supervision v1";
+const RETENTION_LABEL = "strongroom retention act v1";
+const RETENTION_CONSENT_LABEL = "strongroom retention consent v1";
 
 export interface Officer { engine: Engine; key: LeafKey; chain: string[]; firm: string }
 
@@ -54,4 +57,22 @@ export async function signApproval(officer: Officer, signedRequest: string, ask:
     issued_at: now,
   });
   return sign(officer, APPROVAL_LABEL, payload);
+}
+
+export async function signRetention(officer: Officer, ask: RetentionAsk): Promise<string> {
+  const payload = encodeCbor({
+    firm: officer.firm,
+    meeting: ask.meeting,
+    manifest_hash: ask.manifestHash,
+    what: ask.what === "raise" ? { what: ask.what, years: ask.years } : { what: ask.what },
+    case: ask.case,
+    reason: ask.reason,
+    issued_at: Date.now(),
+  });
+  return sign(officer, RETENTION_LABEL, payload);
+}
+
+export async function signRetentionConsent(officer: Officer, signedAct: string): Promise<string> {
+  const payload = encodeCbor({ act_hash: encode(await sha256(decode(signedAct))), issued_at: Date.now() });
+  return sign(officer, RETENTION_CONSENT_LABEL, payload);
 }

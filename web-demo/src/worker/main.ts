@@ -6,7 +6,7 @@ import type { FromWorker, ToWorker, WorkerSetup } from "../wire/worker";
 import { CounterBook } from "./counters";
 import { die, guarded, isDead, whenDead, type Engine, type LeafKey } from "./engine";
 import { enrol, enrolGuest } from "./enrol";
-import { signAct, signApproval, signConsent, signRequest, type Officer } from "./grants";
+import { signAct, signApproval, signConsent, signRequest, signRetention, signRetentionConsent, type Officer } from "./grants";
 import { invite } from "./invite";
 import { Meeting } from "./meeting";
 import { problemOf, Refused } from "./refused";
@@ -129,6 +129,10 @@ async function handle(message: ToWorker): Promise<void> {
       return answer(message.id, async () => signApproval(await officer(), message.signedRequest, message.approve));
     case "sign-consent":
       return answer(message.id, async () => signConsent(await officer(), message.statement));
+    case "sign-retention":
+      return answer(message.id, async () => signRetention(await officer(), message.retain));
+    case "sign-retention-consent":
+      return answer(message.id, async () => signRetentionConsent(await officer(), message.signedAct));
     case "say":
       return answer(message.id, async () => say((live) => live.say(message.text)));
     case "declare":

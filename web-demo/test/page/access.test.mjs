@@ -91,9 +91,9 @@ test("the page after a call and the review pages have none, in every language", 
     await carol.wait(id("tab-archive"));
     assert.equal(await carol.page.evaluate(() => document.documentElement.lang), language);
     await clean(carol, language);
-    for (const view of ["reviews", "alerts", "copies", "ledger"]) {
+    for (const view of ["reviews", "alerts", "copies", "retention", "ledger"]) {
       await carol.tab(view);
-      await carol.wait({ reviews: id("review"), alerts: id("alert"), copies: id("copy"), ledger: ".empty" }[view]);
+      await carol.wait({ reviews: id("review"), alerts: id("alert"), copies: id("copy"), retention: id("retention-meeting"), ledger: ".empty" }[view]);
       await clean(carol, `${view} ${language}`);
     }
     await carol.tab("reviews");
@@ -105,6 +105,12 @@ test("the page after a call and the review pages have none, in every language", 
     await carol.click("words-edit");
     await carol.wait(id("words-form"));
     await clean(carol, `words ${language}`);
+    await carol.tab("retention");
+    await carol.wait(id("retain-dispose"));
+    await carol.click("retain-dispose");
+    await carol.wait(id("retention-dialog"));
+    await clean(carol, `retention ${language}`);
+    await carol.page.keyboard.press("Escape");
     await carol.tab("archive");
   }
 });

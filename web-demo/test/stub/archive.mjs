@@ -14,6 +14,8 @@ export class Archive {
     this.exports = new Map();
     this.ledger = [];
     this.disposed = [];
+    this.acts = [];
+    this.holds = [];
     const begin = Date.parse("2026-03-02T09:30:00Z");
     this.meetings = [
       { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: "deal-room", title: "Project Alder", started_at: begin, ended_at: begin + 1_832_000, participants: ["bank-a/anna/01", "bank-b/ben/02"], frames: 141_233, gaps: 0, integrity: "verified", manifest_hash: "AAAA" },
@@ -42,12 +44,48 @@ export class Archive {
     };
   }
 
+  /** The first meeting is kept for years, the second's time is over, of a third nothing is left. */
+  retention() {
+    const year = 365 * 86_400_000;
+    const row = (meeting, years, more) => ({ meeting: meeting.meeting, title: meeting.title, ended_at: meeting.ended_at, until: meeting.ended_at + years * year, class_years: years, raises: [1, 3, 5, 6, 7, 10].filter((one) => one > years), phase: "kept", disposed_at: null, holds: [], inside: false, manifest_hash: meeting.manifest_hash, problem: null, ...more });
+    const gone = { meeting: "11ab2a91d4e84b7f9a6c3e1d20b70a22", title: "", ended_at: 1_600_000_000_000, manifest_hash: "CCCC" };
+    const [first, second] = this.meetings;
+    const shown = { meetings: [row(first, 7, { holds: [...this.holds] }), row(second, 0, {}), row(gone, 1, { phase: "disposed", disposed_at: 1_640_000_000_000 })], acts: this.acts.map((act) => ({ ...act })).reverse() };
+    // the recorder is done by the next look
+    for (const act of this.acts.filter(({ state }) => state === "signed")) {
+      act.state = "done";
+      if (act.what === "hold") this.holds.push({ case: act.case, reason: act.reason, since: Date.now(), by: [act.first, act.second] });
+    }
+    return shown;
+  }
+  async retain(request, response, url, actor, { json, problem, body }) {
+    const user = actor.split("/")[1];
+    const of = /^\/api\/retention\/(\w+)\/consent$/.exec(url.pathname)?.[1];
+    const act = this.acts.find((one) => one.id === of);
+    if (request.method === "POST" && of === undefined) {
+      const { act: signed } = await body(request);
+      const text = Buffer.from(signed, "base64url").toString("latin1");
+      const what = /what.(hold|release|raise|dispose)/s.exec(text)?.[1];
+      const about = this.meetings.find(({ meeting }) => text.includes(meeting));
+      this.acts.push({ id: `a${this.acts.length + 1}`, meeting: about.meeting, what, years: null, case: /case.(C-\d+)/s.exec(text)?.[1], reason: "A claim of a client", first: user, second: null, issued_at: Date.now(), state: "waiting", detail: "", signed });
+      this.note(actor, "retain", about.meeting, `act 00; ${what}`);
+    } else if (act !== undefined) {
+      const consent = Buffer.from((await body(request)).consent, "base64url").toString("latin1");
+      if (act.first === user) return problem(response, 403, "two-persons");
+      if (!consent.includes("act_hash")) return problem(response, 400, "bad-message");
+      Object.assign(act, { second: user, state: "signed" });
+      this.note(actor, "retain-consent", act.meeting, `act 00; ${act.what}`);
+    }
+    return json(response, this.retention());
+  }
+
   async handle(request, response, url, actor, { json, problem, body }) {
     const route = `${request.method} ${url.pathname}`;
     const job = /^\/api\/exports\/(\w+)$/.exec(url.pathname)?.[1];
     const asked = /^\/api\/requests\/(\w+)\/(\w+)$/.exec(url.pathname);
     const found = asked === null ? undefined : this.requests.find((one) => one.id === asked[1]);
-    if (route === "GET /api/meetings") json(response, this.meetings);
+    if (url.pathname.startsWith("/api/retention")) await this.retain(request, response, url, actor, { json, problem, body });
+    else if (route === "GET /api/meetings") json(response, this.meetings);
     else if (route === "POST /api/search") {
       const { person, firm } = await body(request);
       this.note(actor, "search", "archive", `person "${person}"`);

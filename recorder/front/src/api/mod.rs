@@ -15,6 +15,7 @@ pub mod opened;
 pub mod probe;
 pub mod public;
 pub mod replay;
+pub mod retention;
 pub mod review;
 pub mod supervision;
 

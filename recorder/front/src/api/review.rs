@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use domain::MeetingId;
 use domain::message::custody::WHOLE_ARCHIVE;
 use domain::message::front::{ArchivedMeeting, PostApproval, PostRequest, ReplayRequest, Search};
+use evidence::grant::GrantError;
 use std::sync::Arc;
 
 /// `GET /api/meetings`.
@@ -132,14 +133,22 @@ pub async fn verified(app: &Arc<App>, meeting: &MeetingId) -> Result<Arc<Verifie
     })
 }
 
-fn review_problem(error: &ReviewError) -> ApiProblem {
-    use evidence::grant::GrantError;
+/// What is wrong with officers' signatures, for an officer.
+pub fn grant_problem(error: &GrantError) -> ApiProblem {
     let text = error.to_string();
     match error {
-        ReviewError::Refused(GrantError::OnePerson) => ApiProblem::new(StatusCode::FORBIDDEN, "two-persons", text),
-        ReviewError::Refused(GrantError::InRoster(_)) => ApiProblem::new(StatusCode::FORBIDDEN, "in-roster", text),
-        ReviewError::Refused(GrantError::Role(_) | GrantError::Signature(..)) => ApiProblem::forbidden(text),
-        ReviewError::Refused(_) => ApiProblem::bad(text),
+        GrantError::OnePerson => ApiProblem::new(StatusCode::FORBIDDEN, "two-persons", text),
+        GrantError::InRoster(_) => ApiProblem::new(StatusCode::FORBIDDEN, "in-roster", text),
+        GrantError::Role(_) | GrantError::Signature(..) => ApiProblem::forbidden(text),
+        _ => ApiProblem::bad(text),
+    }
+}
+
+/// What keeps a signed thing from being kept, for an officer.
+pub fn review_problem(error: &ReviewError) -> ApiProblem {
+    let text = error.to_string();
+    match error {
+        ReviewError::Refused(error) => grant_problem(error),
         ReviewError::Unknown => ApiProblem::unknown("There is no such request."),
         ReviewError::Approved => ApiProblem::conflict("approved", text),
         ReviewError::Storage(_) => {
@@ -147,7 +156,7 @@ fn review_problem(error: &ReviewError) -> ApiProblem {
             ApiProblem::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "storage",
-                "The request could not be kept: the archive's review folder cannot be written.",
+                "It could not be kept: the front's folders in the archive cannot be written.",
             )
         }
         ReviewError::Full => ApiProblem::conflict("full", text),

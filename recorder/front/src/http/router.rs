@@ -1,8 +1,8 @@
 //! Which address leads where.
 
 use crate::api::{
-    admin, bundle, enrol, export, guests, idp, ledger, matching, oidc, opened, probe, public, replay, review,
-    supervision,
+    admin, bundle, enrol, export, guests, idp, ledger, matching, oidc, opened, probe, public, replay, retention,
+    review, supervision,
 };
 use crate::app::App;
 use crate::http::guard::guard;
@@ -49,6 +49,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/ledger", get(ledger::list).post(ledger::player))
         .route("/api/supervision", get(supervision::desk).post(supervision::act))
         .route("/api/supervision/match", post(matching::run))
+        .route("/api/retention", get(retention::list).post(retention::act))
+        .route("/api/retention/{id}/consent", post(retention::consent))
         .route("/api/opened", get(opened::to_me))
         .route("/api/exports", post(export::begin))
         .route("/api/exports/{id}", get(export::state).delete(export::cancel))

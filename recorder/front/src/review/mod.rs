@@ -8,5 +8,6 @@ pub mod known;
 pub mod lexicon;
 pub mod meetings;
 pub mod requests;
+pub mod retention;
 pub mod search;
 pub mod story;

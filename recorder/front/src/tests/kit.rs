@@ -214,6 +214,37 @@ impl Person {
         signed(&self.key, evidence::grant::STATEMENT_CONSENT_LABEL, &payload, Some(&self.leaf))
     }
 
+    /// An act of retention about the kit's meeting.
+    pub fn retains(&self, manifest_hash: [u8; 32], what: evidence::retention::What, case: &str) -> Vec<u8> {
+        self.retains_of(&firm(), manifest_hash, what, case)
+    }
+
+    /// ... of any firm's archive.
+    pub fn retains_of(
+        &self,
+        firm: &FirmId,
+        manifest_hash: [u8; 32],
+        what: evidence::retention::What,
+        case: &str,
+    ) -> Vec<u8> {
+        let act = evidence::retention::Act {
+            firm: firm.clone(),
+            meeting: MEETING.parse().expect("an id"),
+            manifest_hash: manifest_hash.into(),
+            what,
+            case: case.to_owned(),
+            reason: "as the court asks".to_owned(),
+            issued_at: NOW,
+        };
+        signed(&self.key, evidence::retention::ACT_LABEL, &cbor::encode(&act), Some(&self.leaf))
+    }
+
+    /// Consents to it.
+    pub fn consents(&self, act: &[u8]) -> Vec<u8> {
+        let consent = evidence::retention::Consent { act_hash: evidence::sha256(act).into(), issued_at: NOW };
+        signed(&self.key, evidence::retention::CONSENT_LABEL, &cbor::encode(&consent), Some(&self.leaf))
+    }
+
     /// A chat line in the kit's meeting.
     fn says(&self, meeting: &MeetingId, words: &str) -> Vec<u8> {
         let who = person("anna");

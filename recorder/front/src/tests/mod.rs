@@ -7,6 +7,7 @@ mod files;
 mod guests;
 pub(crate) mod kit;
 mod replay;
+mod retention;
 mod review;
 mod scale;
 mod supervision;
