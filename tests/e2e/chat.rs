@@ -5,6 +5,7 @@ use super::record::{until_all_closed, verify};
 use anyhow::Context;
 use e2ee::session::{Event, Words};
 use evidence::archive::{ArchiveEvent, GapCause, MeetingManifest, Record, SegmentReader};
+use evidence::host::Order;
 use evidence::said::{PauseReason, What};
 use participant::meeting::{Happening, Participant};
 use std::path::Path;
@@ -190,6 +191,15 @@ async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the
         matches!(h, Happening::Session(Event::Declared { what: What::Resume {}, .. }))
     })
     .await?;
+    for order in [Order::Lock {}, Order::Unlock {}] {
+        anna.order(order.clone()).await?;
+        until(
+            &mut ben,
+            "the host's order",
+            |h| matches!(h, Happening::Session(Event::Ordered { order: heard, .. }) if *heard == order),
+        )
+        .await?;
+    }
     let number = anna.say("the end").await?;
     kept_by_all(&mut anna, number).await?;
     send_until_heard(&anna, &mut ben, b"kept again").await?;
@@ -201,6 +211,7 @@ async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the
         let (good, json) = verify(&system.plan, &meeting)?;
         println!("{}: {json}", firm.id);
         assert!(good, "{json}");
+        assert_eq!(json["host_acts"], 2, "{json}");
         let kinds = kinds(&meeting)?;
         for kind in [
             "recorder-started",
@@ -212,6 +223,7 @@ async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the
             "track",
             "sender-manifest",
             "said",
+            "host-act",
             "receipt",
             "durable",
             "link-up",

@@ -9,6 +9,7 @@ use domain::message::custody::LeafRole;
 use domain::{BlobId, Codec, DeviceId, Epoch, MediaKind, MeetingId, ParticipantId, RoomId, Slot, UnixMillis};
 use e2ee::session::{Event, Output, SayError, SendState, Session, SessionConfig};
 use e2ee::sframe::OpenError;
+use evidence::host::Order;
 use evidence::said::What;
 use futures_util::{SinkExt, StreamExt};
 use std::collections::{BTreeMap, VecDeque};
@@ -113,6 +114,7 @@ enum Command {
     Fetch([u8; 32], oneshot::Sender<Result<(), SayError>>),
     TakeFile([u8; 32], oneshot::Sender<Option<Vec<u8>>>),
     Declare(What, oneshot::Sender<Result<u64, SayError>>),
+    Order(Order, oneshot::Sender<Result<(), SayError>>),
     #[cfg(feature = "test-secrets")]
     Reveal(oneshot::Sender<Vec<(String, Vec<u8>)>>),
     Leave(oneshot::Sender<()>),
@@ -208,6 +210,14 @@ impl Participant {
         self.command(Command::Declare(what, answer)).await?;
         let said = said.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))?;
         said.map_err(environment("say something"))
+    }
+
+    /// Host: orders something.
+    pub async fn order(&self, order: Order) -> Result<(), ParticipantError> {
+        let (answer, ordered) = oneshot::channel();
+        self.command(Command::Order(order, answer)).await?;
+        let ordered = ordered.await.map_err(|_| ParticipantError::Peer("the meeting is over".into()))?;
+        ordered.map_err(environment("order something"))
     }
 
     /// Sends a file; its name at signaling.
@@ -519,6 +529,9 @@ impl Meeting {
             Command::TakeFile(file, answer) => {
                 let bytes = self.session.take_file(&file).map(|mut bytes| std::mem::take(&mut *bytes));
                 let _ = answer.send(bytes);
+            }
+            Command::Order(order, answer) => {
+                let _ = answer.send(self.session.order(now(), order));
             }
             Command::Say(text, answer) => {
                 let _ = answer.send(self.session.say(now(), &text));

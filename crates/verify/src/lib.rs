@@ -52,6 +52,8 @@ pub struct Report {
     pub files: u64,
     /// Acknowledgements of the notices.
     pub acknowledged: u64,
+    /// What hosts ordered (lock, admit, mute, remove, hand over, end), each once.
+    pub host_acts: u64,
     /// Epochs with a sealed key.
     pub epochs: u64,
     /// Gaps that the archive itself declares.

@@ -32,6 +32,8 @@ pub(crate) struct Speech {
     acknowledged: BTreeSet<ParticipantId>,
     /// ... to which statements.
     statements: BTreeSet<[u8; 32]>,
+    /// What hosts ordered.
+    orders: BTreeSet<Digest>,
     /// Files among it.
     pub(crate) files: Files,
 }
@@ -54,6 +56,9 @@ impl Speech {
             }
             ArchiveEvent::Acknowledged { participant, acknowledgement } => {
                 return self.yes(place, participant, acknowledgement, meeting, trust, report);
+            }
+            ArchiveEvent::HostAct { participant, act } => {
+                return self.order(place, participant, act, meeting, trust, report);
             }
             other => return self.files.event(place, other, report),
         };
@@ -99,6 +104,32 @@ impl Speech {
                 self.acknowledged.insert(participant.clone());
                 self.statements.insert(read.statements);
                 report.acknowledged += 1;
+                return;
+            }
+        };
+        report.finding(place.path, Some(place.offset), wrong);
+    }
+
+    /// Something a host ordered. Whether its signer was host is the statements' and the room directory's to say; that it was
+    /// signed by a member, in this meeting and in its time, is judged here.
+    fn order(
+        &mut self,
+        place: &Place<'_>,
+        participant: &ParticipantId,
+        signed: &[u8],
+        meeting: &MeetingId,
+        trust: &TrustMap,
+        report: &mut Report,
+    ) {
+        let at = UnixMillis(place.at_us / 1000);
+        let wrong = match evidence::host::judge(trust, meeting, signed, at) {
+            Err(e) => format!("what {participant} is to have ordered as host does not hold: {e}"),
+            Ok((_, signer)) if signer.participant != *participant => {
+                format!("{participant} is to have ordered what {} signed", signer.participant)
+            }
+            Ok(_) => {
+                // an order that lasts is heard again by a recorder that came back
+                report.host_acts += u64::from(self.orders.insert(sha256(signed)));
                 return;
             }
         };
@@ -242,6 +273,43 @@ mod tests {
         }
         speech.judge(&mut report);
         report
+    }
+
+    fn order(of: &Person, at_s: u64, what: evidence::host::Order) -> ArchiveEvent {
+        use evidence::host::{HostAct, LABEL, encode};
+        let act = HostAct { meeting: meeting(), sequence: 1, at: UnixMillis(at_s * 1000), what };
+        let signer = |hash: &[u8; 32]| {
+            let signature: Signature = of.key.sign_prehash(hash).expect("32 bytes");
+            Ok::<[u8; 64], Infallible>(signature.to_bytes().into())
+        };
+        let act = cose::sign(LABEL, &encode(&act), Some(&of.leaf), signer).expect("cannot fail").into();
+        ArchiveEvent::HostAct { participant: of.id.clone(), act }
+    }
+
+    #[test]
+    fn what_a_host_ordered_is_counted_once_and_forged_moved_or_back_dated_orders_are_named() {
+        use evidence::host::Order;
+        let bank = bank();
+        let (anna, ben) = (person(&bank, "bank-a/anna/1", 3), person(&bank, "bank-a/ben/1", 4));
+        let locked = order(&anna, T0_S, Order::Lock {});
+        let report = judged(&bank, T0_S, &[locked.clone(), order(&anna, T0_S, Order::MuteAll {}), locked.clone()]);
+        assert_eq!((report.host_acts, report.findings.len()), (2, 0), "{:?}", report.findings);
+        let named = |event: ArchiveEvent, words: &str| {
+            let report = judged(&bank, T0_S, &[event]);
+            let found = report.findings.iter().any(|one| one.problem.contains(words));
+            assert!(found && report.host_acts == 0, "{words}: {:?}", report.findings);
+        };
+        let ArchiveEvent::HostAct { act, .. } = locked else { panic!("an order") };
+        named(ArchiveEvent::HostAct { participant: ben.id.clone(), act: act.clone() }, "what bank-a/anna/1 signed");
+        let forged = Person { key: ben.key.clone(), leaf: anna.leaf.clone(), id: anna.id.clone() };
+        named(order(&forged, T0_S, Order::End {}), "does not hold");
+        named(order(&anna, T0_S - 600, Order::MuteAll {}), "not of now");
+        let elsewhere: MeetingId = "ffeeddccbbaa99887766554433221100".parse().expect("an id");
+        let (mut speech, mut report) = (Speech::default(), Report::default());
+        let place = Place { path: "events.seg", offset: 0, at_us: T0_S * 1_000_000 };
+        let event = ArchiveEvent::HostAct { participant: anna.id.clone(), act };
+        speech.event(&place, &event, &elsewhere, &bank.trust, &mut report);
+        assert_eq!(report.findings.len(), 1, "of another meeting");
     }
 
     fn said(by: &Person, signed: Vec<u8>) -> ArchiveEvent {

@@ -20,7 +20,7 @@ impl Live {
         self.ask_link_ms = None;
         self.statement = None;
         self.receipt = None;
-        self.acknowledged.clear();
+        self.noted.clear();
         tokio::spawn(finish(recording, self.link.take(), self.session.take(), self.shared.clone()));
     }
 

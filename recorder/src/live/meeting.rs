@@ -30,9 +30,13 @@ impl Live {
             Event::Manifest { from, manifest } => self.core(Input::SenderManifest { from, signed: manifest }),
             // a reconnection brings them all again
             Event::Acknowledged { from: participant, acknowledgement }
-                if self.acknowledged.insert(evidence::sha256(&acknowledgement)) =>
+                if self.noted.insert(evidence::sha256(&acknowledgement)) =>
             {
                 self.note(ArchiveEvent::Acknowledged { participant, acknowledgement });
+            }
+            // what lasts is told again to who came back
+            Event::Ordered { from: participant, signed: act, .. } if self.noted.insert(evidence::sha256(&act)) => {
+                self.note(ArchiveEvent::HostAct { participant, act });
             }
             Event::Declared { from, what, signed, .. } => {
                 self.core(Input::Said { from: from.clone(), signed });

@@ -121,8 +121,8 @@ pub struct Live {
     receipt: Option<(u64, B64)>,
     /// Who is connected besides recorders.
     people: BTreeSet<ParticipantId>,
-    /// Acknowledgements that this recording has, by hash.
-    acknowledged: BTreeSet<[u8; 32]>,
+    /// Acknowledgements and host acts that this recording has, by hash.
+    noted: BTreeSet<[u8; 32]>,
     recording: Option<Recording>,
     statement: Option<Statement>,
     link: Option<Link>,
@@ -154,7 +154,7 @@ impl Live {
             outbox: VecDeque::new(),
             receipt: None,
             people: BTreeSet::new(),
-            acknowledged: BTreeSet::new(),
+            noted: BTreeSet::new(),
             recording: None,
             statement: None,
             link: None,

@@ -152,6 +152,8 @@ pub enum Event {
         from: ParticipantId,
         /// What.
         order: evidence::host::Order,
+        /// As signed.
+        signed: B64,
     },
     /// Somebody, we included, shows something.
     Sign {

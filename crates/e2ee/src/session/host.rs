@@ -79,7 +79,8 @@ impl Session {
         let listed = self.hosting.listed(&signer.participant);
         match self.hosting.book.take(&act, &signer, listed) {
             Ok(()) => {
-                self.tell(Event::Ordered { from: signer.participant, order: act.what });
+                let signed = B64(signed.to_vec());
+                self.tell(Event::Ordered { from: signer.participant, order: act.what, signed });
                 self.tell_hosts();
             }
             // said again to who came back

@@ -10,7 +10,7 @@ use evidence::host::{FRESH_MS, Order};
 
 fn orders(net: &Net, who: &ParticipantId) -> Vec<(String, Order)> {
     let of = |event: &Event| match event {
-        Event::Ordered { from, order } => Some((from.to_string(), order.clone())),
+        Event::Ordered { from, order, .. } => Some((from.to_string(), order.clone())),
         _ => None,
     };
     net.peers[who].events.iter().filter_map(of).collect()

@@ -182,6 +182,13 @@ pub enum ArchiveEvent {
         /// `evidence::said`, COSE_Sign1.
         said: B64,
     },
+    /// Something a host ordered, as signed, and obeyed.
+    HostAct {
+        /// Which host.
+        participant: ParticipantId,
+        /// `evidence::host`, COSE_Sign1.
+        act: B64,
+    },
     /// A chunk of a file that was `said`, sealed as its sender sealed it.
     FilePart {
         /// SHA-256 of the signed object that announced it.
