@@ -4,6 +4,7 @@
 //! upload with its verified read-back, the way back, and the life of a meeting after it was closed. It holds no key: what
 //! it carries is ciphertext and signed records.
 
+pub mod away;
 pub mod class;
 pub mod config;
 pub mod directory;

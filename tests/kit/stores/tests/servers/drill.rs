@@ -10,9 +10,10 @@ use recorder_store::directory::Directory;
 use recorder_store::drill::{Measure, Report, Which, drill};
 use recorder_store::layout::{self, Folder};
 use recorder_store::restore::restore;
+use recorder_store::store::Placing;
 use recorder_store::trim::{TrimError, elsewhere, trim};
 use recorder_store::upload::{AsSigned, Uploader};
-use recorder_store::{ArchiveStore, scrub};
+use recorder_store::{ArchiveStore, away, scrub};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -117,6 +118,16 @@ async fn r5_with_one_store_lost_the_other_gives_back_every_byte_and_the_drill_sa
     let back = tempfile::tempdir()?;
     restore(&*b, &archive.folder().prefix, back.path()).await?;
     assert_eq!(archive.digests(back.path())?, archive.digests(archive.path())?);
+    // a replay reads through whichever store gives what was signed, also from under what somebody put over it
+    let track = a_track(&archive)?;
+    let signed = std::fs::read(archive.folder().path.join(&track))?;
+    let key = format!("{}{track}", archive.folder().prefix);
+    let version = b.put(&key, bytes::Bytes::from_static(b"other"), now().plus(60_000), Placing::Next).await?;
+    assert_eq!(b.get(&key, None).await?.1, version);
+    let both = [a.clone(), b.clone()];
+    assert!(away::read(&both, &key, &|bytes| bytes == signed).await?.as_ref() == signed.as_slice());
+    let nobody = away::read(&both, &key, &|_| false).await.expect_err("no version is what was signed").to_string();
+    assert!(nobody.contains("vault-a: no such object") && nobody.contains("vault-b gives other bytes"), "{nobody}");
     Ok(())
 }
 
