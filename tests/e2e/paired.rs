@@ -3,7 +3,11 @@
 use super::meeting::voice;
 use super::record::{until_all_closed, verify};
 use anyhow::Context;
+use domain::FirmId;
 use e2ee::session::{Event, SendState};
+use evidence::identity::TrustMap;
+use evidence::key::PublicKey;
+use front::review::meetings::Meetings;
 use participant::meeting::Happening;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,5 +66,18 @@ async fn one_of_two_recorders_dies_nobody_stops_and_the_firm_has_the_meeting_who
     assert!(good, "{of_part}");
     let frames = |of: &serde_json::Value| of["frames"].as_u64();
     assert!(frames(&of_part) > Some(0) && frames(&of_part) < frames(&json), "{of_part} {json}");
+    // a replay of both shows all of it: what the killed one lacks, the other has
+    let trust: TrustMap = serde_json::from_slice(&std::fs::read(system.plan.at("trust.json"))?)?;
+    let firm: FirmId = "bank-a".parse()?;
+    let key = PublicKey::from_spki(&trust.firm(&firm).context("the firm's trust")?.record_key)?;
+    let meetings =
+        Meetings::new(&system.archive("bank-a"), firm, key).paired_with(Some(&system.paired_archive("bank-a")));
+    let rows = meetings.list();
+    let row = rows.first().context("one row")?;
+    assert_eq!((rows.len(), row.gaps, row.integrity.as_str()), (1, 0, "verified"), "{row:?}");
+    assert_eq!(
+        (row.paired.as_ref().map(|copy| copy.integrity.as_str()), Some(row.frames)),
+        (Some("verified"), frames(&json))
+    );
     Ok(())
 }

@@ -51,6 +51,29 @@ pub struct Request {
     /// What may leave the firm with a copy, besides the copy itself; the second officer signs for it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handed: Option<Handed>,
+    /// SHA-256 of the signed manifest of the paired recorder's copy, where the firm has two: both are opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired: Option<B64>,
+}
+
+/// Which copy of a meeting a manifest is, for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// The one that a request names first.
+    First,
+    /// The paired recorder's.
+    Paired,
+}
+
+impl Request {
+    /// Which of the copies that are asked for has this manifest; `None`: none.
+    pub fn names(&self, manifest_hash: &[u8; 32]) -> Option<Named> {
+        if self.manifest_hash.as_slice() == manifest_hash {
+            return Some(Named::First);
+        }
+        let paired = self.paired.as_ref()?;
+        (paired.as_slice() == manifest_hash).then_some(Named::Paired)
+    }
 }
 
 /// What may leave with an evidence bundle.
@@ -81,7 +104,7 @@ pub struct Subject<'a> {
     pub firm: &'a FirmId,
     /// Which meeting.
     pub meeting: &'a MeetingId,
-    /// SHA-256 of the signed manifest.
+    /// SHA-256 of the signed manifest: the first copy's or the paired one's.
     pub manifest_hash: [u8; 32],
     /// Who was in the meeting.
     pub roster: &'a [ParticipantId],
@@ -210,7 +233,7 @@ pub fn judge(
     now: UnixMillis,
 ) -> Result<Grant, GrantError> {
     let (asked, requester) = judge_request(trust, subject.firm, request, now)?;
-    if asked.meeting != *subject.meeting || asked.manifest_hash.as_slice() != subject.manifest_hash {
+    if asked.meeting != *subject.meeting || asked.names(&subject.manifest_hash).is_none() {
         return Err(GrantError::Other(Part::Request, "another meeting or manifest"));
     }
     let part = Part::Approval;

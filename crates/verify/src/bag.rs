@@ -13,6 +13,8 @@ const MANIFEST: &str = "manifest-sha256.txt";
 const TAGS: &str = "tagmanifest-sha256.txt";
 /// Where the meeting lies in it.
 const MEETING: &str = "data/meeting";
+/// Where the paired recorder's copy of it lies, where the firm has two.
+const PAIRED: &str = "data/paired";
 /// Where the trust map of its time lies.
 const TRUST: &str = "data/trust.json";
 
@@ -33,6 +35,26 @@ impl Bag {
         self.root.join(MEETING)
     }
 
+    /// The paired recorder's copy of it, if it is there.
+    pub fn paired(&self) -> Option<PathBuf> {
+        Some(self.root.join(PAIRED)).filter(|folder| folder.is_dir())
+    }
+
+    /// Takes the report about the paired copy into the report about the bag.
+    pub fn join(&self, report: &mut Report, of_paired: Report) {
+        if (&report.firm, &report.meeting) != (&of_paired.firm, &of_paired.meeting) {
+            let problem = format!("a copy of meeting {} of {}", of_paired.meeting, of_paired.firm);
+            report.finding(PAIRED, None, problem);
+        }
+        let Report { segments, frames, gaps, missing_frames, .. } = of_paired;
+        report.notes.push(format!(
+            "the paired recorder's copy: {segments} segments, {frames} frames, {gaps} gaps with {missing_frames} missing frames"
+        ));
+        report.notes.extend(of_paired.notes.into_iter().map(|note| format!("the paired recorder's copy: {note}")));
+        let named = |finding: Finding| Finding { file: format!("{PAIRED}/{}", finding.file), ..finding };
+        report.findings.extend(of_paired.findings.into_iter().map(named));
+    }
+
     /// The trust map in it: as good as who handed the bundle over; the firm's own counts.
     pub fn trust(&self) -> PathBuf {
         self.root.join(TRUST)
@@ -40,7 +62,7 @@ impl Bag {
 
     /// Adds to the report what is not as its manifests say; files of the meeting are named from the bag's root then.
     pub fn check(&self, report: &mut Report) {
-        for finding in &mut report.findings {
+        for finding in report.findings.iter_mut().filter(|finding| !finding.file.starts_with(PAIRED)) {
             finding.file = format!("{MEETING}/{}", finding.file);
         }
         let mut named = BTreeSet::new();
@@ -130,5 +152,26 @@ mod tests {
         assert_eq!(findings(|root| std::fs::remove_file(root.join(TRUST)).expect("removed")), [TRUST]);
         assert_eq!(write(MANIFEST, "00  ../../etc/passwd\n")[..2], [MANIFEST, MANIFEST], "its hash, and its line");
         assert!(Bag::at(Path::new("/nowhere")).is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_paired_copy_is_named_in_its_folder_and_another_meeting_is_no_copy() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::create_dir_all(folder.path().join(PAIRED)).expect("made");
+        std::fs::write(folder.path().join(DECLARATION), "").expect("written");
+        let bag = Bag::at(folder.path()).expect("a bag");
+        assert_eq!(bag.paired(), Some(folder.path().join(PAIRED)));
+        let of = |meeting: &str| Report { meeting: meeting.to_owned(), ..Report::default() };
+        let mut report = of("m1");
+        report.finding("events.seg", Some(7), "bent");
+        let mut second = of("m1");
+        second.finding("tracks/1/1.seg", Some(9), "cut");
+        bag.join(&mut report, second);
+        bag.check(&mut report);
+        let named: Vec<&str> = report.findings.iter().map(|finding| finding.file.as_str()).collect();
+        assert_eq!(named[..2], ["data/meeting/events.seg", "data/paired/tracks/1/1.seg"]);
+        let mut report = of("m1");
+        bag.join(&mut report, of("m2"));
+        assert_eq!(report.findings[0].file, PAIRED);
     }
 }

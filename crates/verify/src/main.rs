@@ -59,6 +59,10 @@ fn check(arguments: &Arguments, bundle: &Path) -> Result<Report, (u8, String)> {
         report.findings.push(Finding { file: names::STAMP.to_owned(), offset: None, problem });
     }
     if let Some(bag) = bag {
+        if let Some(paired) = bag.paired() {
+            let of_paired = verify::verify(&paired, &trust).map_err(|e| (1, e.to_string()))?;
+            bag.join(&mut report, of_paired);
+        }
         bag.check(&mut report);
     }
     if arguments.trust.is_none() {

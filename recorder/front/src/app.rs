@@ -14,6 +14,7 @@ use crate::replay::grants::Grants;
 use crate::replay::memory::Memory;
 use crate::replay::reel::Means;
 use crate::review::acts::Acts;
+use crate::review::away::Away;
 use crate::review::chain::Chain;
 use crate::review::known::Known;
 use crate::review::meetings::Meetings;
@@ -25,6 +26,7 @@ use axum::http::{HeaderName, HeaderValue};
 use domain::{UnixMillis, UserId};
 use evidence::identity::TrustMap;
 use evidence::key::PublicKey;
+use recorder_store::StoreConfig;
 use service::config::{ConfigError, bytes};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -150,7 +152,12 @@ impl App {
             archive: custody::Client::new(&config.custody.archive),
             further_archives: config.custody.further_archives.iter().map(custody::Client::new).collect(),
             probes: Mutex::new(custody::probe::Probes::of(&own.archive_keys)),
-            meetings: Meetings::new(&config.archive, config.firm.clone(), record_key),
+            meetings: Meetings::new(&config.archive, config.firm.clone(), record_key)
+                .paired_with(config.paired_archive.as_deref())
+                .with_stores(
+                    stores(file, "stores", &config.stores)?,
+                    stores(file, "paired_stores", &config.paired_stores)?,
+                ),
             requests,
             grants: Grants::default(),
             exports: Exports::new(&config.exports),
@@ -193,6 +200,14 @@ impl App {
         }
         warnings
     }
+}
+
+/// Stores that are read through. Dates are the recorder's business: nothing is locked from here.
+fn stores(file: &Path, key: &'static str, named: &[StoreConfig]) -> Result<Away, ConfigError> {
+    let folder = service::config::folder(file);
+    let open = recorder_store::config::open(named, &folder, || UnixMillis(0));
+    let open = open.map_err(|detail| service::config::value(file, key, detail))?;
+    Ok(Away::new(open.into_iter().map(|one| one.store).collect()))
 }
 
 fn development_idp(file: &Path, config: &Config) -> Result<Option<DevelopmentIdp>, ConfigError> {

@@ -4,6 +4,7 @@ use crate::admin::settings::Administration;
 use crate::directory::settings::Ldap;
 use domain::FirmId;
 use evidence::identity::TrustMap;
+use recorder_store::StoreConfig;
 use serde::Deserialize;
 use service::config::{ConfigError, bytes, value};
 use std::net::SocketAddr;
@@ -29,6 +30,14 @@ pub struct Config {
     pub custody: CustodySockets,
     /// The archive that the firm's recorders write.
     pub archive: PathBuf,
+    /// The archive that the second of two paired recorders writes: replays and bundles join both copies of a meeting.
+    pub paired_archive: Option<PathBuf>,
+    /// The stores of the archive, as in `recorder.toml`: tracks that are there alone are read through. Reading suffices.
+    #[serde(default)]
+    pub stores: Vec<StoreConfig>,
+    /// The stores of the paired archive.
+    #[serde(default)]
+    pub paired_stores: Vec<StoreConfig>,
     /// The built pages.
     pub pages: PathBuf,
     /// The exporter's program; without it exports are refused.
@@ -212,7 +221,8 @@ impl Config {
             &mut self.pages,
             &mut self.exports,
         ];
-        let optional = [&mut self.export, &mut self.statements, &mut self.rooms].into_iter().flatten();
+        let optional =
+            [&mut self.export, &mut self.statements, &mut self.rooms, &mut self.paired_archive].into_iter().flatten();
         let idp = self.development_idp.iter_mut().flat_map(|idp| [&mut idp.users, &mut idp.key]);
         let oidc = self.oidc.iter_mut().flat_map(|oidc| [&mut oidc.client_secret_file, &mut oidc.ca_file]).flatten();
         let ldap = self.ldap.iter_mut();

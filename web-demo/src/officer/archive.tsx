@@ -8,7 +8,7 @@ import { toast } from "../ui/toasts";
 import type { ArchivedMeeting, Search } from "../wire/front";
 import type { Officer } from "./app";
 import { textOf, useLoaded } from "./load";
-import { Integrity, ListState, personOf, shortName } from "./parts";
+import { Integrity, ListState, Paired, personOf, shortName } from "./parts";
 import { SearchForm } from "./search";
 
 /** What a request is for, where it is known before. */
@@ -27,6 +27,7 @@ export function RequestDialog({ officer, meeting, preset = {}, onClose }: {
       const signed = await officer.keys.signRequest({
         meeting: meeting.meeting,
         manifestHash: meeting.manifest_hash,
+        paired: meeting.paired?.integrity === "verified" ? meeting.paired.manifest_hash : null,
         case: String(form.get("case")).trim(),
         reason: String(form.get("reason")).trim(),
         fromMs: preset.fromMs ?? 0,
@@ -108,7 +109,7 @@ export function Archive({ officer }: { officer: Officer }) {
                       <td>{meeting.participants.map(shortName).join(", ")}</td>
                       <td>{count(meeting.frames)}</td>
                       <td class={meeting.gaps > 0 ? "gapped" : ""}>{count(meeting.gaps)}</td>
-                      <td><Integrity value={meeting.integrity} /></td>
+                      <td><Integrity value={meeting.integrity} />{meeting.paired !== undefined && <Paired copy={meeting.paired} />}</td>
                       <td>
                         {inside ? <span class="small">{t("offInRoster")}</span> : (
                           <button type="button" class="button" disabled={meeting.integrity === "open"} data-testid="request"

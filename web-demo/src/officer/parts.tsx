@@ -16,6 +16,13 @@ export function Integrity({ value }: { value: string }) {
   );
 }
 
+/** The paired recorder's copy of a meeting: that it is there, or what is wrong with it. */
+export function Paired({ copy }: { copy: { integrity: string } }) {
+  const good = copy.integrity === "verified";
+  const text = good ? t("offTwoCopies") : copy.integrity === "open" ? t("offSecondOpen") : t("offSecondBad", { problem: copy.integrity });
+  return <p class={good ? "small" : "small gapped"} data-testid="paired">{text}</p>;
+}
+
 /** `sr://bank-a/anna/…` or `bank-a/anna/…` as `anna (bank-a)`. */
 export function shortName(id: string): string {
   const [firm, user] = id.replace(/^sr:\/\//, "").split("/");

@@ -8,7 +8,7 @@ import type { Clip } from "./export";
 
 const KINDS: Record<string, Key> = { join: "offKindJoin", leave: "offKindLeave", epoch: "offKindEpoch", gap: "offKindGap",
   recorder: "offKindRecorder", incident: "offKindIncident", chat: "offChat", statement: "offKindStatement",
-  pause: "offKindPause", notice: "offKindNotice" };
+  pause: "offKindPause", notice: "offKindNotice", host: "offKindHost" };
 
 /** Golden angle from a calm start: neighbours differ, and none is the red of a gap. */
 function laneHue(at: number): number {

@@ -39,6 +39,8 @@ export interface ArchivedMeeting {
   gaps: number;
   integrity: string;
   manifest_hash: string;
+  /** The paired recorder's copy; one that is not verified is not replayed with the first. */
+  paired?: { manifest_hash: string; integrity: string };
 }
 /** Every given criterion must hold; times are ms since 1970. */
 export interface Search { person: string; firm: string; room: string; trade: string; counterparty: string; from: number | null; to: number | null; text: string }

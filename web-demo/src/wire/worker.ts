@@ -119,7 +119,7 @@ export type ToWorker =
 /** Which RTP stream carries which layer of a source; only the connection's statistics tell. */
 export interface LayerStream { ssrc: number; rid: string; layer: number }
 
-export interface ReplayAsk { meeting: string; manifestHash: string; case: string; reason: string; fromMs: number; toMs: number; keys: boolean }
+export interface ReplayAsk { meeting: string; manifestHash: string; paired: string | null; case: string; reason: string; fromMs: number; toMs: number; keys: boolean }
 /** `evidence::supervision::What`: fields in its order. */
 export type SignedAct = { act: string } & { [key: string]: ActValue };
 export type ActValue = number | string | ActValue[] | { [key: string]: ActValue };

@@ -34,6 +34,7 @@ export async function signRequest(officer: Officer, ask: ReplayAsk): Promise<str
     to_ms: ask.toMs,
     issued_at: Date.now(),
     ...(ask.keys ? { handed: "keys" } : {}),
+    ...(ask.paired === null ? {} : { paired: ask.paired }),
   });
   return sign(officer, REQUEST_LABEL, payload);
 }

@@ -30,6 +30,8 @@ test("an account without the role is told so", async () => {
 test("the archive shows what verifies and names what does not", async () => {
   const rows = await carol.meetings();
   assert.deepEqual(rows.map((row) => row.integrity), ["good", "bad"]);
+  const copies = await carol.page.$$eval(id("paired"), (all) => all.map((one) => one.textContent));
+  assert.deepEqual(copies, ["zwei Kopien, vereint", "zweite Kopie noch offen"]);
 });
 
 test("a search narrows the list, is in the ledger, and all can be shown again", async () => {

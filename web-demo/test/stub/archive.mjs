@@ -18,8 +18,8 @@ export class Archive {
     this.holds = [];
     const begin = Date.parse("2026-03-02T09:30:00Z");
     this.meetings = [
-      { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: "deal-room", title: "Project Alder", started_at: begin, ended_at: begin + 1_832_000, participants: ["bank-a/anna/01", "bank-b/ben/02"], frames: 141_233, gaps: 0, integrity: "verified", manifest_hash: "AAAA" },
-      { meeting: "99ab2a91d4e84b7f9a6c3e1d20b70a11", room: "deal-room", title: "Project Alder", started_at: begin - 86_400_000, ended_at: begin - 86_400_000 + 642_000, participants: ["bank-a/anna/03", "bank-b/ben/04", "bank-b/bea/05"], frames: 60_418, gaps: 2, integrity: "segment 14: frame hash differs", manifest_hash: "BBBB" },
+      { meeting: "5f0c2a91d4e84b7f9a6c3e1d20b7f854", room: "deal-room", title: "Project Alder", started_at: begin, ended_at: begin + 1_832_000, participants: ["bank-a/anna/01", "bank-b/ben/02"], frames: 141_233, gaps: 0, integrity: "verified", manifest_hash: "AAAA", paired: { manifest_hash: "PAIRED-HASH", integrity: "verified" } },
+      { meeting: "99ab2a91d4e84b7f9a6c3e1d20b70a11", room: "deal-room", title: "Project Alder", started_at: begin - 86_400_000, ended_at: begin - 86_400_000 + 642_000, participants: ["bank-a/anna/03", "bank-b/ben/04", "bank-b/bea/05"], frames: 60_418, gaps: 2, integrity: "segment 14: frame hash differs", manifest_hash: "BBBB", paired: { manifest_hash: "", integrity: "open" } },
     ];
   }
   note(actor, action, meeting, note) {
@@ -109,6 +109,11 @@ export class Archive {
     else if (route === "POST /api/requests") {
       const { request: signed } = await body(request);
       const text = Buffer.from(signed, "base64url").toString("latin1");
+      // of two copies that verify both are asked for
+      if (!/paired.PAIRED-HASH/s.test(text)) {
+        problem(response, 400, "one-copy", "the request names one copy");
+        return true;
+      }
       const made = { id: `r${this.requests.length + 1}`, meeting: this.meetings[0].meeting, requester: actor, case: /case.(C-\d+)/s.exec(text)?.[1] ?? "C-1", reason: "Order of events on the call of 2 March", approver: null, until: null, keys: /handed/.test(text), signed };
       this.requests.push(made);
       this.note(actor, "request", made.meeting, `case ${made.case}`);

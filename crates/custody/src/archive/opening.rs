@@ -4,11 +4,11 @@ use super::Archive;
 use crate::refusal::{Refusal, refuse};
 use crate::token::Call;
 use custody::sealing::{MeetingKey, Sealed};
-use domain::message::custody::{Answer, IncarnationKey, LedgerEvent};
+use domain::message::custody::{Answer, IncarnationKey, LedgerEvent, SECOND_COPY};
 use domain::{MeetingId, ParticipantId, UnixMillis};
 use evidence::archive::{MEETING_LABEL, MeetingManifest, SealedKeys};
 use evidence::cose;
-use evidence::grant::{self, Grant, GrantError, Subject};
+use evidence::grant::{self, Grant, GrantError, Named, Subject};
 use zeroize::Zeroizing;
 
 /// Refused openings written to the ledger in an hour: enough to see an attack, too few to fill a disk.
@@ -47,7 +47,7 @@ impl Archive {
             );
         }
         // first the entry, durable and signed; only then the key
-        self.append(entry(now, &manifest, &grant))?;
+        self.append(entry(now, &manifest, asked.manifest, &grant))?;
         let open = |sealed: &SealedKeys| self.open_one(&manifest, sealed);
         let keys = manifest.sealed_keys.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         tracing::info!(meeting = %manifest.meeting, "meeting key opened");
@@ -126,16 +126,22 @@ impl Archive {
     }
 }
 
-fn entry(now: UnixMillis, manifest: &MeetingManifest, grant: &Grant) -> LedgerEvent {
-    let request = &grant.request;
+fn entry(now: UnixMillis, manifest: &MeetingManifest, signed: &[u8], grant: &Grant) -> LedgerEvent {
+    let (request, hash) = (&grant.request, evidence::sha256(signed));
+    // of two copies each opening is an entry of its own, and says which it is
+    let copy = match request.names(&hash) {
+        Some(Named::Paired) => SECOND_COPY,
+        _ if request.paired.is_some() => "; copy 1 of 2",
+        _ => "",
+    };
     let note = format!(
-        "case {}; approved by {}; {} to {} ms; until {}; manifest {}",
+        "case {}; approved by {}; {} to {} ms; until {}; manifest {}{copy}",
         request.case,
         grant.approver.participant.uri(),
         request.from_ms,
         request.to_ms,
         grant.until.0,
-        hex::encode(request.manifest_hash.as_slice()),
+        hex::encode(hash),
     );
     LedgerEvent {
         at: now,

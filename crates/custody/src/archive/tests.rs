@@ -67,6 +67,7 @@ impl Bench {
             to_ms: 60_000,
             issued_at: NOW,
             handed: None,
+            paired: None,
         };
         change(&mut request);
         let (key, leaf) = self.officer(seed);

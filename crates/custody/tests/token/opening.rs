@@ -100,6 +100,7 @@ impl Desk {
             to_ms: 1000,
             issued_at: now(),
             handed: None,
+            paired: None,
         };
         let request = self.carol.0.sign(REQUEST_LABEL, &cbor::encode(&request), Some(&self.carol.1));
         let approval =

@@ -100,6 +100,7 @@ async fn an_owned_recorder_host_opens_no_past_meeting(kind: Kind) {
         to_ms: 1000,
         issued_at: now(),
         handed: None,
+        paired: None,
     };
     let request = owned.key.sign(REQUEST_LABEL, &cbor::encode(&request), Some(&owned.leaf));
     let approval =

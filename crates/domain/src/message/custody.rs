@@ -259,6 +259,9 @@ pub const WHOLE_ARCHIVE: &str = "archive";
 /// Stands for the meeting in ledger entries about a firm's statements: no meeting has this id.
 pub const POLICY: &str = "policy";
 
+/// How the note of an `open` entry ends that is the second of one replay: the paired recorder's copy is opened too.
+pub const SECOND_COPY: &str = "; copy 2 of 2";
+
 /// What the ledger keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEvent {

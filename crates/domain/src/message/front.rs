@@ -305,6 +305,18 @@ pub struct ArchivedMeeting {
     /// Kept until, as its manifest says; what was signed since stands in [`super::retention`].
     #[serde(default)]
     pub retain_until: UnixMillis,
+    /// The paired recorder's copy, where the firm has two recorders and the second one's archive has the meeting too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired: Option<PairedCopy>,
+}
+
+/// A second copy of a meeting. The row that names it tells of both together: its `gaps` are missing in both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairedCopy {
+    /// SHA-256 of its signed manifest: what requests name besides the first.
+    pub manifest_hash: B64,
+    /// `verified`, `open`, or what is wrong with it; what is not verified is not replayed with the first.
+    pub integrity: String,
 }
 
 /// `POST /api/search`: what an officer looks for. Every given criterion must hold; an empty one holds always.

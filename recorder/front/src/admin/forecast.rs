@@ -70,7 +70,7 @@ impl Archived {
             room: manifest.room.clone(),
             started_at: manifest.started_at,
             length_ms: manifest.ended_at.since(manifest.started_at),
-            bytes: manifest.segments.iter().map(|segment| segment.size).sum(),
+            bytes: found.all().iter().flat_map(|copy| &copy.manifest.segments).map(|segment| segment.size).sum(),
             until: manifest.retain_until,
         };
         if self.0.len() < MAX_REMEMBERED {

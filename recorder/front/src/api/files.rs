@@ -46,12 +46,12 @@ pub async fn give(app: &Arc<App>, open: Arc<OpenGrant>, number: usize) -> Result
     let nothing = || ApiProblem::unknown("There is no such file in this meeting, or it is not kept.");
     let sent = open.reel.plan.files.get(number).filter(|sent| sent.is_here()).ok_or_else(nothing)?;
     let (name, _) = sent.shown.clone().ok_or_else(nothing)?;
-    let held = app.means.memory.hold(sent.needs(&open.reel.plan.meeting)).map_err(memory_problem)?;
+    let held = app.means.memory.hold(sent.needs(&open.reel.plan.copies)).map_err(memory_problem)?;
     let turn = app.means.openings.clone().acquire_owned().await.map_err(|_| nothing())?;
     let grant = open.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let reel = &grant.reel;
-        let opened = files::open(&reel.plan.meeting, reel.keys(), &reel.plan.files[number]);
+        let opened = files::open(&reel.plan.copies, reel.keys(), &reel.plan.files[number]);
         drop(turn);
         opened
     });

@@ -4,7 +4,7 @@
 use crate::api::blocking;
 use crate::api::ledger::append;
 use crate::api::replay::{meeting_keys, opening_problem};
-use crate::api::review::verified;
+use crate::api::review::{manifest_changed, verified};
 use crate::api::supervision::story;
 use crate::app::App;
 use crate::problem::ApiProblem;
@@ -68,9 +68,10 @@ async fn look(
         Some(grant) => grant.reel.clone(),
         None => {
             let interval = Interval { from_ms: stored.request.from_ms, to_ms: stored.request.to_ms };
-            let inner = meeting.clone();
+            let copies = Arc::new(meeting.named(&stored.request).ok_or_else(manifest_changed)?);
+            let inner = copies.clone();
             let plan = blocking(move || Plan::new(inner, interval)).await?.map_err(|e| opening_problem(&e))?;
-            let keys = meeting_keys(app, &meeting, &stored.signed, approval).await?;
+            let keys = meeting_keys(app, &copies, &stored.signed, approval).await?;
             let means = app.means.clone();
             // chat alone becomes clear; it goes when this run has looked at it
             Arc::new(blocking(move || Reel::new(plan, keys, means)).await?.map_err(|e| opening_problem(&e))?)

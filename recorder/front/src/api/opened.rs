@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::UserId;
+use domain::message::custody::SECOND_COPY;
 use domain::message::front::ArchivedMeeting;
 use domain::message::review::{OpenedRow, OpenedToMe};
 use std::collections::HashMap;
@@ -36,6 +37,8 @@ pub async fn to_me(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Js
         .values()
         .rev()
         .map(|seen| &seen.event)
+        // the paired recorder's copy is opened with the first: one opening
+        .filter(|event| !event.note.ends_with(SECOND_COPY))
         .filter(|event| matches!(event.action.as_str(), "open" | "export") && old_enough(event.at));
     let row = |event: &domain::message::custody::LedgerEvent| {
         let meeting = meetings.get(event.meeting.as_str())?;

@@ -2,7 +2,7 @@
 //! decrypts in memory; every lane's first bytes and every jump wait for their ledger entry.
 
 use crate::api::ledger::append;
-use crate::api::review::verified;
+use crate::api::review::{manifest_changed, verified};
 use crate::api::{blocking, custody_problem, files};
 use crate::app::App;
 use crate::http::range::{Wanted, wanted};
@@ -15,6 +15,7 @@ use crate::replay::memory::NoMemory;
 use crate::replay::opening::{Interval, OpeningError};
 use crate::replay::plan::{Plan, Span};
 use crate::replay::reel::{Part, PartError, Reel};
+use crate::review::copies::Copies;
 use crate::review::meetings::Verified;
 use crate::review::requests::judge_grant;
 use axum::Json;
@@ -53,34 +54,37 @@ pub async fn open(
         return Err(ApiProblem::slow_down("Too many replays are open. Wait until one of them ends."));
     }
     let interval = Interval { from_ms: stored.request.from_ms, to_ms: stored.request.to_ms };
-    let inner = meeting.clone();
-    let plan = blocking(move || Plan::new(inner, interval)).await?.map_err(|e| opening_problem(&e))?;
-    let needs = plan.needs(0);
-    let held = match app.means.memory.hold(needs) {
+    let copies = Arc::new(meeting.named(&stored.request).ok_or_else(manifest_changed)?);
+    let hold = |bytes: u64| match app.means.memory.hold(bytes) {
         Err(NoMemory::Taken) => {
             // opening again ends the grant before, whose memory this one needs
             end_where(&app, |open| open.request == id);
-            app.means.memory.hold(needs)
+            app.means.memory.hold(bytes)
         }
         held => held,
-    }
-    .map_err(memory_problem)?;
-    // custody writes its own entry before it opens anything
-    let keys = meeting_keys(&app, &meeting, &stored.signed, &approval).await?;
+    };
+    let reading = hold(copies.events_size()).map_err(memory_problem)?;
+    let inner = copies.clone();
+    let plan = blocking(move || Plan::new(inner, interval)).await?.map_err(|e| opening_problem(&e))?;
+    drop(reading);
+    let held = hold(plan.needs(0)).map_err(memory_problem)?;
+    // custody writes its own entry before it opens anything, one for each copy
+    let keys = meeting_keys(&app, &copies, &stored.signed, &approval).await?;
     let means = app.means.clone();
     let reel = blocking(move || Reel::new(plan, keys, means)).await?.map_err(|e| opening_problem(&e))?;
     let reel = Arc::new(reel);
     // the rest is opened as it is played
     reel.part_in(0, Some(held)).await.map_err(|e| part_problem(&e))?;
-    tracing::info!(request = %id, meeting = %meeting.manifest.meeting, parts = reel.plan.spans.len(), "replay opened");
+    let (meeting, parts) = (&copies.manifest.meeting, reel.plan.spans.len());
+    tracing::info!(request = %id, %meeting, parts, copies = copies.all().len(), "replay opened");
     let new = NewGrant {
         request: id,
         case: stored.request.case.clone(),
         officer: session.participant,
-        meeting: meeting.manifest.meeting.clone(),
+        meeting: meeting.clone(),
         // the officer's right to be here ends with the certificate, and the replay with it
         until: grant.until.min(session.until),
-        duration_ms: meeting.manifest.ended_at.since(meeting.manifest.started_at),
+        duration_ms: copies.manifest.ended_at.since(copies.manifest.started_at),
         reel,
     };
     let open = app.grants.add(new, app.clock.now());
@@ -126,16 +130,24 @@ pub fn memory_problem(why: NoMemory) -> ApiProblem {
     }
 }
 
-/// The meeting's keys, from custody, which writes its own entry first.
+/// The keys of each copy, from custody, which writes its own entry first.
 ///
 /// # Errors
 /// Custody's refusal.
 pub async fn meeting_keys(
     app: &App,
-    meeting: &Verified,
+    copies: &Copies,
     request: &[u8],
     approval: &[u8],
-) -> Result<MeetingKeys, ApiProblem> {
+) -> Result<Vec<MeetingKeys>, ApiProblem> {
+    let mut keys = Vec::with_capacity(copies.all().len());
+    for copy in copies.all() {
+        keys.push(copy_keys(app, copy, request, approval).await?);
+    }
+    Ok(keys)
+}
+
+async fn copy_keys(app: &App, meeting: &Verified, request: &[u8], approval: &[u8]) -> Result<MeetingKeys, ApiProblem> {
     let ask = Ask::OpenMeetingKey {
         manifest: meeting.signed.as_slice().into(),
         request: request.into(),
@@ -219,7 +231,7 @@ fn row(open: &OpenGrant, number: usize, sent: &Sent) -> ReplayFile {
     ReplayFile {
         src: sent.is_here().then(|| format!("/replay/{}/{}", open.grant, files::name(number))),
         at_ms: sent.at_ms,
-        from: name_of(&open.reel.plan.meeting.manifest, &sent.from),
+        from: name_of(&open.reel.plan.copies.manifest, &sent.from),
         name,
         media_type,
         size: sent.size,

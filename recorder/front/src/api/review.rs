@@ -4,7 +4,8 @@ use crate::api::ledger::append;
 use crate::api::{Body, blocking};
 use crate::app::App;
 use crate::problem::ApiProblem;
-use crate::review::meetings::Verified;
+use crate::review::copies::Copies;
+use crate::review::meetings::OPEN;
 use crate::review::requests::{ReviewError, within_limit};
 use crate::review::search;
 use axum::Json;
@@ -68,13 +69,8 @@ pub async fn request(
         return Err(ApiProblem::forbidden("This request is signed by somebody else than the person signed in."));
     }
     let meeting = verified(&app, &request.meeting).await?;
-    if request.manifest_hash.as_slice() != meeting.hash {
-        return Err(ApiProblem::conflict(
-            "manifest-changed",
-            "The meeting's manifest is another one than the request names. Reload the list.",
-        ));
-    }
-    let length_ms = meeting.manifest.ended_at.since(meeting.manifest.started_at);
+    let named = meeting.named(&request).ok_or_else(manifest_changed)?;
+    let length_ms = named.manifest.ended_at.since(named.manifest.started_at);
     if request.handed.is_some() && (request.from_ms > 0 || request.to_ms < length_ms) {
         let detail = "The keys of a meeting open all of it: ask for the whole meeting to hand them out.";
         return Err(ApiProblem::conflict("keys-open-all", detail));
@@ -87,7 +83,9 @@ pub async fn request(
         ));
     }
     let keys = if request.handed.is_some() { "; with keys" } else { "" };
-    append(&app, &session.participant, "request", &request.meeting, format!("case {}{keys}", request.case)).await?;
+    let copies = if request.paired.is_some() { "; of both copies" } else { "" };
+    let note = format!("case {}{keys}{copies}", request.case);
+    append(&app, &session.participant, "request", &request.meeting, note).await?;
     let kept = blocking(move || app.requests.keep(&signed, request, requester)).await?;
     kept.map(|stored| Json(stored.row())).map_err(|e| review_problem(&e))
 }
@@ -116,15 +114,23 @@ pub async fn approve(
     kept.map(|stored| Json(stored.row())).map_err(|e| review_problem(&e))
 }
 
-/// The verified manifest of a meeting.
+/// A request names copies as they were when it was signed.
+pub fn manifest_changed() -> ApiProblem {
+    ApiProblem::conflict(
+        "manifest-changed",
+        "The meeting's manifest is another one than the request names. Reload the list.",
+    )
+}
+
+/// The verified copies of a meeting.
 ///
 /// # Errors
 /// 409 with what is wrong with it.
-pub async fn verified(app: &Arc<App>, meeting: &MeetingId) -> Result<Arc<Verified>, ApiProblem> {
+pub async fn verified(app: &Arc<App>, meeting: &MeetingId) -> Result<Arc<Copies>, ApiProblem> {
     let (inner, meeting) = (app.clone(), meeting.clone());
     let found = blocking(move || inner.meetings.find(&meeting)).await?;
     found.map_err(|problem| {
-        let detail = if problem == "open" {
+        let detail = if problem == OPEN {
             "The meeting is still being recorded; request its replay when it has ended.".to_owned()
         } else {
             format!("This meeting cannot be replayed: {problem}.")

@@ -2,6 +2,7 @@
 //! are wiped when an opening is done.
 
 use crate::replay::opening::{FrameKeys, OpeningError, fits};
+use crate::review::copies::Copies;
 use crate::review::meetings::Verified;
 use domain::message::custody::IncarnationKey;
 use domain::{Codec, Epoch, ParticipantId};
@@ -58,14 +59,23 @@ pub struct ArchiveKeys {
 }
 
 impl ArchiveKeys {
-    /// Opens the base keys of a meeting.
+    /// Opens the base keys of a meeting, `keys` being those of its copies in their order. An epoch has one base key, whoever
+    /// kept it: what one recorder had no key for opens by the other's.
     ///
     /// # Errors
-    /// The file of sealed base keys is not the signed one, or none of it opens.
-    pub fn open(meeting: &Verified, keys: &MeetingKeys) -> Result<Self, OpeningError> {
+    /// A file of sealed base keys is not the signed one, or none of it opens.
+    pub fn open(copies: &Copies, keys: &[MeetingKeys]) -> Result<Self, OpeningError> {
+        let mut all = Self { epochs: HashMap::new(), said: HashMap::new(), wire: Vec::new() };
+        for (copy, keys) in copies.all().iter().zip(keys) {
+            all.add(copy, keys)?;
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, meeting: &Verified, keys: &MeetingKeys) -> Result<(), OpeningError> {
         let manifest = &meeting.manifest;
         let path = meeting.folder.join(names::EPOCH_KEYS);
-        let unreadable = |cause: String| OpeningError::Unreadable { path: names::EPOCH_KEYS.to_owned(), cause };
+        let unreadable = |cause: String| OpeningError::Unreadable { path: meeting.called(names::EPOCH_KEYS), cause };
         let size = std::fs::metadata(&path).map_err(|e| unreadable(e.to_string()))?.len();
         if size > MAX_EPOCH_KEYS {
             return Err(unreadable("it is larger than any can be".to_owned()));
@@ -73,9 +83,9 @@ impl ArchiveKeys {
         let bytes = std::fs::read(&path).map_err(|e| unreadable(e.to_string()))?;
         if !fits(&bytes, &manifest.epochs_hash) {
             let problem = "its hash differs".to_owned();
-            return Err(OpeningError::Damaged { path: names::EPOCH_KEYS.to_owned(), problem });
+            return Err(OpeningError::Damaged { path: meeting.called(names::EPOCH_KEYS), problem });
         }
-        let (mut epochs, mut said) = (HashMap::new(), HashMap::new());
+        let mut opened = 0;
         for item in EpochKey::read_all(&bytes).0 {
             let place = Place {
                 firm: manifest.firm.clone(),
@@ -86,14 +96,15 @@ impl ArchiveKeys {
             let sealed = SealedBaseKey { bytes: item.sealed.0 };
             let base = keys.0.get(&item.incarnation).and_then(|key| sealed.open(key, &place).ok());
             if let Some(base) = base {
-                said.entry(item.epoch).or_insert_with(|| SaidKey::of(&base));
-                epochs.entry(item.epoch).or_insert_with(|| Opener::from_base_key(base, item.epoch));
+                opened += 1;
+                self.said.entry(item.epoch).or_insert_with(|| SaidKey::of(&base));
+                self.epochs.entry(item.epoch).or_insert_with(|| Opener::from_base_key(base, item.epoch));
             }
         }
-        if epochs.is_empty() && !manifest.epochs.is_empty() {
+        if opened == 0 && !manifest.epochs.is_empty() {
             return Err(OpeningError::Keys);
         }
-        Ok(Self { epochs, said, wire: Vec::new() })
+        Ok(())
     }
 }
 

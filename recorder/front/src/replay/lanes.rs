@@ -4,7 +4,7 @@
 use crate::replay::opening::{Clear, Source};
 use crate::webm::{self, Input, Webm};
 use domain::message::front::{Lane, LaneEvent, LanePart};
-use domain::{Codec, ParticipantId, Slot};
+use domain::{Codec, ParticipantId, Slot, UnixMillis};
 use evidence::archive::{MeetingManifest, TrackEntry};
 use std::collections::BTreeMap;
 
@@ -94,7 +94,12 @@ pub fn heads(manifest: &MeetingManifest, from_ms: u64, to_ms: u64) -> (Vec<LaneH
 
 /// First and last kept frame of a track by the SFU's clock, ms from the begin.
 pub fn times(manifest: &MeetingManifest, track: &TrackEntry) -> (u64, u64) {
-    let ms = |us: u64| (us / 1000).saturating_sub(manifest.started_at.0);
+    times_from(manifest.started_at, track)
+}
+
+/// The same for a meeting that began then.
+pub fn times_from(begin: UnixMillis, track: &TrackEntry) -> (u64, u64) {
+    let ms = |us: u64| (us / 1000).saturating_sub(begin.0);
     (ms(track.first_us), ms(track.last_us))
 }
 
@@ -134,4 +139,23 @@ fn gaps(manifest: &MeetingManifest, participant: &ParticipantId, of: View) -> Ve
     let relative =
         |gap: &evidence::archive::Gap| (gap.from.since(manifest.started_at), gap.to.since(manifest.started_at));
     manifest.gaps.iter().filter(touches).map(relative).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_that_webm_is_not_written_of_is_said_to_be_kept_and_the_sound_beside_it_is_shown() {
+        let mut manifest = crate::tests::kit::reel().plan.copies.manifest.clone();
+        for (codec, name) in [(Codec::Vp9, "VP9"), (Codec::Av1, "AV1")] {
+            let anna = |track: &&mut TrackEntry| track.participant == crate::tests::kit::person("anna");
+            let pictures = manifest.tracks.iter_mut().filter(anna).filter(|track| track.codec != Codec::Opus);
+            pictures.for_each(|track| track.codec = codec);
+            let (lanes, events) = heads(&manifest, 0, 6_000);
+            assert_eq!(lanes.len(), 2, "her sound and his picture are lanes");
+            let said: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
+            assert_eq!(said, [format!("Anna Berg: a picture in {name} is kept and not shown")]);
+        }
+    }
 }

@@ -9,4 +9,5 @@ pub mod memory;
 pub mod opening;
 pub mod plan;
 pub mod reel;
+mod stitch;
 pub mod timeline;

@@ -1,16 +1,19 @@
 //! Reads a verified meeting's segments, checks each against the signed manifest and opens its frames in memory: the events
 //! once, the media of one person in one interval at a time. Blocking and bounded; writes nothing anywhere.
 
-use crate::replay::marks::Marks;
+use crate::replay::marks::Told;
+use crate::replay::stitch::stitch;
 use crate::replay::timeline::{Times, place};
+use crate::review::copies::{Copies, Holes, touches};
 use crate::review::meetings::Verified;
 use domain::message::front::LaneEvent;
-use domain::{Codec, Epoch, LeafIndex, ParticipantId, Slot, UnixMillis};
+use domain::{Codec, Epoch, Kid, LeafIndex, MediaKind, ParticipantId, Slot, UnixMillis};
 use evidence::archive::merkle::{Frontier, leaf_hash};
 use evidence::archive::record::DISCONTINUITY;
-use evidence::archive::{ArchiveEvent, Digest, Media, Record, SegmentEntry, SegmentReader};
+use evidence::archive::{ArchiveEvent, Digest, Media, Record, SegmentEntry, SegmentManifest, SegmentReader};
 use evidence::said::{Said, read_unverified};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// A frame that arrived this much outside the interval cannot belong to it.
@@ -114,29 +117,50 @@ pub struct Interval {
     pub to_ms: u64,
 }
 
-struct Raw {
-    times: Times,
-    key_frame: bool,
-    lost_before: bool,
-    data: Zeroizing<Vec<u8>>,
+/// A segment to be read, and what of it is wanted.
+pub struct Piece<'a> {
+    /// Of which copy.
+    pub copy: usize,
+    /// Which.
+    pub segment: &'a SegmentEntry,
+    /// Only frames that arrived in these, ms from the begin; `None`: all.
+    pub holes: Option<Arc<Holes>>,
 }
 
-/// Reads the events of the whole meeting.
+/// A frame before it has its place.
+pub(super) struct Raw {
+    pub times: Times,
+    pub key_frame: bool,
+    pub lost_before: bool,
+    pub data: Zeroizing<Vec<u8>>,
+    /// Whose copy it is from.
+    pub copy: usize,
+    /// Epoch, key id and counter: the frame's name.
+    pub name: (Epoch, Kid, u64),
+}
+
+/// Reads the events of the whole meeting, of both copies where there are two: what both tell is told once.
 ///
 /// # Errors
 /// [`OpeningError`]: nothing of a damaged file is shown, it is named.
-pub fn story(meeting: &Verified) -> Result<Story, OpeningError> {
-    let (mut leaves, mut marks, mut said) = (Leaves::default(), Marks::new(&meeting.manifest), Vec::new());
-    for segment in meeting.manifest.segments.iter().filter(|segment| segment.track == 0) {
-        walk(segment, &read(meeting, segment)?, |at_us, record| {
-            if let Record::Event(event) = record {
-                leaves.learn(&event);
-                marks.add(at_us, &event);
-                said.extend(kept(at_us, &event));
-            }
-        })?;
+pub fn story(copies: &Copies) -> Result<Story, OpeningError> {
+    let (mut leaves, mut told, mut said) = (Leaves::default(), Told::default(), Vec::new());
+    let mut seen = HashSet::new();
+    for (copy, meeting) in copies.all().iter().enumerate() {
+        for segment in meeting.manifest.segments.iter().filter(|segment| segment.track == 0) {
+            walk(meeting, segment, &read(meeting, segment)?, |at_us, record| {
+                if let Record::Event(event) = record {
+                    leaves.learn(&event);
+                    said.extend(kept(at_us, &event).filter(|kept| seen.insert(kept.file)));
+                    told.take(copy, at_us, *event);
+                }
+            })?;
+        }
     }
-    Ok(Story { leaves, events: marks.finish(), said })
+    if copies.second().is_some() {
+        said.sort_by_key(|kept: &Kept| kept.at_us);
+    }
+    Ok(Story { leaves, events: told.marks(copies), said })
 }
 
 fn kept(at_us: u64, event: &ArchiveEvent) -> Option<Kept> {
@@ -152,7 +176,7 @@ fn kept(at_us: u64, event: &ArchiveEvent) -> Option<Kept> {
 pub fn file(meeting: &Verified, wanted: &Digest) -> Result<Vec<Vec<u8>>, OpeningError> {
     let mut parts = Vec::new();
     for segment in meeting.manifest.segments.iter().filter(|segment| segment.track == 0) {
-        walk(segment, &read(meeting, segment)?, |_, record| {
+        walk(meeting, segment, &read(meeting, segment)?, |_, record| {
             if let Record::Event(event) = record
                 && let ArchiveEvent::FilePart { file, index, part } = *event
                 && file == *wanted
@@ -165,28 +189,30 @@ pub fn file(meeting: &Verified, wanted: &Digest) -> Result<Vec<Vec<u8>>, Opening
     Ok(parts)
 }
 
-/// Opens one person's frames of `interval` out of these segments.
+/// Opens one person's frames of `interval` out of these segments; the first copy's stand first, and a frame that both have is
+/// the first one's.
 ///
 /// # Errors
 /// [`OpeningError`]: nothing of a damaged segment is shown, it is named.
 pub fn media(
-    meeting: &Verified,
-    segments: &[&SegmentEntry],
+    copies: &Copies,
+    pieces: &[Piece<'_>],
     leaves: &Leaves,
     interval: Interval,
     keys: &mut dyn FrameKeys,
 ) -> Result<OpenMedia, OpeningError> {
-    let manifest = &meeting.manifest;
+    let started_at = copies.manifest.started_at;
     let mut raw: BTreeMap<(ParticipantId, Slot, Codec), Vec<Raw>> = BTreeMap::new();
     let (mut seen, mut unopened) = (HashSet::new(), 0);
-    for segment in segments {
-        let Some(track) = manifest.tracks.iter().find(|track| track.track == segment.track) else { continue };
-        let frames = raw.entry((track.participant.clone(), track.slot, track.codec)).or_default();
-        walk(segment, &read(meeting, segment)?, |_, record| {
+    for Piece { copy, segment, holes } in pieces {
+        let meeting = &copies.all()[*copy];
+        let Some(track) = meeting.manifest.tracks.iter().find(|track| track.track == segment.track) else { continue };
+        let frames = raw.entry((track.participant.clone(), copies.slot_of(track), track.codec)).or_default();
+        walk(meeting, segment, &read(meeting, segment)?, |_, record| {
             let Record::Media(media) = record else { return };
-            if !within(&media, manifest.started_at, interval) || !is_new(&mut seen, &media) {
-                return;
-            }
+            let at_ms = (media.sfu_us / 1000).saturating_sub(started_at.0);
+            let is_wanted = within(at_ms, interval) && holes.as_ref().is_none_or(|holes| touches(holes, at_ms, at_ms));
+            let Some(name) = name_of(&media).filter(|name| is_wanted && seen.insert(*name)) else { return };
             let opens = leaves.allow(&media, &track.participant).then(|| keys.open(track.codec, &media)).flatten();
             match opens {
                 Some((capture_us, data)) => frames.push(Raw {
@@ -194,12 +220,19 @@ pub fn media(
                     key_frame: track.codec == Codec::Opus || media.flags & evidence::archive::record::KEY_FRAME != 0,
                     lost_before: media.flags & DISCONTINUITY != 0,
                     data,
+                    copy: *copy,
+                    name,
                 }),
                 None => unopened += 1,
             }
         })?;
     }
-    Ok(OpenMedia { sources: align(raw, manifest.started_at, interval), unopened })
+    for ((_, slot, _), frames) in &mut raw {
+        if slot.kind() == Some(MediaKind::Video) && frames.iter().any(|frame| frame.copy > 0) {
+            stitch(frames);
+        }
+    }
+    Ok(OpenMedia { sources: align(raw, started_at, interval), unopened })
 }
 
 /// Whose leaf is whose, from the rosters in the event segment (which stands first in every manifest).
@@ -219,45 +252,41 @@ impl Leaves {
     }
 }
 
-/// When a segment began, by its own head: a hint where to look, proven only when the whole segment is walked.
+/// When a segment began, by its own head: a hint where to look, proven only when the whole segment is walked. Of one that is
+/// in the stores alone, when the one before it was closed: nothing is fetched for a hint.
 pub fn began(meeting: &Verified, segment: &SegmentEntry) -> Option<UnixMillis> {
     use std::io::Read;
+    if meeting.is_away(segment) {
+        let of_track = |one: &&SegmentEntry| one.track == segment.track && one.index + 1 == segment.index;
+        let before = meeting.manifest.segments.iter().find(of_track)?;
+        let signed = std::fs::read(meeting.folder.join(&before.manifest)).ok()?;
+        let payload = evidence::cose::payload_unverified(&signed)?;
+        return SegmentManifest::from_cbor(&payload).map(|manifest| manifest.closed_at);
+    }
     let mut head = Vec::new();
     let most = evidence::archive::record::MAX_HEADER as u64 + 64;
-    let file = std::fs::File::open(meeting.folder.join(plain(segment)?)).ok()?;
+    let file = std::fs::File::open(meeting.path(segment)?).ok()?;
     file.take(most).read_to_end(&mut head).ok()?;
     SegmentReader::new(&head).ok().map(|(header, _)| header.started_at)
 }
 
-/// The segment's path, if it stays inside the meeting's folder.
-fn plain(segment: &SegmentEntry) -> Option<&std::path::Path> {
-    let path = std::path::Path::new(&segment.path);
-    path.components().all(|part| matches!(part, std::path::Component::Normal(_))).then_some(path)
-}
-
-/// Tracks of old meetings may be in the stores alone: the recorder says so in the folder.
-fn where_it_is(meeting: &Verified, error: &std::io::Error) -> String {
-    let away = error.kind() == std::io::ErrorKind::NotFound && meeting.folder.join("stores.json").is_file();
-    if !away {
-        return error.to_string();
-    }
-    format!(
-        "it is in the stores alone; an operator brings it back: strongroom-recorder restore --meeting {}",
-        meeting.manifest.meeting
-    )
-}
-
 fn read(meeting: &Verified, segment: &SegmentEntry) -> Result<Vec<u8>, OpeningError> {
-    let damaged = |problem: &str| OpeningError::Damaged { path: segment.path.clone(), problem: problem.to_owned() };
-    let path = plain(segment).ok_or_else(|| damaged("its path leads out of the meeting's folder"))?;
-    let bytes = std::fs::read(meeting.folder.join(path))
-        .map_err(|e| OpeningError::Unreadable { path: segment.path.clone(), cause: where_it_is(meeting, &e) })?;
-    if bytes.len() as u64 == segment.size { Ok(bytes) } else { Err(damaged("its size differs")) }
+    let bytes = meeting
+        .bytes(segment)
+        .map_err(|cause| OpeningError::Unreadable { path: meeting.called(&segment.path), cause })?;
+    let problem = "its size differs".to_owned();
+    let is_whole = bytes.len() as u64 == segment.size;
+    if is_whole { Ok(bytes) } else { Err(OpeningError::Damaged { path: meeting.called(&segment.path), problem }) }
 }
 
 /// Gives every record to `each`, then compares the Merkle root with the signed one.
-fn walk(segment: &SegmentEntry, bytes: &[u8], mut each: impl FnMut(u64, Record<'_>)) -> Result<(), OpeningError> {
-    let damaged = |problem: String| OpeningError::Damaged { path: segment.path.clone(), problem };
+fn walk(
+    meeting: &Verified,
+    segment: &SegmentEntry,
+    bytes: &[u8],
+    mut each: impl FnMut(u64, Record<'_>),
+) -> Result<(), OpeningError> {
+    let damaged = |problem: String| OpeningError::Damaged { path: meeting.called(&segment.path), problem };
     let (header, mut reader) = SegmentReader::new(bytes).map_err(|e| damaged(e.to_string()))?;
     if header.track.as_ref().map_or(0, |track| track.track) != segment.track || header.index != segment.index {
         return Err(damaged("it is another segment".to_owned()));
@@ -271,14 +300,13 @@ fn walk(segment: &SegmentEntry, bytes: &[u8], mut each: impl FnMut(u64, Record<'
     if tree.root() == segment.root { Ok(()) } else { Err(damaged("its Merkle root differs".to_owned())) }
 }
 
-fn within(media: &Media<'_>, started_at: UnixMillis, interval: Interval) -> bool {
-    let at_ms = (media.sfu_us / 1000).saturating_sub(started_at.0);
+fn within(at_ms: u64, interval: Interval) -> bool {
     at_ms.saturating_add(MARGIN_MS) >= interval.from_ms && at_ms <= interval.to_ms.saturating_add(MARGIN_MS)
 }
 
-/// A frame kept by two incarnations of the recorder is one frame.
-fn is_new(seen: &mut HashSet<(Epoch, u64, u64)>, media: &Media<'_>) -> bool {
-    domain::sframe::header(media.sframe).is_ok_and(|header| seen.insert((media.epoch, header.kid.0, header.ctr.0)))
+/// A frame kept by two incarnations of a recorder, or by two recorders, is one frame; what is no SFrame is none.
+fn name_of(media: &Media<'_>) -> Option<(Epoch, Kid, u64)> {
+    domain::sframe::header(media.sframe).ok().map(|header| (media.epoch, header.kid, header.ctr.0))
 }
 
 /// One clock per participant: all sources of one sender are placed together.

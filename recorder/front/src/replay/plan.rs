@@ -4,12 +4,11 @@
 use crate::replay::files::{MAX_FILES, Sent};
 use crate::replay::lanes::{self, LaneHead};
 use crate::replay::marks::{self, MAX_MARKS};
-use crate::replay::opening::{self, Interval, Kept, Leaves, MARGIN_MS, OpeningError};
-use crate::review::meetings::Verified;
+use crate::replay::opening::{self, Interval, Kept, Leaves, MARGIN_MS, OpeningError, Piece};
+use crate::review::copies::{Copies, Holes, touches};
 use domain::ParticipantId;
 use domain::message::front::LaneEvent;
 use e2ee::file::Card;
-use evidence::archive::SegmentEntry;
 use evidence::said::What;
 use std::sync::Arc;
 
@@ -36,15 +35,18 @@ pub struct Span {
 
 /// A segment and when it may have frames, ms from the begin.
 struct Timed {
+    copy: usize,
     at: usize,
+    /// Of the second copy: only what the first lacks is taken of it.
+    holes: Option<Arc<Holes>>,
     from_ms: u64,
     to_ms: u64,
 }
 
 /// A meeting that can be opened.
 pub struct Plan {
-    /// Which.
-    pub meeting: Arc<Verified>,
+    /// Which: one copy, or two that are shown as one.
+    pub copies: Arc<Copies>,
     /// Whose leaf is whose.
     pub leaves: Leaves,
     /// Its lanes.
@@ -79,9 +81,9 @@ impl Plan {
     ///
     /// # Errors
     /// [`OpeningError`].
-    pub fn new(meeting: Arc<Verified>, interval: Interval) -> Result<Self, OpeningError> {
-        let manifest = &meeting.manifest;
-        let story = opening::story(&meeting)?;
+    pub fn new(copies: Arc<Copies>, interval: Interval) -> Result<Self, OpeningError> {
+        let manifest = &copies.manifest;
+        let story = opening::story(&copies)?;
         let last = manifest.tracks.iter().map(|track| lanes::times(manifest, track).1).max().unwrap_or(0);
         let length_ms = manifest.ended_at.since(manifest.started_at);
         // what is asked for may reach further than there is anything; but the last frame of a recorder whose clock is ahead
@@ -93,7 +95,7 @@ impl Plan {
         let mut events = story.events;
         events.extend(unshown);
         events.sort_by_key(|event| event.at_ms);
-        let segments = timed(&meeting);
+        let segments = (0..copies.all().len()).flat_map(|copy| timed(&copies, copy)).collect();
         Ok(Self {
             leaves: story.leaves,
             said: story.said,
@@ -102,13 +104,13 @@ impl Plan {
             events,
             spans: spans(interval),
             segments,
-            meeting,
+            copies,
         })
     }
 
     /// Puts what was said in the interval among the marks, as `open` reads it, and lists files, as `card` reads them.
     pub fn read(&mut self, open: impl Fn(&Kept) -> Option<String>, card: impl Fn(&Kept) -> Option<Card>) {
-        let manifest = &self.meeting.manifest;
+        let manifest = &self.copies.manifest;
         let (from_ms, to_ms) = (self.spans[0].from_ms, self.spans[self.spans.len() - 1].to_ms);
         let at_ms = |kept: &Kept| (kept.at_us / 1000).saturating_sub(manifest.started_at.0);
         let all = std::mem::take(&mut self.said);
@@ -116,7 +118,7 @@ impl Plan {
         for kept in inside().filter(|kept| matches!(kept.said.what, What::Text { .. })).take(MAX_MARKS) {
             self.events.push(marks::chat(manifest, at_ms(kept), &kept.from, open(kept)));
         }
-        let sent = inside().filter_map(|kept| Sent::new(&self.meeting, kept, at_ms(kept), card(kept).as_ref()));
+        let sent = inside().filter_map(|kept| Sent::new(&self.copies, kept, at_ms(kept), card(kept).as_ref()));
         self.files = sent.take(MAX_FILES).collect();
         self.events.sort_by_key(|event| event.at_ms);
     }
@@ -125,41 +127,52 @@ impl Plan {
     pub fn needs(&self, part: usize) -> u64 {
         let Some(span) = self.spans.get(part) else { return 0 };
         let interval = Interval { from_ms: span.begin_ms, to_ms: span.to_ms };
-        let sizes = self.segments(interval).map(|segment| segment.size).fold(0, u64::saturating_add);
+        let sizes = self.pieces(interval).map(|piece| piece.segment.size).fold(0, u64::saturating_add);
         let fill = (self.lanes.len() as u64).saturating_mul((span.to_ms - span.begin_ms) / 1000 + 1);
         sizes.saturating_mul(2).saturating_add(fill.saturating_mul(FILL_PER_S))
     }
 
-    /// Segments that may have frames of an interval.
-    pub fn segments(&self, interval: Interval) -> impl Iterator<Item = &SegmentEntry> {
+    /// Segments that may have frames of an interval, the first copy's first; of the second copy where the first has a hole.
+    pub fn pieces(&self, interval: Interval) -> impl Iterator<Item = Piece<'_>> {
+        let (from_ms, to_ms) = (interval.from_ms.saturating_sub(MARGIN_MS), interval.to_ms.saturating_add(MARGIN_MS));
         let near = move |one: &&Timed| {
-            one.to_ms.saturating_add(MARGIN_MS) >= interval.from_ms
-                && one.from_ms <= interval.to_ms.saturating_add(MARGIN_MS)
+            let is_there = one.to_ms >= from_ms && one.from_ms <= to_ms;
+            is_there && one.holes.as_ref().is_none_or(|holes| touches(holes, from_ms, to_ms))
         };
-        self.segments.iter().filter(near).map(|one| &self.meeting.manifest.segments[one.at])
+        let piece = move |one: &Timed| {
+            let segment = &self.copies.all()[one.copy].manifest.segments[one.at];
+            Piece { copy: one.copy, segment, holes: one.holes.clone() }
+        };
+        self.segments.iter().filter(near).map(piece)
     }
 
-    /// Is it a segment of this person?
-    pub fn is_of(&self, segment: &SegmentEntry, whose: &ParticipantId) -> bool {
-        let tracks = &self.meeting.manifest.tracks;
-        tracks.iter().any(|track| track.track == segment.track && track.participant == *whose)
+    /// Those of one person.
+    pub fn pieces_of(&self, whose: &ParticipantId, interval: Interval) -> impl Iterator<Item = Piece<'_>> {
+        let of_person = move |piece: &Piece<'_>| {
+            let tracks = &self.copies.all()[piece.copy].manifest.tracks;
+            tracks.iter().any(|track| track.track == piece.segment.track && track.participant == *whose)
+        };
+        self.pieces(interval).filter(of_person)
     }
 }
 
-/// When each media segment may have frames: from its own begin to the next one's of its track.
-fn timed(meeting: &Verified) -> Vec<Timed> {
+/// When each media segment of a copy may have frames: from its own begin to the next one's of its track.
+fn timed(copies: &Copies, copy: usize) -> Vec<Timed> {
+    let (meeting, begin) = (&copies.all()[copy], copies.manifest.started_at);
     let manifest = &meeting.manifest;
     let mut all: Vec<Timed> = Vec::new();
+    let mut holes: Option<Arc<Holes>> = None;
     for (at, segment) in manifest.segments.iter().enumerate() {
         let Some(track) = manifest.tracks.iter().find(|track| track.track == segment.track) else { continue };
-        let (first, last) = lanes::times(manifest, track);
+        let (first, last) = lanes::times_from(begin, track);
         // a head that cannot be read is looked into at every place, so that what is wrong with it is said
-        let began = opening::began(meeting, segment).map_or(0, |began| began.since(manifest.started_at));
+        let began = opening::began(meeting, segment).map_or(0, |began| began.since(begin));
         let from_ms = if segment.index <= 1 { began.min(first) } else { began };
-        if let Some(before) = all.last_mut().filter(|one| manifest.segments[one.at].track == segment.track) {
-            before.to_ms = from_ms.max(before.from_ms);
+        match all.last_mut().filter(|one| manifest.segments[one.at].track == segment.track) {
+            Some(before) => before.to_ms = from_ms.max(before.from_ms),
+            None => holes = (copy > 0).then(|| Arc::new(copies.holes(&track.participant, track.slot))),
         }
-        all.push(Timed { at, from_ms, to_ms: last });
+        all.push(Timed { copy, at, holes: holes.clone(), from_ms, to_ms: last });
     }
     all
 }

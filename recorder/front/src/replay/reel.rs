@@ -4,11 +4,10 @@
 use crate::replay::keys::{ArchiveKeys, MeetingKeys};
 use crate::replay::lanes;
 use crate::replay::memory::{Held, Memory, NoMemory};
-use crate::replay::opening::{self, FrameKeys, Interval, OpenMedia, OpeningError, Source};
+use crate::replay::opening::{self, FrameKeys, Interval, OpenMedia, OpeningError, Piece, Source};
 use crate::replay::plan::Plan;
 use crate::webm::{Placed, Webm};
 use domain::ParticipantId;
-use evidence::archive::SegmentEntry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -54,7 +53,8 @@ pub struct Means {
 pub struct Reel {
     /// What it consists of.
     pub plan: Plan,
-    keys: MeetingKeys,
+    /// Of each copy.
+    keys: Vec<MeetingKeys>,
     means: Means,
     parts: Vec<tokio::sync::Mutex<Option<Arc<Part>>>>,
     recent: Mutex<VecDeque<usize>>,
@@ -65,17 +65,17 @@ impl Reel {
     ///
     /// # Errors
     /// [`OpeningError`]: the keys are not this meeting's.
-    pub fn new(mut plan: Plan, keys: MeetingKeys, means: Means) -> Result<Self, OpeningError> {
+    pub fn new(mut plan: Plan, keys: Vec<MeetingKeys>, means: Means) -> Result<Self, OpeningError> {
         if !plan.said.is_empty() {
-            let open = ArchiveKeys::open(&plan.meeting, &keys)?;
+            let open = ArchiveKeys::open(&plan.copies, &keys)?;
             plan.read(|kept| open.read(&kept.from, &kept.said), |kept| open.card(&kept.from, &kept.said));
         }
         let parts = plan.spans.iter().map(|_| tokio::sync::Mutex::default()).collect();
         Ok(Self { plan, keys, means, parts, recent: Mutex::default() })
     }
 
-    /// The meeting keys, for a bundle that both officers want with keys.
-    pub fn keys(&self) -> &MeetingKeys {
+    /// The meeting keys of each copy, for a bundle that both officers want with keys.
+    pub fn keys(&self) -> &[MeetingKeys] {
         &self.keys
     }
 
@@ -148,7 +148,7 @@ impl Reel {
         let unopened: u64 = opened.iter().map(|media| media.unopened).sum();
         if unopened > 0 {
             // the manifest lists them as gaps without a key; what else does not open is somebody's doing
-            tracing::warn!(meeting = %self.plan.meeting.manifest.meeting, part = number, unopened, "frames did not open");
+            tracing::warn!(meeting = %self.plan.copies.manifest.meeting, part = number, unopened, "frames did not open");
         }
         let sources = opened.into_iter().map(|media| media.sources);
         let mut sources: BTreeMap<&ParticipantId, Vec<Source>> = people.into_iter().zip(sources).collect();
@@ -168,14 +168,13 @@ impl Reel {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(people.len());
         let next = AtomicUsize::new(0);
         let work = || -> Result<Vec<(usize, OpenMedia)>, OpeningError> {
-            let mut keys = ArchiveKeys::open(&self.plan.meeting, &self.keys)?;
+            let mut keys = ArchiveKeys::open(&self.plan.copies, &self.keys)?;
             let mut done = Vec::new();
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(whose) = people.get(at) else { return Ok(done) };
-                let mine = self.plan.segments(interval).filter(|one| self.plan.is_of(one, whose));
-                let mine: Vec<&SegmentEntry> = mine.collect();
-                let media = opening::media(&self.plan.meeting, &mine, &self.plan.leaves, interval, &mut keys)?;
+                let mine: Vec<Piece<'_>> = self.plan.pieces_of(whose, interval).collect();
+                let media = opening::media(&self.plan.copies, &mine, &self.plan.leaves, interval, &mut keys)?;
                 done.push((at, media));
             }
         };

@@ -1,8 +1,9 @@
 //! The officers' desk: what the ledger's story looks like beside the archive, and which act may follow it. Pure but for
 //! reading the archive.
 
+use crate::review::copies::Copies;
 use crate::review::known::Entries;
-use crate::review::meetings::{Meetings, Verified};
+use crate::review::meetings::Meetings;
 use crate::review::requests::Requests;
 use crate::review::story::{Review, Story, person, user_of};
 use domain::message::front::ArchivedMeeting;
@@ -55,7 +56,7 @@ pub struct Facts<'a> {
     /// Replay requests.
     pub requests: &'a Requests,
     /// The meeting that the act is about.
-    pub meeting: Option<&'a Verified>,
+    pub meeting: Option<&'a Copies>,
     /// Who signed.
     pub by: &'a ParticipantId,
     /// Now.
@@ -180,18 +181,18 @@ impl Facts<'_> {
     }
 }
 
-fn length_ms(meeting: &Verified) -> u64 {
+fn length_ms(meeting: &Copies) -> u64 {
     meeting.manifest.ended_at.since(meeting.manifest.started_at)
 }
 
 /// A client's wish for a copy, on whichever device.
-pub fn wish<'a>(meeting: &'a Verified, client: &ParticipantId) -> Option<&'a CopyWanted> {
+pub fn wish<'a>(meeting: &'a Copies, client: &ParticipantId) -> Option<&'a CopyWanted> {
     let same = |wish: &&CopyWanted| wish.participant.firm == client.firm && wish.participant.user == client.user;
     meeting.manifest.copies_wanted.iter().find(same)
 }
 
 /// From when to when a person was there on any device, ms from the begin.
-pub fn attended(meeting: &Verified, who: &ParticipantId) -> (u64, u64) {
+pub fn attended(meeting: &Copies, who: &ParticipantId) -> (u64, u64) {
     let manifest = &meeting.manifest;
     let own =
         || manifest.roster.iter().filter(|row| row.participant.firm == who.firm && row.participant.user == who.user);
@@ -326,7 +327,7 @@ fn copies(story: &Story, meetings: &Meetings, rows: &[ArchivedMeeting]) -> Vec<C
     verified.flat_map(|meeting| copies_of(story, &meeting)).collect()
 }
 
-fn copies_of(story: &Story, meeting: &Verified) -> Vec<CopyRow> {
+fn copies_of(story: &Story, meeting: &Copies) -> Vec<CopyRow> {
     let manifest = &meeting.manifest;
     let mut seen = Vec::new();
     let mut rows = Vec::new();
@@ -342,7 +343,7 @@ fn copies_of(story: &Story, meeting: &Verified) -> Vec<CopyRow> {
             meeting: manifest.meeting.clone(),
             title: manifest.title.clone(),
             started_at: manifest.started_at,
-            manifest_hash: meeting.hash.into(),
+            manifest_hash: meeting.first().hash.into(),
             client: wish.participant.to_string(),
             name: name.unwrap_or_default(),
             language: wish.language.clone(),

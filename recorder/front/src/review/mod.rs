@@ -2,7 +2,9 @@
 //! and opens nothing.
 
 pub mod acts;
+pub mod away;
 pub mod chain;
+pub mod copies;
 pub mod desk;
 pub mod known;
 pub mod lexicon;

@@ -1,7 +1,7 @@
 //! Replay requests and approvals, as signed by the officers, one folder each under the archive's `review/`. Written
 //! whole and durable before anything is answered; read again and judged again at every start.
 
-use crate::review::meetings::Verified;
+use crate::review::copies::Copies;
 use dashmap::DashMap;
 use domain::message::front::ReplayRequest;
 use domain::{B64, FirmId, UnixMillis};
@@ -149,7 +149,7 @@ impl Requests {
         &self,
         trust: &TrustMap,
         id: &str,
-        meeting: &Verified,
+        meeting: &Copies,
         signed: &[u8],
         now: UnixMillis,
     ) -> Result<Grant, ReviewError> {
@@ -202,22 +202,25 @@ impl Requests {
     }
 }
 
-/// Judges a stored request with an approval for a verified meeting.
+/// Judges a stored request with an approval for a verified meeting, all of whose copies that it names are here. Who was in
+/// the meeting by any copy was in it.
 ///
 /// # Errors
 /// Which half fails and why.
 pub fn judge_grant(
     trust: &TrustMap,
     stored: &Stored,
-    meeting: &Verified,
+    meeting: &Copies,
     approval: &[u8],
     now: UnixMillis,
 ) -> Result<Grant, grant::GrantError> {
+    let another = || grant::GrantError::Other(grant::Part::Request, "another meeting or manifest");
+    let named = meeting.named(&stored.request).ok_or_else(another)?;
     let roster: Vec<_> = meeting.manifest.roster.iter().map(|row| row.participant.clone()).collect();
     let subject = Subject {
         firm: &meeting.manifest.firm,
         meeting: &meeting.manifest.meeting,
-        manifest_hash: meeting.hash,
+        manifest_hash: named.first().hash,
         roster: &roster,
     };
     grant::judge(trust, subject, &stored.signed, approval, now)

@@ -4,6 +4,7 @@ use super::kit::{DURATION_MS, NOW, Person, Town};
 use ciborium::Value as Cbor;
 use domain::B64;
 use domain::message::custody::LeafRole;
+use evidence::archive::{MEETING_LABEL, MeetingManifest};
 use evidence::grant::Handed;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ async fn opened(town: &Town, handed: Option<Handed>) -> (String, String) {
 }
 
 /// Fetches a bundle and has `tar` unpack it; answers the bag.
-async fn fetched(town: &Town, session: &str, id: &str) -> (TempDir, PathBuf) {
+pub(super) async fn fetched(town: &Town, session: &str, id: &str) -> (TempDir, PathBuf) {
     let sent = town.post(&format!("/api/requests/{id}/bundle")).bearer_auth(session).send().await.expect("sent");
     assert_eq!(sent.status(), 200);
     let folder = tempfile::tempdir().expect("folder");
@@ -39,7 +40,7 @@ async fn fetched(town: &Town, session: &str, id: &str) -> (TempDir, PathBuf) {
     (folder, bag)
 }
 
-fn run(command: &mut Command) -> String {
+pub(super) fn run(command: &mut Command) -> String {
     let output = command.output().expect("started");
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
@@ -84,7 +85,7 @@ async fn an_evidence_bundle_is_whole_for_tar_sha256sum_and_openssl() {
     let trust: Value = serde_json::from_str(&read("data/trust.json")).expect("JSON");
     let key = B64::decode(trust["firms"][0]["record_key"].as_str().expect("text")).expect("base64url").0;
     std::fs::write(folder.path().join("key.der"), key).expect("written");
-    taken_apart(&bag.join("data/meeting/meeting.cose"), evidence::archive::MEETING_LABEL, folder.path());
+    taken_apart(&bag.join("data/meeting/meeting.cose"), MEETING_LABEL, folder.path());
     let verify = ["dgst", "-sha256", "-keyform", "DER", "-verify", "key.der", "-signature", "signature", "structure"];
     assert!(run(Command::new("openssl").args(verify).current_dir(folder.path())).contains("Verified OK"));
     let files = read("data/load/files.csv");
@@ -160,4 +161,35 @@ async fn no_bundle_leaves_without_an_open_grant_of_ones_own_and_the_ledger() {
     assert_eq!(fetch(&session).await, 503);
     town.log.dead.store(false, Ordering::Relaxed);
     assert_eq!(fetch(&session).await, 200);
+}
+
+#[tokio::test]
+async fn c5_neither_a_signed_path_nor_a_link_leads_a_bundle_out_of_the_meetings_folder() {
+    const SECRET: &str = "the front's own key";
+    let lead_out = |root: &Path| {
+        let (folder, _, keys) = super::kit::archive(root);
+        std::fs::write(root.join("secret.pem"), SECRET).expect("written");
+        // somebody owns the recorder: its manifests are signed
+        let signed = std::fs::read(folder.join("meeting.cose")).expect("read");
+        let payload = evidence::cose::payload_unverified(&signed).expect("a COSE_Sign1");
+        let mut manifest = MeetingManifest::from_cbor(&payload).expect("a manifest");
+        for segment in manifest.segments.iter_mut().skip(1) {
+            segment.manifest = "../../../../secret.pem".to_owned();
+        }
+        std::os::unix::fs::symlink(root, folder.join("segments")).expect("linked");
+        manifest.segments[1].manifest = "segments/secret.pem".to_owned();
+        let signed = super::kit::signed(&super::kit::key(2), MEETING_LABEL, &manifest.to_cbor(), None);
+        std::fs::write(folder.join("meeting.cose"), &signed).expect("written");
+        (folder, evidence::sha256(&signed), keys)
+    };
+    let town = Town::over(|_| {}, lead_out).await;
+    std::os::unix::fs::symlink(town.folder.path().join("archive/secret.pem"), town.meeting.join("stamp.tsr"))
+        .expect("linked");
+    let (session, id) = opened(&town, None).await;
+    let sent = town.post(&format!("/api/requests/{id}/bundle")).bearer_auth(&session).send().await.expect("sent");
+    let tar = sent.bytes().await.expect("bytes");
+    assert!(tar.len() > 10_000 && !tar.windows(SECRET.len()).any(|bytes| bytes == SECRET.as_bytes()));
+    let file = town.folder.path().join("bundle.tar");
+    std::fs::write(&file, tar).expect("written");
+    assert!(!run(Command::new("tar").arg("-tf").arg(&file)).contains(".."), "no name climbs");
 }

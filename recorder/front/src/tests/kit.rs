@@ -11,10 +11,11 @@ use domain::{B64, Codec, Epoch, FirmId, Kid, LeafIndex, MediaKind, MeetingId, Pa
 use e2ee::escrow::{MeetingKey, Place, SealedBaseKey};
 use e2ee::sframe::{BaseKey, SealKey};
 use evidence::archive::manifest::Closed;
-use evidence::archive::record::{KEY_FRAME, OPENED};
+use evidence::archive::record::{DISCONTINUITY, KEY_FRAME, OPENED};
 use evidence::archive::{
-    Attendance, ClockState, CopyWanted, Digest, EpochEntry, EpochKey, MEETING_LABEL, Media, MeetingManifest, Record,
-    SealedKeys, SegmentEntry, SegmentHeader, SegmentWriter, TrackEntry, TrackInfo, names, sha256,
+    ArchiveEvent, Attendance, ClockState, CopyWanted, Digest, EpochEntry, EpochKey, FileEntry, Gap, MEETING_LABEL,
+    Media, MeetingManifest, Record, SealedKeys, SegmentEntry, SegmentHeader, SegmentWriter, TrackEntry, TrackInfo,
+    names, sha256,
 };
 use evidence::grant::{APPROVAL_LABEL, Approval, REQUEST_LABEL, Request};
 use evidence::identity::{FirmTrust, TrustMap, role_oid};
@@ -32,7 +33,7 @@ use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::pkcs8::EncodePrivateKey;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 
@@ -192,6 +193,7 @@ impl Person {
             to_ms,
             issued_at: NOW,
             handed,
+            paired: None,
         };
         signed(&self.key, REQUEST_LABEL, &cbor::encode(&request), Some(&self.leaf))
     }
@@ -200,6 +202,14 @@ impl Person {
     pub fn invites(&self, invitation: &evidence::invitation::Invitation) -> Vec<u8> {
         let payload = evidence::invitation::encode(invitation);
         signed(&self.key, evidence::invitation::LABEL, &payload, Some(&self.leaf))
+    }
+
+    /// For all of both copies.
+    pub fn request_both(&self, manifest_hash: [u8; 32], paired: [u8; 32]) -> Vec<u8> {
+        let signed_one = cose::payload_unverified(&self.request(manifest_hash)).expect("just signed");
+        let request: Request = cbor::decode(&signed_one).expect("just encoded");
+        let request = Request { paired: Some(paired.into()), handed: Some(evidence::grant::Handed::Keys), ..request };
+        signed(&self.key, REQUEST_LABEL, &cbor::encode(&request), Some(&self.leaf))
     }
 
     /// A supervising act.
@@ -271,6 +281,8 @@ pub struct CustodyLog {
     pub opened: AtomicU64,
     /// Statements signed, each by how many administrators.
     pub consents: Mutex<Vec<usize>>,
+    /// Another manifest has other keys.
+    pub paired: Mutex<Option<([u8; 32], Vec<IncarnationKey>)>>,
 }
 
 impl CustodyLog {
@@ -323,9 +335,11 @@ impl CustodyLog {
                     entries: entries.iter().skip(from as usize).take(1000).map(|e| e.clone().into()).collect(),
                 }
             }
-            Ask::OpenMeetingKey { .. } => {
+            Ask::OpenMeetingKey { manifest, .. } => {
                 self.opened.fetch_add(1, Ordering::Relaxed);
-                Answer::MeetingKeys { keys: keys.to_vec() }
+                let paired = self.paired.lock().expect("held briefly").clone();
+                let of_pair = paired.filter(|(hash, _)| *hash == evidence::sha256(&manifest));
+                Answer::MeetingKeys { keys: of_pair.map_or_else(|| keys.to_vec(), |(_, keys)| keys) }
             }
             // the firm's policy key; whose consents count is custody's to judge, and tested there
             Ask::SignStatement { statement, administrators } => {
@@ -549,16 +563,34 @@ pub fn reel() -> Arc<crate::replay::reel::Reel> {
     let meeting = meetings.find(&MEETING.parse().expect("an id")).expect("verified");
     let plan = Plan::new(meeting, Interval { from_ms: 0, to_ms: DURATION_MS }).expect("a whole archive");
     let means = Means { memory: Memory::new(64), openings: Arc::new(tokio::sync::Semaphore::new(1)) };
-    Arc::new(Reel::new(plan, MeetingKeys::take(keys), means).expect("its own keys"))
+    Arc::new(Reel::new(plan, vec![MeetingKeys::take(keys)], means).expect("its own keys"))
+}
+
+/// What one recorder kept of the kit's meeting.
+pub struct Kept<'a> {
+    /// Its meeting key.
+    pub key: [u8; 32],
+    /// Which frames, by sender, kind and arrival (microseconds from the begin).
+    pub frames: &'a dyn Fn(&ParticipantId, MediaKind, u64) -> bool,
+    /// What it declares of the others.
+    pub gaps: Vec<Gap>,
+    /// What was said, and files.
+    pub told: (Vec<ArchiveEvent>, Vec<FileEntry>),
 }
 
 /// Writes a meeting of anna (from its begin) and ben (from 2 s): each 3 s of the fixture's picture and tone.
-fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
+pub fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
+    let told = super::files::sent(&MEETING.parse().expect("an id"));
+    archive_of(root, Kept { key: [9; 32], frames: &|_, _, _| true, gaps: Vec::new(), told })
+}
+
+/// ... as a recorder has it that kept this of it.
+pub fn archive_of(root: &Path, kept: Kept<'_>) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
     let meeting: MeetingId = MEETING.parse().expect("an id");
     let folder = root.join("bank-a/2027/01").join(MEETING);
     std::fs::create_dir_all(folder.join("keys")).expect("made");
-    let (epoch_key, sealed) = epoch(&folder, &meeting);
-    let (told, files) = super::files::sent(&meeting);
+    let (epoch_key, sealed) = epoch_under(&folder, &meeting, &kept.key);
+    let (told, files) = kept.told;
     let (mut segments, mut tracks) = (vec![events_of(&folder, &meeting, told)], Vec::new());
     let ben: ParticipantId = "bank-b/ben/d9".parse().expect("an id");
     for (leaf, (who, late_us)) in [(person("anna"), 0u64), (ben.clone(), 2_000_000)].into_iter().enumerate() {
@@ -568,18 +600,27 @@ fn archive(root: &Path) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
             let track = tracks.len() as u32 + 1;
             let info = TrackInfo { track, participant: who.clone(), slot, codec };
             let key = SealKey::new(&base(), Kid::new(slot, LeafIndex(leaf as u32), Epoch(1)), codec);
-            let (entry, tracked) = media(&folder, &meeting, info, key, kind, late_us);
+            let keeps = |at_us| (kept.frames)(&who, kind, at_us);
+            let (entry, tracked) = media(&folder, &meeting, info, key, late_us, &keeps);
             segments.push(entry);
             tracks.push(tracked);
         }
     }
     let roster =
         vec![present(person("anna"), "Anna Berg", LeafRole::Member), present(ben, "Ben Cole", LeafRole::Member)];
-    let hash = close(
-        &folder,
-        Contents { meeting, roster, epoch_key, sealed, tracks, segments, files, length_ms: DURATION_MS },
-    );
-    (folder, hash, keys())
+    let contents = Contents {
+        meeting,
+        roster,
+        epoch_key,
+        sealed,
+        tracks,
+        segments,
+        files,
+        gaps: kept.gaps,
+        length_ms: DURATION_MS,
+    };
+    let hash = close(&folder, contents);
+    (folder, hash, vec![IncarnationKey { incarnation: 1, key: kept.key.to_vec().into() }])
 }
 
 /// What custody opens of the kit's meetings.
@@ -595,13 +636,14 @@ pub struct Contents {
     pub sealed: SealedBaseKey,
     pub tracks: Vec<TrackEntry>,
     pub segments: Vec<SegmentEntry>,
-    pub files: Vec<evidence::archive::FileEntry>,
+    pub files: Vec<FileEntry>,
+    pub gaps: Vec<Gap>,
     pub length_ms: u64,
 }
 
 /// Signs and writes the manifest; answers its hash.
 pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
-    let Contents { meeting, roster, epoch_key, sealed, tracks, segments, files, length_ms } = contents;
+    let Contents { meeting, roster, epoch_key, sealed, tracks, segments, files, gaps, length_ms } = contents;
     let manifest = MeetingManifest {
         record: "meeting".to_owned(),
         version: 1,
@@ -632,7 +674,7 @@ pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
         tracks,
         segments,
         rejected: 0,
-        gaps: Vec::new(),
+        gaps,
         clock: ClockState { synchronised: true, estimated_error_us: 0, against_sfu_ms: 0 },
         tags: Default::default(),
         copies_wanted: vec![CopyWanted { participant: person("anna"), language: "de".to_owned(), at: BEGAN }],
@@ -645,7 +687,11 @@ pub fn close(folder: &Path, contents: Contents) -> [u8; 32] {
 
 /// The key of the kit's one epoch, sealed and written.
 pub fn epoch(folder: &Path, meeting: &MeetingId) -> (EpochKey, SealedBaseKey) {
-    let meeting_key = MeetingKey::from_bytes(&[9; 32]).expect("32 bytes");
+    epoch_under(folder, meeting, &[9; 32])
+}
+
+fn epoch_under(folder: &Path, meeting: &MeetingId, key: &[u8; 32]) -> (EpochKey, SealedBaseKey) {
+    let meeting_key = MeetingKey::from_bytes(key).expect("32 bytes");
     let place = Place { firm: firm(), meeting: meeting.clone(), incarnation: 1, epoch: Epoch(1) };
     let sealed = SealedBaseKey::seal(&meeting_key, &place, &base());
     let epoch_key = EpochKey {
@@ -708,19 +754,17 @@ pub fn entry(folder: &Path, path: &str, track: u32, writer: SegmentWriter, mut b
     }
 }
 
-pub fn events(folder: &Path, meeting: &MeetingId) -> SegmentEntry {
-    events_of(folder, meeting, Vec::new())
-}
-
-fn events_of(folder: &Path, meeting: &MeetingId, more: Vec<evidence::archive::ArchiveEvent>) -> SegmentEntry {
+pub fn events_of(folder: &Path, meeting: &MeetingId, more: Vec<ArchiveEvent>) -> SegmentEntry {
     let mut bytes = Vec::new();
     let mut writer = SegmentWriter::new(header(meeting, None), &mut bytes);
-    let joined = evidence::archive::ArchiveEvent::Joined { participant: person("anna") };
+    let joined = ArchiveEvent::Joined { participant: person("anna") };
     for event in std::iter::once(joined).chain(more) {
         writer.push(BEGAN.0 * 1000, &Record::Event(Box::new(event)), &mut bytes);
     }
-    let said = Person::new("anna", LeafRole::Member).says(meeting, CHAT).into();
-    let said = evidence::archive::ArchiveEvent::Said { participant: person("anna"), said };
+    // each sealing is another: two recorders keep the same one
+    static SAID: OnceLock<Vec<u8>> = OnceLock::new();
+    let said = SAID.get_or_init(|| Person::new("anna", LeafRole::Member).says(meeting, CHAT)).clone().into();
+    let said = ArchiveEvent::Said { participant: person("anna"), said };
     writer.push(BEGAN.0 * 1000 + CHAT_MS * 1000, &Record::Event(Box::new(said)), &mut bytes);
     entry(folder, names::EVENTS, 0, writer, bytes)
 }
@@ -730,23 +774,29 @@ fn media(
     meeting: &MeetingId,
     info: TrackInfo,
     mut key: SealKey,
-    kind: MediaKind,
     late_us: u64,
+    keeps: &dyn Fn(u64) -> bool,
 ) -> (SegmentEntry, TrackEntry) {
     let (mut bytes, mut wire, mut frames) = (Vec::new(), Vec::new(), 0);
+    let mut lost = false;
     let mut writer = SegmentWriter::new(header(meeting, Some(info.clone())), &mut bytes);
     // each sender's clock starts somewhere else
     let clock = 55_000_000 + late_us * 3;
     let (mut first_us, mut last_us) = (0, 0);
     for (of, input) in crate::webm::tests::fixture() {
-        if of != kind {
+        if of != info.codec.kind() {
             continue;
         }
         let sealed = key.seal(input.key_frame, &input.data, clock + input.pts_us, &mut wire).expect("sealed");
         let (shim, sframe) = wire.split_at(sealed.shim);
+        if !keeps(late_us + input.pts_us) {
+            lost = true;
+            continue;
+        }
         last_us = BEGAN.0 * 1000 + late_us + input.pts_us;
         first_us = if frames == 0 { last_us } else { first_us };
         let flags = OPENED | if input.key_frame { KEY_FRAME } else { 0 };
+        let flags = flags | if std::mem::take(&mut lost) { DISCONTINUITY } else { 0 };
         let record =
             Record::Media(Media { sfu_us: last_us, rtp_timestamp: 0, ssrc: 1, epoch: Epoch(1), flags, shim, sframe });
         writer.push(last_us, &record, &mut bytes);

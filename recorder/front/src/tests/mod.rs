@@ -2,10 +2,12 @@
 
 mod access;
 mod admin;
+mod away;
 mod bundle;
 mod files;
 mod guests;
 pub(crate) mod kit;
+mod paired;
 mod replay;
 mod retention;
 mod review;

@@ -1,14 +1,17 @@
 //! Measurements that need a long archive: written here, replayed and exported through the front as officers do.
 
 use super::kit::{
-    BEGAN, Contents, MEETING, NOW, Person, Town, base, close, entry, epoch, events, header, keys, present,
+    BEGAN, Contents, MEETING, NOW, Person, Town, base, close, entry, epoch, events_of, header, keys, present,
 };
 use crate::webm::tests::fixture;
+use domain::limits::FILE_CHUNK;
 use domain::message::custody::{IncarnationKey, LeafRole};
 use domain::{B64, Codec, Epoch, Kid, LeafIndex, MediaKind, MeetingId, ParticipantId, Slot};
 use e2ee::sframe::SealKey;
 use evidence::archive::record::{KEY_FRAME, OPENED};
-use evidence::archive::{Media, Record, SegmentEntry, SegmentHeader, SegmentWriter, TrackEntry, TrackInfo};
+use evidence::archive::{
+    ArchiveEvent, Digest, Media, Record, SegmentEntry, SegmentHeader, SegmentWriter, TrackEntry, TrackInfo,
+};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -82,13 +85,14 @@ fn track(
 }
 
 /// Writes the meeting.
-fn long(root: &Path, minutes: u64) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
+fn long(root: &Path, minutes: u64, files_mib: u64) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
     let meeting: MeetingId = MEETING.parse().expect("an id");
     let folder = root.join("bank-a/2027/01").join(MEETING);
     std::fs::create_dir_all(folder.join("keys")).expect("made");
     let sample: &'static Sample = Box::leak(Box::new(sample()));
     let (epoch_key, sealed) = epoch(&folder, &meeting);
-    let (mut segments, mut tracks, mut roster) = (vec![events(&folder, &meeting)], Vec::new(), Vec::new());
+    let (mut segments, mut tracks, mut roster) =
+        (vec![events_of(&folder, &meeting, chunks(files_mib))], Vec::new(), Vec::new());
     for n in 0..PEOPLE {
         let participant: ParticipantId = format!("bank-b/p{n}/d").parse().expect("an id");
         roster.push(present(participant.clone(), &format!("Person {n}"), LeafRole::Member));
@@ -107,9 +111,27 @@ fn long(root: &Path, minutes: u64) -> (PathBuf, [u8; 32], Vec<IncarnationKey>) {
         }
     }
     let length_ms = minutes * 60_000;
-    let hash =
-        close(&folder, Contents { meeting, roster, epoch_key, sealed, tracks, segments, files: Vec::new(), length_ms });
+    let hash = close(
+        &folder,
+        Contents {
+            meeting,
+            roster,
+            epoch_key,
+            sealed,
+            tracks,
+            segments,
+            files: Vec::new(),
+            gaps: Vec::new(),
+            length_ms,
+        },
+    );
     (folder, hash, keys())
+}
+
+/// Chunks of files that were sent, so many MiB of them, among the events.
+fn chunks(mib: u64) -> Vec<ArchiveEvent> {
+    let one = |index| ArchiveEvent::FilePart { file: Digest([1; 32]), index, part: vec![0x5a; FILE_CHUNK] };
+    (0..(mib << 20) as u32 / FILE_CHUNK as u32).map(one).collect()
 }
 
 /// Carol's approved request for all of it.
@@ -154,8 +176,9 @@ fn given(name: &str, otherwise: u64) -> u64 {
 async fn a_long_meeting_of_nine_measured() {
     let minutes = given("STRONGROOM_MINUTES", 60);
     let export_s = given("STRONGROOM_EXPORT_SECONDS", 30);
+    let files_mib = given("STRONGROOM_FILES_MIB", 0);
     let exporter = std::env::var_os("STRONGROOM_EXPORTER").map(PathBuf::from);
-    let town = Town::over(|config| config.export = exporter.clone(), |root| long(root, minutes)).await;
+    let town = Town::over(|config| config.export = exporter.clone(), |root| long(root, minutes, files_mib)).await;
     let (session, id) = approved(&town, minutes * 60_000).await;
     let begun = Instant::now();
     let (opened, cookie) = town.open(&session, &id).await;

@@ -5,7 +5,9 @@ mod ebml;
 mod fill;
 
 #[cfg(test)]
-use fill::{BLACK, SILENCE, SILENCE_US};
+pub(crate) use fill::SILENCE;
+#[cfg(test)]
+use fill::{BLACK, SILENCE_US};
 pub use fill::{Input, opus_duration_us, picture, sound};
 
 use domain::MediaKind;

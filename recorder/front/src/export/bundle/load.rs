@@ -5,7 +5,6 @@ use super::bag::Item;
 use crate::replay::grants::OpenGrant;
 use domain::UnixMillis;
 use domain::message::front::LedgerRow;
-use evidence::archive::MeetingManifest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -34,12 +33,17 @@ fn line(fields: &[&str]) -> String {
 }
 
 /// Every file of the payload with what it holds.
-pub fn files(manifest: &MeetingManifest, items: &[Item]) -> String {
+pub fn files(bundle: &Bundle, items: &[Item]) -> String {
     let mut out =
         line(&["path", "sha256", "bytes", "holds", "track", "participant", "codec", "segment", "records", "frames"]);
     for item in items {
-        let segment = manifest.segments.iter().find(|one| item.path.ends_with(&format!("/{}", one.path)));
-        let track = segment.and_then(|one| manifest.tracks.iter().find(|track| track.track == one.track));
+        let of_copy = bundle.copies().find_map(|(copy, under)| Some((copy, item.path.strip_prefix(under)?)));
+        let segment = of_copy.and_then(|(copy, path)| {
+            let segments = &copy.manifest.segments;
+            Some((&copy.manifest, segments.iter().find(|one| path.strip_prefix('/') == Some(one.path.as_str()))?))
+        });
+        let track = segment.and_then(|(of, one)| of.tracks.iter().find(|track| track.track == one.track));
+        let segment = segment.map(|(_, one)| one);
         let holds = match (segment, track) {
             (Some(_), Some(_)) => "media",
             (Some(_), None) => "events",
@@ -64,7 +68,7 @@ pub fn files(manifest: &MeetingManifest, items: &[Item]) -> String {
 
 /// The time line: joins, statements, epochs, gaps, chat.
 pub fn events(grant: &OpenGrant) -> String {
-    let begin = grant.reel.plan.meeting.manifest.started_at;
+    let begin = grant.reel.plan.copies.manifest.started_at;
     let mut out = line(&["time", "ms", "kind", "text"]);
     for event in &grant.reel.plan.events {
         out += &line(&[&time(begin.plus(event.at_ms)), &event.at_ms.to_string(), &event.kind, &event.text]);
@@ -86,7 +90,7 @@ pub fn ledger(rows: &[(LedgerRow, Vec<u8>)]) -> String {
 
 /// All of it in one object.
 pub fn meeting(bundle: &Bundle, items: &[Item]) -> Vec<u8> {
-    let manifest = &bundle.grant.reel.plan.meeting.manifest;
+    let manifest = &bundle.grant.reel.plan.copies.manifest;
     let people = manifest.roster.iter().map(|row| {
         json!({"participant": row.participant.to_string(), "name": row.name, "role": row.role,
             "joined": time(row.joined_at), "left": time(row.left_at)})
@@ -102,7 +106,8 @@ pub fn meeting(bundle: &Bundle, items: &[Item]) -> Vec<u8> {
         "started": time(manifest.started_at), "ended": time(manifest.ended_at), "closed": manifest.closed,
         "software": manifest.software, "retain_until": time(manifest.retain_until), "frames": manifest.frames,
         "rejected": manifest.rejected, "clock": manifest.clock,
-        "manifest_sha256": hex::encode(bundle.grant.reel.plan.meeting.hash),
+        "manifest_sha256": hex::encode(bundle.grant.reel.plan.copies.first().hash),
+        "paired_manifest_sha256": bundle.grant.reel.plan.copies.second().map(|copy| hex::encode(copy.hash)),
         "people": people.collect::<Vec<Value>>(), "gaps": gaps.collect::<Vec<Value>>(),
         "files": files.collect::<Vec<Value>>(),
         "grant": {"case": request.case, "reason": request.reason, "from_ms": request.from_ms, "to_ms": request.to_ms,

@@ -8,20 +8,24 @@ mod report;
 mod words;
 
 use crate::replay::grants::OpenGrant;
+use crate::review::meetings::Verified;
 use crate::review::requests::Stored;
 use axum::body::Bytes;
 use bag::{Bag, Stopped};
 use domain::UnixMillis;
 use domain::message::front::LedgerRow;
 use evidence::archive::names;
-use std::path::Path;
+use recorder_store::trim;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Pieces of 256 KiB that wait for a slow connection.
 const WAITING: usize = 8;
-/// Folder of the meeting's own files inside the bag.
-const MEETING: &str = "data/meeting";
+/// Folders of the copies' own files inside the bag: the first, and the paired recorder's.
+const COPIES: [&str; 2] = ["data/meeting", "data/paired"];
+/// Where the keys of each copy lie, if both officers signed for them.
+const KEYS: [&str; 2] = ["data/keys/meeting-keys.json", "data/keys/paired-meeting-keys.json"];
 
 /// What a bundle is made of.
 pub struct Bundle {
@@ -62,26 +66,9 @@ impl Bundle {
     }
 
     fn write(&self, out: mpsc::Sender<Piece>) -> Result<(), Stopped> {
-        let meeting = self.grant.reel.plan.meeting.clone();
         let mut bag = Bag::new(self.name(), self.at, out);
-        let mut there = vec![names::MEETING.to_owned(), names::PROOF.to_owned()];
-        there.extend([names::SEALED_KEYS, names::EPOCH_KEYS].map(str::to_owned));
-        for segment in &meeting.manifest.segments {
-            there.extend([segment.path.clone(), segment.manifest.clone()]);
-        }
-        // stamps and whatever else lies beside it belongs to the meeting too
-        there.extend(beside(&meeting.folder));
-        there.sort();
-        there.dedup();
-        for path in there.iter().filter(|path| !path.is_empty()) {
-            if self.grant.has_ended() {
-                return Err(Stopped("the grant has ended".to_owned()));
-            }
-            let full = meeting.folder.join(path);
-            // what the manifest names and is not there is missing in the bundle as in the archive; the report says so
-            if full.is_file() {
-                bag.file(&format!("{MEETING}/{path}"), &full)?;
-            }
+        for (copy, under) in self.copies() {
+            self.write_copy(copy, under, &mut bag)?;
         }
         bag.bytes("data/trust.json", &self.trust)?;
         for (row, signed) in &self.ledger {
@@ -91,26 +78,66 @@ impl Bundle {
         if let Some((approval, _, _)) = &self.stored.approval {
             bag.bytes("data/grant/approval.cose", approval)?;
         }
-        if let Some(keys) = self.handed() {
-            bag.bytes("data/keys/meeting-keys.json", &keys)?;
+        if self.stored.request.handed.is_some() {
+            for (keys, path) in self.grant.reel.keys().iter().zip(KEYS) {
+                bag.bytes(path, &keys.as_json())?;
+            }
         }
         bag.bytes("data/load/events.csv", load::events(&self.grant).as_bytes())?;
         bag.bytes("data/load/ledger.csv", load::ledger(&self.ledger).as_bytes())?;
         bag.bytes("data/load/meeting.json", &load::meeting(self, bag.items()))?;
-        let files = load::files(&meeting.manifest, bag.items());
+        let files = load::files(self, bag.items());
         bag.bytes("data/load/files.csv", files.as_bytes())?;
         for words in &words::ALL {
             let html = report::html(self, bag.items(), words);
             bag.bytes(&format!("data/report/report.{}.html", words.language), html.as_bytes())?;
         }
-        bag.finish(&meeting.manifest.firm, &meeting.manifest.title)
+        let manifest = &self.grant.reel.plan.copies.manifest;
+        bag.finish(&manifest.firm, &manifest.title)
     }
 
-    /// The meeting keys as JSON, if both officers signed for them.
-    fn handed(&self) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-        self.stored.request.handed?;
-        Some(self.grant.reel.keys().as_json())
+    /// Each copy with its folder in the bag.
+    fn copies(&self) -> impl Iterator<Item = (&Arc<Verified>, &'static str)> {
+        self.grant.reel.plan.copies.all().iter().zip(COPIES)
     }
+
+    /// The files of a copy, as they are kept.
+    fn write_copy(&self, meeting: &Verified, under: &str, bag: &mut Bag) -> Result<(), Stopped> {
+        let mut there = vec![names::MEETING.to_owned(), names::PROOF.to_owned()];
+        there.extend([names::SEALED_KEYS, names::EPOCH_KEYS].map(str::to_owned));
+        for segment in &meeting.manifest.segments {
+            there.extend([segment.path.clone(), segment.manifest.clone()]);
+        }
+        // stamps and whatever else lies beside it belongs to the meeting too
+        there.extend(beside(&meeting.folder).into_iter().filter(|path| path != trim::ELSEWHERE));
+        there.sort();
+        there.dedup();
+        for path in there.iter().filter(|path| !path.is_empty()) {
+            if self.grant.has_ended() {
+                return Err(Stopped("the grant has ended".to_owned()));
+            }
+            let full = meeting.folder.join(path);
+            let segment = meeting.manifest.segments.iter().find(|one| one.path == *path);
+            if let Some(segment) = segment.filter(|one| meeting.is_away(one)) {
+                let bytes = meeting.bytes(segment).map_err(|why| Stopped(format!("{path}: {why}")))?;
+                bag.bytes(&format!("{under}/{path}"), &bytes)?;
+                continue;
+            }
+            // what the manifest names and is not there is missing in the bundle as in the archive; the report says so
+            if is_inside(&meeting.folder, path) {
+                bag.file(&format!("{under}/{path}"), &full)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Is it a file of this meeting's folder? The manifest is the recorder's word: neither a path of it nor a link that somebody put
+/// into the archive leads an officer's bundle to other files, or its receiver's `tar` to other folders.
+fn is_inside(folder: &Path, path: &str) -> bool {
+    let is_plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    let at_home = |folder: PathBuf| folder.join(path).canonicalize().is_ok_and(|full| full == folder.join(path));
+    is_plain && folder.canonicalize().is_ok_and(at_home) && folder.join(path).is_file()
 }
 
 /// Small files beside the named ones (time stamps): by name, one folder deep, no links.

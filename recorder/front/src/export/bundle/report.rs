@@ -30,8 +30,8 @@ fn table(out: &mut String, heads: &[&str], rows: impl Iterator<Item = Vec<String
 /// The page.
 #[allow(clippy::too_many_lines, reason = "one section after another, each a table")]
 pub fn html(bundle: &Bundle, items: &[Item], words: &Words) -> String {
-    let meeting = &bundle.grant.reel.plan.meeting;
-    let (manifest, request) = (&meeting.manifest, &bundle.stored.request);
+    let copies = &bundle.grant.reel.plan.copies;
+    let (manifest, request) = (&copies.manifest, &bundle.stored.request);
     let mut out = format!(
         "<!doctype html><html lang=\"{}\"><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>",
         words.language,
@@ -39,6 +39,7 @@ pub fn html(bundle: &Bundle, items: &[Item], words: &Words) -> String {
     );
     let approver = bundle.stored.approval.as_ref().map(|(_, _, user)| user.clone()).unwrap_or_default();
     let keys = if request.handed.is_some() { words.keys_in } else { words.keys_out };
+    let paired = copies.second().map(|copy| (words.paired, hex::encode(copy.hash)));
     let facts = [
         (words.meeting, manifest.meeting.to_string()),
         (words.firm, manifest.firm.to_string()),
@@ -46,7 +47,7 @@ pub fn html(bundle: &Bundle, items: &[Item], words: &Words) -> String {
         (words.time, format!("{} – {}", time(manifest.started_at), time(manifest.ended_at))),
         (words.retain, time(manifest.retain_until)),
         (words.frames, manifest.frames.to_string()),
-        (words.manifest, hex::encode(meeting.hash)),
+        (words.manifest, hex::encode(copies.first().hash)),
         (words.case, request.case.clone()),
         (words.reason, request.reason.clone()),
         (words.requester, bundle.stored.requester.participant.to_string()),
@@ -54,7 +55,7 @@ pub fn html(bundle: &Bundle, items: &[Item], words: &Words) -> String {
         (words.made, time(bundle.at)),
         (words.keys, keys.to_owned()),
     ];
-    table(&mut out, &["", ""], facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]));
+    table(&mut out, &["", ""], facts.into_iter().chain(paired).map(|(name, value)| vec![name.to_owned(), value]));
     let heading = |out: &mut String, text: &str| {
         let _ = write!(out, "<h2>{}</h2>", escape(text));
     };
@@ -98,10 +99,11 @@ pub fn html(bundle: &Bundle, items: &[Item], words: &Words) -> String {
         ]
     });
     table(&mut out, &["", words.time, words.who, words.what, words.note, words.integrity], ledger);
-    let missing =
-        manifest.segments.iter().filter(|one| !items.iter().any(|item| item.path.ends_with(&format!("/{}", one.path))));
-    for segment in missing {
-        let _ = write!(out, "<p class=\"gap\">{}: {}</p>", escape(words.missing), escape(&segment.path));
+    for (copy, under) in bundle.copies() {
+        let named = copy.manifest.segments.iter().map(|one| format!("{under}/{}", one.path));
+        for path in named.filter(|path| items.iter().all(|item| item.path != *path)) {
+            let _ = write!(out, "<p class=\"gap\">{}: {}</p>", escape(words.missing), escape(&path));
+        }
     }
     heading(&mut out, words.files);
     let files = items.iter().map(|item| vec![item.path.clone(), item.size.to_string(), item.sha256.clone()]);

@@ -20,6 +20,8 @@ pub struct Words {
     pub frames: &'static str,
     /// SHA-256 of the signed manifest.
     pub manifest: &'static str,
+    /// ... of the paired recorder's copy.
+    pub paired: &'static str,
     /// Case.
     pub case: &'static str,
     /// Reason.
@@ -98,6 +100,7 @@ pub const ALL: [Words; 3] = [
         retain: "Kept at least until",
         frames: "Frames",
         manifest: "SHA-256 of the signed manifest",
+        paired: "SHA-256 of the paired recorder's manifest",
         case: "Case",
         reason: "Reason",
         requester: "Requested by",
@@ -141,6 +144,7 @@ pub const ALL: [Words; 3] = [
         retain: "Conservée au moins jusqu'au",
         frames: "Trames",
         manifest: "SHA-256 du manifeste signé",
+        paired: "SHA-256 du manifeste de l'enregistreur jumeau",
         case: "Dossier",
         reason: "Motif",
         requester: "Demandé par",
@@ -184,6 +188,7 @@ pub const ALL: [Words; 3] = [
         retain: "Aufbewahrt mindestens bis",
         frames: "Frames",
         manifest: "SHA-256 des signierten Manifests",
+        paired: "SHA-256 des Manifests des zweiten Recorders",
         case: "Fall",
         reason: "Grund",
         requester: "Beantragt von",
