@@ -1,13 +1,14 @@
 //! The group as the delivery service sees it: roster, tree and context, no secret (RFC 9420 through mls-rs
 //! `ExternalGroup`). Every commit is judged here on a copy; the caller keeps the old state to withdraw.
 //!
-//! A commit comes with the GroupInfo of the epoch it makes. Observing that GroupInfo afresh must give the very state
-//! that the commit gives (context, tree, transcript, confirmation tag): then whoever resyncs from it lands in this group.
+//! A commit comes with the GroupInfo of the epoch it makes. It must say, signed by a member, the very state that the commit
+//! gives (context, tree, transcript, confirmation tag): then whoever resyncs from it lands in this group. It is compared with
+//! that state and not observed afresh: each leaf was judged when it came, and a join does not cost a signature for each member.
 
 use super::identity::{FirmIdentities, Seat, SeatError};
 use domain::{B64, Epoch, LeafIndex, MeetingId, ParticipantId, UnixMillis};
 use mls_rs::error::MlsError;
-use mls_rs::extension::built_in::{ExternalPubExt, RatchetTreeExt, RequiredCapabilitiesExt};
+use mls_rs::extension::built_in::{ExternalPubExt, RequiredCapabilitiesExt};
 use mls_rs::external_client::builder::{ExternalBaseConfig, WithCryptoProvider, WithIdentityProvider};
 use mls_rs::external_client::{ExternalClient, ExternalGroup, ExternalReceivedMessage};
 use mls_rs::group::CommitEffect;
@@ -163,7 +164,9 @@ impl Observer {
 
     /// The creator's group: epoch 0, one member, the terms' id and extensions.
     pub fn created(&self, now: UnixMillis, creator: &Seat, group_info: &B64) -> Result<Observed, GroupError> {
-        let observed = self.observe(now, group_info)?;
+        let group = self.client.observe_group(self.complete(group_info)?, None, Some(time(now)))?;
+        let seats = seats(&group, &self.identities)?;
+        let observed = Observed { group, seats, group_info: group_info.clone() };
         let context = observed.group.group_context();
         if context.epoch() != 0 || context.cipher_suite() != SUITE {
             return Err(GroupError::WrongGroup);
@@ -175,23 +178,19 @@ impl Observer {
         }
     }
 
-    fn observe(&self, now: UnixMillis, group_info: &B64) -> Result<Observed, GroupError> {
+    /// A GroupInfo of this meeting that one can join by.
+    fn complete(&self, group_info: &B64) -> Result<MlsMessage, GroupError> {
         let info = message(group_info)?;
-        {
-            let content = info.as_group_info().ok_or(GroupError::Malformed)?;
-            if content.group_context().group_id() != self.meeting.as_str().as_bytes() {
-                return Err(GroupError::WrongGroup);
-            }
-            let extensions = content.extensions();
-            let public = extensions.get_as::<ExternalPubExt>().map_err(|_| GroupError::GroupInfoIncomplete)?;
-            let tree = extensions.get_as::<RatchetTreeExt>().map_err(|_| GroupError::GroupInfoIncomplete)?;
-            if public.is_none() || tree.is_none() {
-                return Err(GroupError::GroupInfoIncomplete);
-            }
+        let content = info.as_group_info().ok_or(GroupError::Malformed)?;
+        if content.group_context().group_id() != self.meeting.as_str().as_bytes() {
+            return Err(GroupError::WrongGroup);
         }
-        let group = self.client.observe_group(info, None, Some(time(now)))?;
-        let seats = seats(&group, &self.identities)?;
-        Ok(Observed { group, seats, group_info: group_info.clone() })
+        let extensions = content.extensions();
+        let public = extensions.get_as::<ExternalPubExt>().map_err(|_| GroupError::GroupInfoIncomplete)?;
+        if public.is_none() || !extensions.has_extension(ExtensionType::RATCHET_TREE) {
+            return Err(GroupError::GroupInfoIncomplete);
+        }
+        Ok(info)
     }
 
     fn check_extensions(&self, found: &ExtensionList) -> Result<(), GroupError> {
@@ -270,9 +269,11 @@ impl Observer {
             return Err(GroupError::WrongExtensions);
         }
         self.check_welcome(welcome, &added)?;
-        let observed = self.observe(now, group_info)?;
-        if observed.group.snapshot() != group.snapshot() {
-            return Err(GroupError::GroupInfoMismatch);
+        let info = self.complete(group_info)?;
+        // its signature by a leaf of the new tree; its context, tree and confirmation tag are the commit's
+        match group.process_incoming_message_with_time(info, time(now)) {
+            Ok(ExternalReceivedMessage::GroupInfo(_)) => {}
+            _ => return Err(GroupError::GroupInfoMismatch),
         }
         let next = Observed { group, seats, group_info: group_info.clone() };
         Ok(Judged { next, added, removed })
