@@ -7,13 +7,15 @@ use domain::{B64, MeetingId};
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
 /// Messages on their way to the recording: what one socket buffer holds.
 const QUEUE: usize = 256;
+/// Bytes read from TLS at a time: one of its records.
+const READ_AHEAD: usize = 16 << 10;
 /// The SFU says something every 250 ms; a link silent for so long is dead.
 const SILENT: Duration = Duration::from_secs(3);
 
@@ -93,7 +95,8 @@ async fn run(
         TlsConnector::from(Arc::new(tls)).connect(name, stream).await.map_err(|e| e.to_string())
     };
     let stream = tokio::time::timeout(CONNECT, dial).await.map_err(|_| "no answer in time".to_owned())??;
-    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (reader, mut writer) = tokio::io::split(stream);
+    let mut reader = BufReader::with_capacity(READ_AHEAD, reader);
     let hello = ToSfuRecord::Hello { token: target.token, meeting: target.meeting, durable: target.durable };
     writer.write_all(&encode(&hello)).await.map_err(|e| e.to_string())?;
     let write = async {

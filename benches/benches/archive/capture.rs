@@ -57,8 +57,8 @@ struct Keys(Frames, Option<Digest>);
 
 impl Opener for Keys {
     fn open(&mut self, _: UnixMillis, _: &ParticipantId, _: Slot, codec: Codec, wire: &[u8]) -> Verdict {
-        let opened = self.0.open(codec, wire);
-        self.1 = opened.as_ref().ok().map(|opened| Digest(opened.sha256));
+        let opened = self.0.check(codec, wire);
+        self.1 = opened.as_ref().ok().map(|authentic| Digest(authentic.sha256));
         if opened.is_ok() { Verdict::Opened } else { Verdict::Rejected }
     }
     fn sha256(&self) -> Option<Digest> {

@@ -167,6 +167,11 @@ impl Reassembly {
         self.held.values().map(|held| held.link_seq).min()
     }
 
+    /// Is something of this source not resolved?
+    pub fn is_waiting(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     fn drain(&mut self, out: &mut Vec<Assembled>) {
         while let Some(next) = self.next {
             let Some((&first, head)) = self.held.first_key_value() else { return };
@@ -240,7 +245,7 @@ impl Reassembly {
             rtp_timestamp: parts[&first].timestamp,
             sfu_us: 0,
             link_seq: u64::MAX,
-            bytes: Vec::new(),
+            bytes: Vec::with_capacity(parts.values().map(|held| held.data.len()).sum::<usize>().min(MAX_FRAME)),
             key: parts[&first].key,
             before: self.before,
         };

@@ -47,7 +47,7 @@ impl FileId {
 pub struct Batch {
     /// Counts up.
     pub ticket: u64,
-    /// Bytes for the ends of files, in order; a file that is not there is made.
+    /// Bytes for the ends of files, each file once; a file that is not there is made.
     pub writes: Vec<(FileId, Vec<u8>)>,
     /// Bytes for the end of the event segment.
     pub events: Vec<u8>,

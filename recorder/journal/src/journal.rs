@@ -27,6 +27,8 @@ enum Indexes {
 pub struct Journal {
     store: Box<dyn Store>,
     durable: BTreeMap<FileId, u64>,
+    /// Whole files that a dead process wrote, with their sizes: durable once they are synced, together.
+    unsynced: Vec<(FileId, u64)>,
     /// Segment of each track that grows.
     current: BTreeMap<u32, u32>,
     /// Signed segments whose index was believed.
@@ -38,7 +40,14 @@ pub struct Journal {
 impl Journal {
     /// On a store.
     pub fn new(store: Box<dyn Store>) -> Self {
-        Self { store, durable: BTreeMap::new(), current: BTreeMap::new(), believed: Vec::new(), broken: false }
+        Self {
+            store,
+            durable: BTreeMap::new(),
+            unsynced: Vec::new(),
+            current: BTreeMap::new(),
+            believed: Vec::new(),
+            broken: false,
+        }
     }
 
     /// The files themselves: manifests and keys go around the journal.
@@ -62,11 +71,13 @@ impl Journal {
 
     fn write(&mut self, batch: &Batch) -> io::Result<()> {
         let mut grown: BTreeMap<FileId, u64> = BTreeMap::new();
+        let mut paths = Vec::with_capacity(batch.writes.len());
         for (file, bytes) in &batch.writes {
-            self.store.append(&file.path(), bytes)?;
+            let path = file.path();
+            self.store.append(&path, bytes)?;
+            paths.push(path);
             *grown.entry(*file).or_default() += bytes.len() as u64;
         }
-        let paths: Vec<String> = grown.keys().map(|file| file.path()).collect();
         self.store.sync_all(&paths)?;
         if !batch.events.is_empty() {
             self.store.append(&FileId::Events.path(), &batch.events)?;
@@ -156,6 +167,7 @@ impl Journal {
 
     fn recover_by(&mut self, indexes: Indexes) -> io::Result<Option<Recovered>> {
         self.believed.clear();
+        self.unsynced.clear();
         let events = self.store.read(&FileId::Events.path())?;
         let keys = self.store.read(&FileId::EpochKeys.path())?.unwrap_or_default();
         let Some(events) = events.filter(|bytes| bytes.iter().any(|byte| *byte != 0)) else { return self.begin_anew() };
@@ -177,6 +189,7 @@ impl Journal {
             let FileId::Track { .. } = file else { continue };
             self.segment(file, indexes, &mut recovered)?;
         }
+        self.sync_settled()?;
         Ok(Some(recovered))
     }
 
@@ -281,17 +294,26 @@ impl Journal {
 
     fn settle(&mut self, file: FileId, len: u64, good: u64) -> io::Result<()> {
         // an empty file too: its name alone was durable, and no manifest will ever speak of it
-        if good < len || good == 0 {
-            self.store.cut(&file.path(), good)?;
-        } else if len > 0 {
+        if good == len && good > 0 {
             // what a killed process wrote is in the page cache, perhaps not on the disk
-            self.store.sync(&file.path())?;
+            self.unsynced.push((file, good));
+            return Ok(());
         }
+        self.store.cut(&file.path(), good)?;
         if good > 0 {
             self.durable.insert(file, good);
         } else if let Some(path) = file.index_path() {
             self.store.cut(&path, 0)?;
         }
+        Ok(())
+    }
+
+    /// Together they cost little more than one. None of them counts as durable before all are.
+    fn sync_settled(&mut self) -> io::Result<()> {
+        let settled = std::mem::take(&mut self.unsynced);
+        let paths: Vec<String> = settled.iter().map(|(file, _)| file.path()).collect();
+        self.store.sync_all(&paths)?;
+        self.durable.extend(settled);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The epochs whose keys are held: the newest, and those left in the last seconds, to open only.
 
 use crate::mls::{Group, GroupError};
-use crate::sframe::{BaseKey, Frame, OpenError, Opened, Opener};
+use crate::sframe::{BaseKey, Frame, OpenError, Opener};
 use domain::limits::{KEEP_EPOCH_MS, KEEP_EPOCHS, MAX_LAYERS};
 use domain::message::custody::LeafRole;
 use domain::{Codec, Epoch, LeafIndex, ParticipantId, Slot, UnixMillis};
@@ -140,15 +140,15 @@ impl Epochs {
         self.states.iter().filter_map(|state| state.left_at).map(|left| left.plus(self.keep_ms)).min()
     }
 
-    /// Opens a frame that came as `from`'s source `first_slot`: epoch, leaf and slot are judged before its key is tried.
-    pub(super) fn open(
+    /// What opens a frame that came as `from`'s source `first_slot`: epoch, leaf and slot are judged before a key is tried.
+    pub(super) fn opener(
         &mut self,
         now: UnixMillis,
         from: &ParticipantId,
         first_slot: Slot,
         codec: Codec,
         wire: &[u8],
-    ) -> Result<Opened, OpenError> {
+    ) -> Result<&mut Opener, OpenError> {
         let kid = Frame::read(codec, wire)?.kid;
         if !kid.is_ours() {
             return Err(OpenError::Malformed);
@@ -169,7 +169,7 @@ impl Epochs {
         if sender.participant != *from || sender.role == LeafRole::Recorder {
             return Err(OpenError::WrongSender);
         }
-        state.opener.open(codec, wire)
+        Ok(&mut state.opener)
     }
 }
 

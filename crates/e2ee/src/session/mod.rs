@@ -33,7 +33,7 @@ pub use reveal::Revealed;
 
 use crate::leaf::LeafKey;
 use crate::mls::{self, Group, Resync};
-pub use crate::sframe::{OpenError, Opened};
+pub use crate::sframe::{Authentic, OpenError, Opened};
 use domain::message::client::{Entering, MeetingTerms, Passcode, Problem, ProblemCode, Resume, ToClient, ToServer};
 use domain::message::custody::LeafRole;
 use domain::{B64, Codec, Epoch, ParticipantId, RoomId, Slot, UnixMillis};
@@ -402,7 +402,18 @@ impl Session {
         codec: Codec,
         wire: &[u8],
     ) -> Result<Opened, OpenError> {
-        self.epochs.open(now, from, first_slot, codec, wire)
+        self.epochs.opener(now, from, first_slot, codec, wire)?.open(codec, wire)
+    }
+    /// The same for who keeps frames as they are and shows none: the clear frame is overwritten where it was opened.
+    pub fn check(
+        &mut self,
+        now: UnixMillis,
+        from: &ParticipantId,
+        first_slot: Slot,
+        codec: Codec,
+        wire: &[u8],
+    ) -> Result<Authentic, OpenError> {
+        self.epochs.opener(now, from, first_slot, codec, wire)?.check(codec, wire)
     }
 
     /// Who we are.

@@ -14,7 +14,7 @@ mod tests;
 
 #[cfg(feature = "mls")]
 pub(crate) use open::Frame;
-pub use open::{OpenError, OpenKey, Opened, Opener};
+pub use open::{Authentic, OpenError, OpenKey, Opened, Opener};
 pub use seal::{SealKey, SealKeyError};
 
 use domain::{Codec, Ctr, Kid};

@@ -8,6 +8,7 @@ use domain::limits::MAX_FRAME;
 use domain::sframe::{MIN_SEALED, header, shim};
 use domain::{Codec, Ctr, Epoch, Kid};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// An authentic frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,21 @@ pub struct Opened {
     /// Key frame, where the shim tells.
     pub key_frame: Option<bool>,
     /// SHA-256 of header, ciphertext and tag: a sender manifest names its first 16 bytes, a Merkle leaf holds it.
+    pub sha256: [u8; 32],
+}
+
+/// What is known of an authentic frame whose content nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authentic {
+    /// Sender's monotonic clock at encoder output, microseconds.
+    pub capture_us: u64,
+    /// Key id.
+    pub kid: Kid,
+    /// Counter.
+    pub ctr: Ctr,
+    /// Key frame, where the shim tells.
+    pub key_frame: Option<bool>,
+    /// As [`Opened::sha256`].
     pub sha256: [u8; 32],
 }
 
@@ -91,6 +107,20 @@ impl OpenKey {
     }
     /// Opens one whole frame (with shim).
     pub fn open(&mut self, codec: Codec, wire: &[u8]) -> Result<Opened, OpenError> {
+        let (authentic, media) = self.authenticate(codec, wire)?;
+        let Authentic { capture_us, kid, ctr, key_frame, sha256 } = authentic;
+        Ok(Opened { frame: self.plain[media].to_vec(), capture_us, kid, ctr, key_frame, sha256 })
+    }
+    /// Opens a frame to see that it is authentic, and for nothing else: what was clear is overwritten.
+    pub fn check(&mut self, codec: Codec, wire: &[u8]) -> Result<Authentic, OpenError> {
+        let judged = self.authenticate(codec, wire);
+        self.plain.fill(0);
+        // looked at: the zeros have to be written
+        std::hint::black_box(&self.plain);
+        judged.map(|(authentic, _)| authentic)
+    }
+    /// Leaves the clear media in the named part of `plain`.
+    fn authenticate(&mut self, codec: Codec, wire: &[u8]) -> Result<(Authentic, Range<usize>), OpenError> {
         let frame = Frame::read(codec, wire)?;
         if frame.kid != self.kid {
             return Err(OpenError::Unauthentic);
@@ -111,14 +141,10 @@ impl OpenKey {
         if media.is_empty() {
             return Err(OpenError::Empty);
         }
-        Ok(Opened {
-            frame: media.to_vec(),
-            capture_us: u64::from_be_bytes(*capture),
-            kid: frame.kid,
-            ctr: frame.ctr,
-            key_frame: frame.key_frame,
-            sha256: evidence::sha256(frame.sealed),
-        })
+        let capture_us = u64::from_be_bytes(*capture);
+        let place = meta.len()..meta.len() + media.len();
+        let sha256 = evidence::sha256(frame.sealed);
+        Ok((Authentic { capture_us, kid: frame.kid, ctr: frame.ctr, key_frame: frame.key_frame, sha256 }, place))
     }
 }
 
@@ -179,15 +205,27 @@ impl Opener {
     }
     /// Opens one whole frame (with shim). The caller judges leaf and slot of the KID.
     pub fn open(&mut self, codec: Codec, wire: &[u8]) -> Result<Opened, OpenError> {
+        self.with_key(codec, wire, |key| key.open(codec, wire))
+    }
+    /// The same for who needs to know that a frame is authentic, and not what is in it.
+    pub fn check(&mut self, codec: Codec, wire: &[u8]) -> Result<Authentic, OpenError> {
+        self.with_key(codec, wire, |key| key.check(codec, wire))
+    }
+    fn with_key<T>(
+        &mut self,
+        codec: Codec,
+        wire: &[u8],
+        act: impl FnOnce(&mut OpenKey) -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
         let kid = Frame::read(codec, wire)?.kid;
         if !kid.is_ours() || kid.epoch_low() != (self.epoch.0 & 0xffff) as u16 {
             return Err(OpenError::UnknownEpoch);
         }
         if let Some(key) = self.keys.get_mut(&kid) {
-            return key.open(codec, wire);
+            return act(key);
         }
         let mut key = OpenKey::new(&self.base, kid, self.live.then(ReplayWindow::new));
-        let opened = key.open(codec, wire);
+        let opened = act(&mut key);
         if matches!(opened, Ok(_) | Err(OpenError::Empty)) {
             self.keys.insert(kid, key);
         }

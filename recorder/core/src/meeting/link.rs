@@ -11,6 +11,7 @@ use domain::{Codec, Epoch, MediaKind, ParticipantId, Slot, UnixMillis, sframe};
 use evidence::archive::record::{DISCONTINUITY, KEY_FRAME, NO_KEY, OPENED};
 use evidence::archive::{ArchiveEvent, Digest, Media, Record, TrackInfo};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Ask for a key frame so long after the last one, ms: a replay seeks to key frames.
 pub const KEY_FRAME_MS: u64 = 10_000;
@@ -24,7 +25,8 @@ const MAX_SOURCES: usize = 16;
 const REJECTED_MS: u64 = 1_000;
 
 struct Track {
-    info: TrackInfo,
+    /// Shared: every packet asks for it.
+    info: Arc<TrackInfo>,
     sources: BTreeMap<u32, Reassembly>,
     asked_ms: Option<u64>,
     key_frame_ms: Option<u64>,
@@ -84,7 +86,9 @@ impl Link {
         waiting.chain(held).min().map_or(self.received, |oldest| oldest.saturating_sub(1).min(self.received))
     }
     pub(super) fn poll_timeout(&self) -> u64 {
-        let waits = self.resolved() < self.received || self.tracks.values().any(|track| track.rejected > 0);
+        // asked after every packet: whether anything waits, not how far back
+        let waits = |track: &Track| track.rejected > 0 || track.sources.values().any(Reassembly::is_waiting);
+        let waits = !self.held.is_empty() || self.tracks.values().any(waits);
         if waits { self.next_tick_ms } else { u64::MAX }
     }
 }
@@ -163,7 +167,7 @@ impl Meeting {
     fn add_link_track(&mut self, now: Now, link: u32, info: TrackInfo) {
         let video = info.codec.kind() == MediaKind::Video;
         let track = Track {
-            info,
+            info: Arc::new(info),
             sources: BTreeMap::new(),
             asked_ms: video.then_some(now.mono_ms),
             key_frame_ms: None,
@@ -177,7 +181,7 @@ impl Meeting {
     }
 
     /// A track by its number on the link; after a restart the number may be known from the archive only.
-    fn known_track(&mut self, now: Now, link: u32) -> Option<TrackInfo> {
+    fn known_track(&mut self, now: Now, link: u32) -> Option<Arc<TrackInfo>> {
         if !self.link.tracks.contains_key(&link) {
             let entry = self.summary.track(*self.summary.link_tracks.get(&link)?)?;
             let info = TrackInfo {

@@ -18,8 +18,8 @@ pub const COMMIT_BYTES: usize = 4 << 20;
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// ... or after so long, ms: it is signed and can be uploaded then.
 pub const SEGMENT_MS: u64 = 5 * 60_000;
-/// Bytes of a media record beside its SFrame bytes, about.
-const RECORD_HEAD: usize = 64;
+/// Most room made for a file's part of a commit before it is there: a track of 10 Mbit/s.
+const MAX_ROOM: usize = 256 << 10;
 /// A commit that takes longer makes the beacon say `waiting`, ms: half of the smallest recorder grace.
 pub const PROMPT_MS: u64 = 1_000;
 
@@ -51,7 +51,9 @@ pub(super) struct Writer {
     tracks: BTreeMap<u32, OpenSegment>,
     next_index: BTreeMap<u32, (u32, u64)>,
     head: SegmentHeader,
-    waiting: Vec<(FileId, Vec<u8>)>,
+    waiting: BTreeMap<FileId, Vec<u8>>,
+    /// Bytes that a file had in a commit before: room for as many is made at once.
+    room: usize,
     waiting_events: Vec<u8>,
     waiting_indexes: Vec<(FileId, Vec<u8>)>,
     waiting_bytes: usize,
@@ -96,7 +98,8 @@ impl Writer {
             tracks: BTreeMap::new(),
             next_index: BTreeMap::new(),
             head,
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
+            room: 0,
             waiting_events: Vec::new(),
             waiting_indexes: Vec::new(),
             waiting_bytes: 0,
@@ -144,10 +147,7 @@ impl Writer {
 
     fn put(&mut self, now: Now, file: FileId, bytes: Vec<u8>) {
         self.dirty(now, bytes.len());
-        match self.waiting.last_mut().filter(|(last, _)| *last == file) {
-            Some((_, waiting)) => waiting.extend(bytes),
-            None => self.waiting.push((file, bytes)),
-        }
+        self.waiting.entry(file).or_default().extend(bytes);
     }
 
     fn put_events(&mut self, now: Now, bytes: Vec<u8>) {
@@ -204,25 +204,27 @@ impl Writer {
     }
 
     fn add(&mut self, now: Now, info: &TrackInfo, record: &Record<'_>, frame: Option<(FrameRun, Option<Digest>)>) {
-        let mut bytes = match record {
-            Record::Media(media) => Vec::with_capacity(media.sframe.len() + RECORD_HEAD),
-            _ => Vec::new(),
-        };
         if !self.tracks.contains_key(&info.track) {
             let (index, first_seq) = self.next_index.get(&info.track).copied().unwrap_or((1, 0));
             let header = self.header(now, Some(info.clone()), index, first_seq);
+            let (file, mut bytes) = (FileId::Track { track: info.track, index }, Vec::new());
             let writer = SegmentWriter::new(header, &mut bytes);
-            let index = IndexWriter::new(FileId::Track { track: info.track, index });
+            self.put(now, file, bytes);
+            let index = IndexWriter::new(file);
             self.tracks.insert(info.track, OpenSegment { writer, index, since_ms: now.mono_ms });
         }
         let open = self.tracks.get_mut(&info.track).expect("made above");
         let sha256 = frame.and_then(|(_, sha256)| sha256);
-        open.writer.push_with(now.wall.0 * 1000, record, sha256.as_ref(), &mut bytes);
-        frame.into_iter().for_each(|(run, _)| open.index.frame(run));
         let file = FileId::Track { track: info.track, index: open.writer.header().index };
+        // straight into what the disk is given: one copy, and one write for all of a commit
+        let bytes = self.waiting.entry(file).or_insert_with(|| Vec::with_capacity(self.room));
+        let before = bytes.len();
+        open.writer.push_with(now.wall.0 * 1000, record, sha256.as_ref(), bytes);
+        let grown = bytes.len() - before;
+        frame.into_iter().for_each(|(run, _)| open.index.frame(run));
         let (entry, full) = (open.index.due(&mut open.writer), open.writer.size() >= SEGMENT_BYTES);
         self.waiting_indexes.extend(entry.map(|entry| (file, entry)));
-        self.put(now, file, bytes);
+        self.dirty(now, grown);
         if full {
             self.close_track(now, info.track);
         }
@@ -298,9 +300,10 @@ impl Writer {
             sealed: std::mem::take(&mut self.closed),
         });
         (self.waiting_since_ms, self.waiting_bytes, self.urgent) = (None, 0, false);
+        self.room = self.waiting.values().map(Vec::len).max().unwrap_or(0).min(MAX_ROOM);
         Some(Batch {
             ticket: self.tickets,
-            writes: std::mem::take(&mut self.waiting),
+            writes: std::mem::take(&mut self.waiting).into_iter().collect(),
             events: std::mem::take(&mut self.waiting_events),
             indexes: std::mem::take(&mut self.waiting_indexes),
         })
