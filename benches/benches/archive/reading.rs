@@ -5,10 +5,12 @@ use benches::machine::{self, Meter};
 use domain::Codec;
 use e2ee::sframe::{BaseKey, Opener};
 use evidence::archive::merkle::{Frontier, leaf_hash};
-use evidence::archive::{Digest, Record, SegmentReader};
+use evidence::archive::{Digest, SegmentReader};
 use recorder_journal::journal::Journal;
 use recorder_journal::store::Disk;
 use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -75,22 +77,20 @@ pub fn read(folder: &Path, base: &[u8; 32], streams: u32) -> anyhow::Result<serd
     let mut opened = 0u64;
     let open = rate(&mut || {
         let mut keys = Opener::from_base_key(BaseKey::from_bytes(base).context("a key")?, domain::Epoch(1));
-        let mut wire = Vec::new();
+        let mut bytes = Vec::new();
         for path in &files {
-            let bytes = std::fs::read(path)?;
+            bytes.clear();
+            File::open(path)?.read_to_end(&mut bytes)?;
             let (_, mut reader) = SegmentReader::new(&bytes)?;
             let mut tree = Frontier::default();
             tree.push(leaf_hash(&bytes[..reader.good() as usize]));
             while let Some(placed) = reader.next_record()? {
-                let Record::Media(media) = &placed.record else {
+                let Some(wire) = placed.wire() else {
                     tree.push(placed.leaf());
                     continue;
                 };
-                // as the front does it: one hash is the sender's name of the frame and the tree's
-                wire.clear();
-                wire.extend_from_slice(media.shim);
-                wire.extend_from_slice(media.sframe);
-                let frame = keys.open(Codec::Vp8, &wire)?;
+                // one hash is the sender's name of the frame and the tree's
+                let frame = keys.open(Codec::Vp8, wire)?;
                 opened += 1;
                 tree.push(placed.leaf_with(&Digest(frame.sha256)));
             }

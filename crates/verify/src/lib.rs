@@ -118,8 +118,10 @@ pub fn verify(folder: &Path, trust: &TrustMap) -> Result<Report, VerifyError> {
     bundle::stamp(folder, &manifest, &signed, trust, &mut report);
     bundle::strangers(folder, &manifest, &mut report);
     let mut account = frames::Account::default();
+    // one buffer for all: memory that the system hands out anew for each costs as much as reading
+    let mut bytes = Vec::new();
     for entry in &manifest.segments {
-        segment::check(folder, &manifest, entry, trust, &mut account, &mut report);
+        segment::check(folder, &manifest, entry, trust, &mut bytes, &mut account, &mut report);
     }
     account.speech.judge(&mut report);
     std::mem::take(&mut account.speech.files).judge(&manifest, &mut report);

@@ -3,18 +3,21 @@
 use crate::frames::Account;
 use crate::{Report, bundle, damage, said};
 use evidence::archive::{
-    MeetingManifest, Record, SEGMENT_LABEL, SegmentEntry, SegmentManifest, SegmentReader, merkle, sha256,
+    Digest, MeetingManifest, Record, SEGMENT_LABEL, SegmentEntry, SegmentManifest, SegmentReader, merkle, sha256,
 };
 use evidence::cose;
 use evidence::identity::TrustMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Component, Path};
 
-/// Checks a segment that the meeting manifest names.
+/// Checks a segment that the meeting manifest names; `bytes` is a buffer that may be used again.
 pub(crate) fn check(
     folder: &Path,
     meeting: &MeetingManifest,
     entry: &SegmentEntry,
     trust: &TrustMap,
+    bytes: &mut Vec<u8>,
     account: &mut Account,
     report: &mut Report,
 ) {
@@ -24,17 +27,41 @@ pub(crate) fn check(
         }
     }
     let Some(signed) = signed_manifest(folder, meeting, entry, trust, report) else { return };
-    let bytes = match std::fs::read(folder.join(&entry.path)) {
-        Ok(bytes) => bytes,
-        Err(e) => return report.finding(&entry.path, Some(0), format!("the segment is missing ({e})")),
-    };
-    if let Some((offset, problem)) = other_segment(&bytes, &signed) {
+    bytes.clear();
+    if let Err(e) = File::open(folder.join(&entry.path)).and_then(|mut file| file.read_to_end(bytes)) {
+        return report.finding(&entry.path, Some(0), format!("the segment is missing ({e})"));
+    }
+    let bytes = &bytes[..];
+    if let Some((offset, problem)) = other_segment(bytes, &signed) {
         return report.finding(&entry.path, Some(offset), problem);
     }
-    if let Some(damage) = damage::find(&bytes, &signed) {
+    let frames = whole(bytes, &signed);
+    // what gives the signed root is right to the last byte; where it does not, the chunks say which bytes are wrong
+    if frames.is_none()
+        && let Some(damage) = damage::find(bytes, &signed)
+    {
         return report.finding(&entry.path, Some(damage.offset), damage.problem);
     }
-    records(&bytes, (meeting, entry, &signed), trust, account, report);
+    records(bytes, (meeting, entry, &signed), frames.as_deref(), trust, account, report);
+}
+
+/// SHA-256 of the SFrame bytes of each frame, if these bytes are what was signed: chain, size and Merkle root. Every byte is
+/// hashed once, in a leaf; the chain's own bytes follow from the others.
+fn whole(bytes: &[u8], signed: &SegmentManifest) -> Option<Vec<Digest>> {
+    let (_, mut reader) = SegmentReader::new(bytes).ok()?;
+    let mut tree = merkle::Frontier::default();
+    tree.push(merkle::leaf_hash(&bytes[..reader.good() as usize]));
+    let mut frames = Vec::new();
+    while let Some(placed) = reader.next_record().ok()? {
+        let Record::Media(media) = &placed.record else {
+            tree.push(placed.leaf());
+            continue;
+        };
+        let sframe = sha256(media.sframe);
+        tree.push(placed.leaf_with(&sframe));
+        frames.push(sframe);
+    }
+    (bytes.len() as u64 == signed.size && tree.root() == signed.root).then_some(frames)
 }
 
 fn signed_manifest(
@@ -96,10 +123,11 @@ fn other_segment(bytes: &[u8], signed: &SegmentManifest) -> Option<(u64, String)
     ))
 }
 
-/// Reads every record, recomputes the root, hands frames and events to the account.
+/// Reads every record, recomputes the root where it is not known to be right, hands frames and events to the account.
 fn records(
     bytes: &[u8],
     (meeting, entry, signed): (&MeetingManifest, &SegmentEntry, &SegmentManifest),
+    known: Option<&[Digest]>,
     trust: &TrustMap,
     account: &mut Account,
     report: &mut Report,
@@ -117,11 +145,14 @@ fn records(
             Err(e) => return report.finding(&entry.path, Some(e.offset), e.problem.to_string()),
             Ok(Some(placed)) => {
                 // each byte of a frame once: its sender's name for it is the beginning of the hash in its leaf
-                let sframe = match &placed.record {
-                    Record::Media(media) => Some(evidence::archive::sha256(media.sframe)),
+                let sframe = match (&placed.record, known) {
+                    (Record::Media(media), None) => Some(sha256(media.sframe)),
+                    (Record::Media(_), Some(known)) => known.get(frames as usize).copied(),
                     _ => None,
                 };
-                tree.push(sframe.as_ref().map_or_else(|| placed.leaf(), |known| placed.leaf_with(known)));
+                if known.is_none() {
+                    tree.push(sframe.as_ref().map_or_else(|| placed.leaf(), |known| placed.leaf_with(known)));
+                }
                 records += 1;
                 match (&placed.record, &header.track) {
                     (Record::Media(media), Some(info)) => {
@@ -145,7 +176,7 @@ fn records(
     }
     report.segments += 1;
     report.frames += frames;
-    if tree.root() != signed.root {
+    if known.is_none() && tree.root() != signed.root {
         report.finding(&entry.path, Some(0), "the records do not give the Merkle root that was signed");
     } else if (records, frames) != (signed.records, signed.frames) {
         report.finding(&entry.path, None, "the numbers of records and frames are not those that were signed");

@@ -172,6 +172,11 @@ pub struct Placed<'a> {
 }
 
 impl Placed<'_> {
+    /// A media record's frame as it came over the wire: shim and SFrame bytes in one piece.
+    pub fn wire(&self) -> Option<&[u8]> {
+        let Record::Media(media) = &self.record else { return None };
+        self.framed.len().checked_sub(media.shim.len() + media.sframe.len()).map(|start| &self.framed[start..])
+    }
     /// Its Merkle leaf.
     pub fn leaf(&self) -> super::Digest {
         super::segment::leaf_of(self.framed, &self.record, None)
