@@ -98,6 +98,7 @@ fuzz! {
     cose_objects_are_survived: evidence::cose, 240_000;
     certificates_are_survived: evidence::certificate, 160_000;
     signed_documents_are_survived: evidence::documents, 120_000;
+    tokens_of_an_identity_provider_are_survived: evidence::id_token, 8_000;
     segments_are_survived_and_cut_where_they_are_good: archive::segment, 48_000;
     manifests_proofs_and_notes_are_survived: archive::manifests, 120_000;
     client_json_is_survived_and_reads_back: wire::client_json, 320_000;

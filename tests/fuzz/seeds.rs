@@ -117,7 +117,7 @@ pub mod media {
 
 /// Seeds of [`crate::targets::evidence`].
 pub mod evidence {
-    use crate::targets::evidence::firms;
+    use crate::targets::evidence::{AUDIENCE, ISSUER, firms, provider_keys, signed_token};
     use crate::targets::group::Trio;
     use ::evidence::ledger::{self, Head};
     use ::evidence::{grant, order, sender_manifest};
@@ -177,11 +177,25 @@ pub mod evidence {
         vec![firms().statements[0].0.clone(), key.sign_cose("strongroom receipt v1", b"\xa0", Some(&leaf))]
     }
 
+    pub fn id_token() -> Vec<Vec<u8>> {
+        let (now, end) = (T0.seconds() - 5, T0.seconds() + 300);
+        let common = format!(r#""iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"anna","iat":{now},"exp":{end}"#);
+        let login = format!(
+            r#"{{{common},"azp":"{AUDIENCE}","nonce":"n","name":"Anna","sid":"s","roles":["member"],"realm_access":{{"roles":["compliance"]}}}}"#
+        );
+        let event = r#"{"http://schemas.openid.net/event/backchannel-logout":{}}"#;
+        let logout = format!(r#"{{{common},"jti":"j","sid":"s","events":{event}}}"#);
+        let tokens = [login.as_bytes(), logout.as_bytes()].map(|claims| signed_token(claims).into_bytes());
+        let mut all = vec![login.into_bytes(), logout.into_bytes(), provider_keys().into_bytes()];
+        all.extend(tokens);
+        all
+    }
+
     pub fn certificate() -> Vec<Vec<u8>> {
         ["bank-a/anna/1", "bank-a/recorder-1/1"]
             .map(|who| {
                 let who = id(who);
-                firms().a.issue(&LeafKey::generate(), &who, role_of(&who))
+                firms().a.issue_at(&LeafKey::generate(), &who, role_of(&who), T0)
             })
             .to_vec()
     }

@@ -35,8 +35,8 @@ fn spki(key: &LeafKey) -> Vec<u8> {
     PublicKey::from_sec1(&key.public_sec1()).expect("a key of ours").to_spki()
 }
 
-fn valid(params: &mut CertificateParams, before_s: u64, life_s: u64) {
-    params.not_before = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(T0.seconds() - before_s);
+fn valid(params: &mut CertificateParams, from_s: u64, life_s: u64) {
+    params.not_before = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(from_s);
     params.not_after = params.not_before + Duration::from_secs(life_s);
 }
 
@@ -49,13 +49,14 @@ impl Firm {
         params.distinguished_name.push(DnType::CommonName, format!("{id} people CA"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        valid(&mut params, 86_400, 10 * 365 * 86_400);
+        // some tests are told the machine's time
+        valid(&mut params, 0, 4 * T0.seconds());
         let root = params.self_signed(&key).expect("self signed").der().to_vec();
         Self { id: id.parse().expect("an id"), issuer: Issuer::new(params, key), root, policy: LeafKey::generate() }
     }
 
-    /// A leaf certificate.
-    pub fn issue(&self, key: &LeafKey, participant: &ParticipantId, role: LeafRole) -> Vec<u8> {
+    /// A leaf certificate, good from a minute before `now` on.
+    pub fn issue_at(&self, key: &LeafKey, participant: &ParticipantId, role: LeafRole, now: UnixMillis) -> Vec<u8> {
         let usage = match role {
             LeafRole::Member => 1,
             LeafRole::Recorder => 2,
@@ -70,7 +71,7 @@ impl Firm {
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 4, 1, 32473, 7, usage])];
-        valid(&mut params, 60, 4 * 3600);
+        valid(&mut params, now.seconds() - 60, 4 * 3600);
         let public = SubjectPublicKeyInfo::from_der(&spki(key)).expect("a P-256 key");
         params.signed_by(&public, &self.issuer).expect("signed").der().to_vec()
     }
@@ -165,8 +166,13 @@ impl Firms {
 
     /// What a session of this participant is made of: a fresh key and its certificate.
     pub fn config(&self, who: &ParticipantId) -> SessionConfig {
+        self.config_at(who, T0)
+    }
+
+    /// ... where the clock shows something else.
+    pub fn config_at(&self, who: &ParticipantId, now: UnixMillis) -> SessionConfig {
         let key = LeafKey::generate();
-        let leaf = self.firm(&who.firm).issue(&key, who, role_of(who));
+        let leaf = self.firm(&who.firm).issue_at(&key, who, role_of(who), now);
         SessionConfig { key, chain: vec![leaf], trust: self.trust.clone(), room: room() }
     }
 

@@ -1,9 +1,14 @@
-//! What is judged without a secret: COSE, certificates, signed documents.
+//! What is judged without a secret: COSE, certificates, signed documents, and what a firm's identity provider signs.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use custody::id_token::{Claims, Rules};
 use domain::UnixMillis;
 use evidence::key::PublicKey;
 use evidence::ledger::Head;
 use evidence::{cose, grant, identity, ledger, order, receipt, sender_manifest, statement};
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{Signature, SigningKey};
 use std::sync::OnceLock;
 use strongroom_tests::firms::{Firms, MEETING, T0};
 
@@ -52,4 +57,53 @@ pub fn documents(data: &[u8]) {
     let name = domain::files::plain_name(&String::from_utf8_lossy(data));
     assert!(name.len() <= domain::files::MAX_NAME + 1 && !name.contains(['/', '\\', '"', '\n']), "{name}");
     let _ = ledger::judge(&key, &a.id, &Head { next: 0, hash: [0; 32] }, data);
+}
+
+/// Issuer of the tokens here.
+pub const ISSUER: &str = "https://idp.bank-a.example";
+/// ... and whom they are for.
+pub const AUDIENCE: &str = "strongroom-page";
+
+/// Its key.
+fn provider() -> SigningKey {
+    SigningKey::from_slice(&[7; 32]).expect("a key")
+}
+
+/// Its key set, JSON (RFC 7517).
+pub fn provider_keys() -> String {
+    let point = provider().verifying_key().to_encoded_point(false);
+    let part = |part: Option<&p256::FieldBytes>| URL_SAFE_NO_PAD.encode(part.expect("not the identity"));
+    let (x, y) = (part(point.x()), part(point.y()));
+    format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}","use":"sig","alg":"ES256","kid":"1"}}]}}"#)
+}
+
+/// A token that says this, rightly signed (RFC 7515 section 7.1).
+pub fn signed_token(claims: &[u8]) -> String {
+    let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","typ":"JWT","kid":"1"}"#);
+    let said = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims));
+    let signature: Signature = provider().sign(said.as_bytes());
+    format!("{said}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+}
+
+/// Tokens of a firm's identity provider: as a whole, as what a good key signed, and the provider's keys.
+pub fn id_token(data: &[u8]) {
+    let names = Claims { roles: "realm_access.roles".to_owned(), ..Claims::default() };
+    let good = serde_json::from_str(&provider_keys()).expect("a key set");
+    for claims in [&Claims::default(), &names] {
+        let rules = Rules { issuer: ISSUER, audience: AUDIENCE, claims };
+        if let Ok(text) = std::str::from_utf8(data) {
+            let _ = rules.id_token(&good, T0.seconds(), text);
+            let _ = rules.logout_token(&good, T0.seconds(), text);
+        }
+        let token = signed_token(data);
+        let person = rules.id_token(&good, T0.seconds(), &token);
+        let logout = rules.logout_token(&good, T0.seconds(), &token);
+        assert!(person.is_err() || logout.is_err(), "no token is both");
+        if let Ok(person) = person {
+            assert!(!person.nonce.is_empty() && !person.subject.is_empty());
+        }
+        if let Ok(keys) = serde_json::from_slice(data) {
+            let _ = rules.id_token(&keys, T0.seconds(), &signed_token(b"{}"));
+        }
+    }
 }
