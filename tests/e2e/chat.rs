@@ -164,6 +164,39 @@ fn manifest(meeting: &Path) -> anyhow::Result<MeetingManifest> {
     MeetingManifest::from_cbor(&payload).context("a manifest")
 }
 
+/// A host locks the meeting and unlocks it, and the other sees both.
+async fn locked_and_unlocked(host: &Participant, other: &mut Participant) -> anyhow::Result<()> {
+    for order in [Order::Lock {}, Order::Unlock {}] {
+        host.order(order.clone()).await?;
+        until(
+            other,
+            "the host's order",
+            |h| matches!(h, Happening::Session(Event::Ordered { order: heard, .. }) if *heard == order),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// What every archive of a meeting like this one holds.
+const EVENTS: [&str; 15] = [
+    "recorder-started",
+    "terms",
+    "epoch",
+    "joined",
+    "left",
+    "acknowledged",
+    "track",
+    "sender-manifest",
+    "said",
+    "host-act",
+    "receipt",
+    "durable",
+    "link-up",
+    "clock",
+    "ended",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the_own_yes() -> anyhow::Result<()> {
     let system = System::start()?;
@@ -191,15 +224,7 @@ async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the
         matches!(h, Happening::Session(Event::Declared { what: What::Resume {}, .. }))
     })
     .await?;
-    for order in [Order::Lock {}, Order::Unlock {}] {
-        anna.order(order.clone()).await?;
-        until(
-            &mut ben,
-            "the host's order",
-            |h| matches!(h, Happening::Session(Event::Ordered { order: heard, .. }) if *heard == order),
-        )
-        .await?;
-    }
+    locked_and_unlocked(&anna, &mut ben).await?;
     let number = anna.say("the end").await?;
     kept_by_all(&mut anna, number).await?;
     send_until_heard(&anna, &mut ben, b"kept again").await?;
@@ -213,23 +238,7 @@ async fn an_archive_holds_every_kind_of_event_and_nobodys_sound_comes_before_the
         assert!(good, "{json}");
         assert_eq!(json["host_acts"], 2, "{json}");
         let kinds = kinds(&meeting)?;
-        for kind in [
-            "recorder-started",
-            "terms",
-            "epoch",
-            "joined",
-            "left",
-            "acknowledged",
-            "track",
-            "sender-manifest",
-            "said",
-            "host-act",
-            "receipt",
-            "durable",
-            "link-up",
-            "clock",
-            "ended",
-        ] {
+        for kind in EVENTS {
             assert!(kinds.iter().any(|one| one == kind), "{}: no `{kind}` in {kinds:?}", firm.id);
         }
         for person in ["bank-a/anna/a1", "bank-b/ben/b1"] {

@@ -117,6 +117,12 @@ impl Summary {
         self.epochs.iter().any(|entry| entry.epoch == epoch)
     }
 
+    /// After the start that a reopening is: what came after the newest record on the disk was lost with the failure.
+    fn failed(&mut self, since: UnixMillis) {
+        let from = self.away.map_or(since, |(from, _)| from.min(since));
+        self.away = Some((from, GapCause::ArchiveFailed));
+    }
+
     /// Takes an event.
     pub fn event(&mut self, at: UnixMillis, event: &ArchiveEvent) {
         let before = self.last_at;
@@ -178,11 +184,7 @@ impl Summary {
             }
             ArchiveEvent::Unsaid { .. } => self.speech.declared(event),
             ArchiveEvent::Durable { seq } => self.durable = *seq,
-            // after the start that a reopening is: what came after the newest record on the disk was lost with the failure
-            ArchiveEvent::ArchiveFailed { since } => {
-                let from = self.away.map_or(*since, |(from, _)| from.min(*since));
-                self.away = Some((from, GapCause::ArchiveFailed));
-            }
+            ArchiveEvent::ArchiveFailed { since } => self.failed(*since),
             ArchiveEvent::LinkUp { lost } if *lost > 0 => match self.away.take() {
                 Some((since, why)) => self.accounts.away(since, at, why),
                 None => self.accounts.link_lost(at),

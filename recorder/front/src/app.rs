@@ -116,28 +116,18 @@ impl App {
         let oidc = config.oidc.as_ref().map(|oidc| RelyingParty::new(oidc, &config.client_id, &config.origin));
         let oidc = oidc.transpose().map_err(|detail| value("oidc", detail))?;
         let rooms = Rooms::read(file, &config, &trust)?;
-        let requests = Requests::open(&config.archive, config.firm.clone(), &trust).map_err(|e| {
-            value(
-                "archive",
-                format!(
-                    "cannot use the folder review/ in {}: {e}. Create the archive folder, writable for this user.",
-                    config.archive.display()
-                ),
-            )
-        })?;
-        let acts = Acts::open(&config.archive, config.firm.clone(), trust.clone()).map_err(|e| {
+        let no_folder = |folder: &str, e: std::io::Error| {
             let at = config.archive.display();
-            value(
-                "archive",
-                format!("cannot use the folder supervision/ in {at}: {e}. Make it writable for this user."),
-            )
-        })?;
+            value("archive", format!("cannot use the folder {folder}/ in {at}: {e}. Make {at} writable for this user."))
+        };
+        let requests =
+            Requests::open(&config.archive, config.firm.clone(), &trust).map_err(|e| no_folder("review", e))?;
+        let acts =
+            Acts::open(&config.archive, config.firm.clone(), trust.clone()).map_err(|e| no_folder("supervision", e))?;
         let desk = Desk::open(&config.administration, &config.archive, &config.firm)
             .map_err(|detail| value("administration", detail))?;
-        let retention = Retention::open(&config.archive, config.firm.clone(), trust.clone()).map_err(|e| {
-            let at = config.archive.display();
-            value("archive", format!("cannot use the folder acts/ in {at}: {e}. Make it writable for this user."))
-        })?;
+        let retention =
+            Retention::open(&config.archive, config.firm.clone(), trust.clone()).map_err(|e| no_folder("acts", e))?;
         Ok(Self {
             headers: security_headers(&config),
             pages,

@@ -255,7 +255,8 @@ impl Table {
                     self.room.handle(self.now, Input::Sfu(Box::new(taken)));
                 }
             }
-            Output::Note { .. } => {}
+            // what a service would write down
+            Output::Note { .. } | Output::TurnedAway(_) => {}
         }
         Ok(())
     }

@@ -143,7 +143,7 @@ async fn facts(app: &Arc<App>, meeting: MeetingId) -> Result<Facts, ApiProblem> 
                 let signed = Standing::new(manifest.ended_at, manifest.retain_until);
                 Ok(Facts {
                     meeting,
-                    manifest_hash: verified.hash,
+                    manifest_hash: verified.first().hash,
                     roster: manifest.roster.iter().map(|row| row.participant.clone()).collect(),
                     standing: book.as_ref().map_or(signed, |book| book.standing.clone()),
                     book,
