@@ -18,8 +18,9 @@ const MAX_GENERATION: u32 = 366;
 /// A module that is inside one call for so long hangs, s, if the configuration says nothing: vendors' clients were seen to
 /// hang for five minutes, a fail-over takes them a few seconds.
 const HANG_S: u64 = 15;
-/// What it may be set to, s: not below the time in which custody answers; a firm waits no longer than two minutes.
-const HANG_RANGE_S: std::ops::RangeInclusive<u64> = 5..=120;
+/// What it may be set to, s: two more than the time in which custody answers, so that who waits hears why before the process ends;
+/// a firm waits no longer than two minutes.
+const HANG_RANGE_S: std::ops::RangeInclusive<u64> = 7..=120;
 /// Opened meeting keys an hour if the configuration says nothing: a busy review desk stays below.
 const OPENS_PER_HOUR: u32 = 60;
 

@@ -3,6 +3,7 @@
 use crate::house::{House, call, on_each_token};
 use crate::idp::{Enrolment, Key, build_csr, csr, enrol, nonce, now};
 use domain::B64;
+use domain::limits::CONSENT_MAX_AGE_MS;
 use domain::message::custody::{Answer, Ask, CustodyProblem, LeafRole};
 use domain::policy::{Rule, Statement, Tier};
 use evidence::grant::STATEMENT_CONSENT_LABEL;
@@ -287,7 +288,10 @@ async fn a_statement_out_of_range_old_or_of_another_firm_is_not_signed(kind: Kin
     for (words, wanted) in [
         ("own firm", Statement { firm: "bank-b".parse().unwrap(), ..statement(1) }),
         ("out of range", Statement { recorder_grace_ms: 1, ..statement(1) }),
-        ("just now", Statement { issued_at: domain::UnixMillis(now().0 - 3_600_000), ..statement(1) }),
+        (
+            "last hours",
+            Statement { issued_at: domain::UnixMillis(now().0 - CONSENT_MAX_AGE_MS - 60_000), ..statement(1) },
+        ),
     ] {
         let consent = adam.sign(STATEMENT_CONSENT_LABEL, &encode(&wanted), Some(&leaf));
         let ask = Ask::SignStatement { statement: wanted, administrators: vec![consent.into()] };

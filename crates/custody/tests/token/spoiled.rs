@@ -121,7 +121,7 @@ async fn a_hanging_module_is_said_and_ends_its_process_for_the_supervisor(kind: 
     let faulty = house.spoil("record");
     let config = house.config("record");
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, format!("hang_s = 5\n{text}")).unwrap();
+    std::fs::write(&config, format!("hang_s = 7\n{text}")).unwrap();
     let mut record = house.start("record");
     faulty.set(&[Fault::Hang("C_Sign")]);
     assert!(is_away(&countersign(&record).await.unwrap_err()));

@@ -13,3 +13,4 @@ mod retention;
 mod review;
 mod scale;
 mod supervision;
+mod written;
