@@ -123,6 +123,8 @@ impl System {
         let mut second = known.with_context(|| format!("no service {first}"))?;
         let text = std::fs::read_to_string(&second.config)?;
         let text = text.replace("\"recorder-1\"", "\"recorder-2\"").replace("\"archive\"", "\"archive-2\"");
+        // its first one has the port
+        let text = text.split("[operations]").next().unwrap_or_default();
         (second.name, second.config) = (format!("{first}-2"), self.plan.firm(of, "recorder-2.toml"));
         second.log = self.plan.at("logs").join(format!("{firm}-recorder-2.log"));
         std::fs::create_dir_all(self.plan.firm(of, "archive-2"))?;
