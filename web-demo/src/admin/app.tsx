@@ -1,15 +1,12 @@
 // The administrators' pages: login with the role, enrolment of an administrator's leaf in the worker, then the firm's
 // statements and how its keys, recorders and archive fare. A chunk of its own: the call does not load it.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { makeKeys } from "../call/app";
+import { useEffect, useState } from "preact/hooks";
 import { Login } from "../call/login";
-import { problemText } from "../call/problems";
-import { front } from "../front/api";
+import { useEnrolled } from "../front/enrolled";
 import { t } from "../i18n";
 import { ta, type AdminKey } from "../i18n/admin";
-import { WorkerProblem, type Keys } from "../state/keys";
-import { tab } from "../state/tab";
+import type { Keys } from "../state/keys";
 import { Frame } from "../ui/frame";
 import type { LoginSession, PageConfig } from "../wire/front";
 import { CustodyPage } from "./custody";
@@ -26,10 +23,6 @@ type View = (typeof VIEWS)[number];
 /** What the pages need of the administrator. */
 export interface Administrator { config: PageConfig; login: LoginSession; session: string; keys: Keys }
 
-function isAdministrator(login: LoginSession): boolean {
-  return login.roles.includes("administrator");
-}
-
 /** `#view` or `#rooms/<room>`. */
 function placeOf(): { view: View; room: string | null } {
   const [wanted, room] = location.hash.slice(1).split("/");
@@ -38,33 +31,8 @@ function placeOf(): { view: View; room: string | null } {
 }
 
 export function AdminApp({ config }: { config: PageConfig }) {
-  const kept = tab.login();
-  const [login, setLogin] = useState<LoginSession | null>(kept !== null && isAdministrator(kept) ? kept : null);
-  const [session, setSession] = useState<string | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
+  const { login, setLogin, session, problem, worker, signOut, enrol, may } = useEnrolled(config, "administrator");
   const [place, setPlace] = useState(placeOf);
-  const keys = useRef<Keys | null>(null);
-  keys.current ??= makeKeys(config);
-  const worker = keys.current;
-
-  const signOut = (): void => {
-    if (session !== null) front.signOut(session).catch(() => undefined);
-    tab.setLogin(null);
-    setLogin(null);
-    setSession(null);
-  };
-  const enrol = (who: LoginSession): void => {
-    setProblem(null);
-    worker.enrol({ session: who.session, user: who.user, name: who.name, device: tab.device(), role: "administrator" })
-      .then((enrolled) => setSession(enrolled.session), (error: unknown) => {
-        const found = error instanceof WorkerProblem ? error.problem : null;
-        if (found?.code === "signed-out") signOut();
-        else setProblem(problemText(config, found));
-      });
-  };
-  useEffect(() => {
-    if (login !== null) enrol(login);
-  }, [login]);
   useEffect(() => {
     const changed = (): void => setPlace(placeOf());
     addEventListener("hashchange", changed);
@@ -72,7 +40,7 @@ export function AdminApp({ config }: { config: PageConfig }) {
   }, []);
 
   if (login === null) {
-    return <Login config={config} title={ta("login")} onLogin={setLogin} refuse={(who) => (isAdministrator(who) ? null : ta("notAdministrator"))} />;
+    return <Login config={config} title={ta("login")} onLogin={setLogin} refuse={(who) => (may(who) ? null : ta("notAdministrator"))} />;
   }
   if (session === null) {
     return (

@@ -1,14 +1,11 @@
 // The review pages' way: sign in as compliance officer, get a certificate in the worker, then archive, requests,
 // replay and ledger. The officer's key lives in the worker of this tab and ends with it.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Login } from "../call/login";
-import { makeKeys } from "../call/app";
-import { problemText } from "../call/problems";
-import { front } from "../front/api";
+import { useEnrolled } from "../front/enrolled";
 import { t, type Key } from "../i18n";
-import { WorkerProblem, type Keys } from "../state/keys";
-import { tab } from "../state/tab";
+import type { Keys } from "../state/keys";
 import { Frame } from "../ui/frame";
 import type { LoginSession, Opened, PageConfig, ReplayRequest } from "../wire/front";
 import { Alerts } from "./alerts";
@@ -31,47 +28,16 @@ export interface Officer { config: PageConfig; login: LoginSession; session: str
 /** `startMs`: where the replay stands at first. */
 export interface Playing { opened: Opened; request: ReplayRequest; startMs?: number }
 
-function isOfficer(login: LoginSession): boolean {
-  return login.roles.includes("compliance");
-}
-
 function viewOf(): View {
   const wanted = location.hash.slice(1).split("/")[0];
   return VIEWS.find(({ view }) => view === wanted)?.view ?? "archive";
 }
 
 export function OfficerApp({ config }: { config: PageConfig }) {
-  const kept = tab.login();
-  const [login, setLogin] = useState<LoginSession | null>(kept !== null && isOfficer(kept) ? kept : null);
-  const [session, setSession] = useState<string | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
   const [where, setWhere] = useState(location.hash);
   const view = viewOf();
   const [playing, setPlaying] = useState<Playing | null>(null);
-  const keys = useRef<Keys | null>(null);
-  keys.current ??= makeKeys(config);
-  const worker = keys.current;
-
-  const signOut = (): void => {
-    // the front forgets the session too; where it cannot be reached, the session ends with the certificate
-    if (session !== null) front.signOut(session).catch(() => undefined);
-    tab.setLogin(null);
-    setLogin(null);
-    setSession(null);
-    setPlaying(null);
-  };
-  const enrol = (who: LoginSession): void => {
-    setProblem(null);
-    worker.enrol({ session: who.session, user: who.user, name: who.name, device: tab.device(), role: "compliance" })
-      .then((enrolled) => setSession(enrolled.session), (error: unknown) => {
-        const found = error instanceof WorkerProblem ? error.problem : null;
-        if (found?.code === "signed-out") signOut();
-        else setProblem(problemText(config, found));
-      });
-  };
-  useEffect(() => {
-    if (login !== null) enrol(login);
-  }, [login]);
+  const { login, setLogin, session, problem, worker, signOut, enrol, may } = useEnrolled(config, "compliance", () => setPlaying(null));
   useEffect(() => {
     const changed = (): void => setWhere(location.hash);
     addEventListener("hashchange", changed);
@@ -79,7 +45,7 @@ export function OfficerApp({ config }: { config: PageConfig }) {
   }, []);
 
   if (login === null) {
-    return <Login config={config} title={t("offLogin")} onLogin={setLogin} refuse={(who) => (isOfficer(who) ? null : t("offNotOfficer"))} />;
+    return <Login config={config} title={t("offLogin")} onLogin={setLogin} refuse={(who) => (may(who) ? null : t("offNotOfficer"))} />;
   }
   if (session === null) {
     return (
